@@ -1,0 +1,37 @@
+/* Every limit of the project on what an outsider can choose, in one list. Sizes are in bytes. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+enum {
+    /* Texts and trees */
+    LIMIT_MANIFEST_BYTES = 1024 * 1024,  /* a manifest file, checked before it is read */
+    LIMIT_JSON_BYTES = 8 * 1024 * 1024,  /* a JSON text from outside */
+    LIMIT_TREE_DEPTH = 64,               /* nesting of JSON, YAML and values */
+    LIMIT_TREE_NODES = 1000 * 1000,      /* nodes of one JSON or YAML tree */
+    LIMIT_YAML_DOCUMENTS = 64,           /* documents in one file */
+    LIMIT_LOG_LINE_BYTES = 16 * 1024,    /* a longer line is cut */
+    LIMIT_FILE_BYTES = 64 * 1024 * 1024, /* any file that is read whole */
+
+    /* Names */
+    LIMIT_LABEL_BYTES = 63, /* entry and child names: DNS labels */
+    LIMIT_SYSTEM_NAME_BYTES = 40,
+    LIMIT_KEY_BYTES = 256,           /* key of a keyed actor, before percent-encoding */
+    LIMIT_ADDRESS_BYTES = 1024,      /* bank/tellers.0/counter, or with an encoded key */
+    LIMIT_BEHAVIOR_NAME_BYTES = 128, /* bank.teller */
+    LIMIT_MESSAGE_TYPE_BYTES = 128,  /* the method name of a message */
+
+    /* Messages and streams */
+    LIMIT_VALUE_BYTES = 4 * 1024 * 1024, /* one msgpack value */
+    LIMIT_FRAME_BYTES = 8 * 1024 * 1024, /* one gRPC message of any of our protocols */
+    LIMIT_STATUS_TEXT_BYTES = 1024,      /* a reason or message in a status */
+
+    /* A system */
+    LIMIT_ENTRIES = 1024,   /* entries of spec.actors */
+    LIMIT_CHILDREN = 64,    /* children of one entry */
+    LIMIT_REPLICAS = 10000, /* of one entry */
+    LIMIT_UNITS = 100000,   /* of one system */
+    LIMIT_NODES = 1000,
+    LIMIT_MAILBOX_CAPACITY = 1000 * 1000,
+};
+
+#endif
