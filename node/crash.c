@@ -1,0 +1,151 @@
+#include "node/crash.h"
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <execinfo.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    CRASH_FRAMES_MAX = 48,
+    CRASH_FRAMES_OWN = 2, /* the handler and the kernel's trampoline */
+    CRASH_TYPE_BYTES = 128,
+    CRASH_HEAD_BYTES = 1024,
+    CRASH_STACK_BYTES = 64 * 1024,
+};
+
+/* A signal handler has no ctx: these two are the one exception to "no globals". Written before any thread starts. */
+static int crash_fd = -1;
+static crash_executing crash_executing_function;
+static atomic_flag crash_taken = ATOMIC_FLAG_INIT;
+
+/* A text that is built without anything that a signal handler must not call. */
+struct head {
+    char text[CRASH_HEAD_BYTES];
+    size_t size;
+};
+
+static void head_add(struct head *head, const char *text)
+{
+    while (*text && head->size < sizeof(head->text))
+        head->text[head->size++] = *text++;
+}
+
+static void head_add_line(struct head *head, const char *key, const char *value)
+{
+    head_add(head, key);
+    head_add(head, " ");
+    head_add(head, value);
+    head_add(head, "\n");
+}
+
+static const char *format_number(uint64_t number, unsigned base, char *end)
+{
+    *--end = 0;
+    do {
+        *--end = "0123456789abcdef"[number % base];
+        number /= base;
+    } while (number > 0);
+    return end;
+}
+
+static void write_record(int signal_number, const siginfo_t *info)
+{
+    struct head head = {.size = 0};
+    char unit[LIFE_UNIT_BYTES] = "";
+    char actor[LIFE_ACTOR_BYTES] = "";
+    char type[CRASH_TYPE_BYTES] = "";
+    char digits[24];
+    void *frames[CRASH_FRAMES_MAX];
+    if (crash_executing_function)
+        crash_executing_function(unit, sizeof(unit), actor, sizeof(actor), type, sizeof(type));
+    head_add_line(&head, "signal", format_number((uint64_t)signal_number, 10, digits + sizeof(digits)));
+    head_add_line(&head, "address", format_number((uint64_t)info->si_addr, 16, digits + sizeof(digits)));
+    head_add_line(&head, "unit", unit);
+    head_add_line(&head, "actor", actor);
+    head_add_line(&head, "type", type);
+    head_add(&head, "backtrace\n");
+    /* The head goes out first: should the unwinder meet a broken stack, the attribution is already safe. */
+    if (write(crash_fd, head.text, head.size) < 0)
+        return;
+    int count = backtrace(frames, CRASH_FRAMES_MAX);
+    int own = count > CRASH_FRAMES_OWN ? CRASH_FRAMES_OWN : 0;
+    backtrace_symbols_fd(frames + own, count - own, crash_fd);
+}
+
+static void handle_crash(int signal_number, siginfo_t *info, void *context)
+{
+    (void)context; /* the unwinder finds the frames by itself */
+    if (!atomic_flag_test_and_set(&crash_taken))
+        write_record(signal_number, info);
+    else
+        for (;;)
+            (void)pause(); /* another thread is writing; its signal ends all of us */
+    (void)signal(signal_number, SIG_DFL);
+    (void)raise(signal_number); /* pending until we return, then it does what it always did */
+}
+
+int crash_install(int record_fd, crash_executing executing, struct err *err)
+{
+    static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    struct sigaction action = {.sa_sigaction = handle_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    stack_t stack = {.ss_size = CRASH_STACK_BYTES};
+    void *frame = NULL;
+    (void)backtrace(&frame, 1); /* the first call loads the unwinder, which a handler must not */
+    stack.ss_sp = malloc(CRASH_STACK_BYTES);
+    if (!stack.ss_sp || sigaltstack(&stack, NULL) < 0) {
+        free(stack.ss_sp);
+        return err_set(err, ERR_SYSTEM, "no alternate signal stack");
+    }
+    crash_fd = record_fd;
+    crash_executing_function = executing;
+    (void)sigemptyset(&action.sa_mask); /* of our own memory: cannot fail */
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (sigaction(numbers[i], &action, NULL) < 0)
+            return err_set_errno(err, errno, "handler of signal %d", numbers[i]);
+    return 0;
+}
+
+/* Copies at most to the end of the line (or of everything, with `lines`), and only what any JSON or protobuf reader takes. */
+static void copy_clean(const char *text, size_t size, bool lines, char *buffer, size_t buffer_size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < size && used + 1 < buffer_size; i++) {
+        char character = text[i];
+        if (character == '\n' && !lines)
+            break;
+        bool is_plain = (character >= ' ' && character <= '~') || character == '\n';
+        buffer[used++] = is_plain ? character : '?';
+    }
+    buffer[used] = 0;
+}
+
+void crash_record_parse(const char *text, size_t size, struct life_end *end)
+{
+    static const char unit[] = "unit ", actor[] = "actor ", backtrace_line[] = "backtrace\n";
+    size_t at = 0;
+    end->unit[0] = end->actor[0] = end->backtrace[0] = 0;
+    while (at < size) {
+        const char *line = text + at;
+        size_t left = size - at;
+        if (left >= strlen(unit) && memcmp(line, unit, strlen(unit)) == 0)
+            copy_clean(line + strlen(unit), left - strlen(unit), false, end->unit, sizeof(end->unit));
+        else if (left >= strlen(actor) && memcmp(line, actor, strlen(actor)) == 0)
+            copy_clean(line + strlen(actor), left - strlen(actor), false, end->actor, sizeof(end->actor));
+        else if (left >= strlen(backtrace_line) && memcmp(line, backtrace_line, strlen(backtrace_line)) == 0) {
+            copy_clean(line + strlen(backtrace_line), left - strlen(backtrace_line), true, end->backtrace,
+                sizeof(end->backtrace));
+            return;
+        }
+        const char *newline = memchr(line, '\n', left);
+        if (!newline)
+            return;
+        at += (size_t)(newline - line) + 1;
+    }
+}
