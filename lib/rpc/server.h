@@ -7,8 +7,8 @@ struct err;
 struct rpc_loop;
 struct rpc_server;
 
-/* One method: `path` is "/histrio.v1.Control/Session". `open` is called on the loop's thread for each new call and must
- * call rpc_stream_listen(), or rpc_stream_finish() and rpc_stream_free() to refuse. */
+/* One method: `path` is "/histrio.v1.Control/Session". `open` is called on the loop's thread for each new
+ * call and must call rpc_stream_listen(), or rpc_stream_finish() and rpc_stream_free() to refuse. */
 struct rpc_method {
     const char *path;
     void (*open)(struct rpc_stream *stream, void *ctx);
@@ -24,17 +24,17 @@ struct rpc_server_config {
     size_t streams_max;           /* at one time; further calls get RESOURCE_EXHAUSTED; 0: the default */
 };
 
-/* Any thread. Listens at once; what cannot be bound is an error that names the address. Unix sockets are made with mode
- * 0600; a stale socket file is replaced, a live one is an error. Serves grpc.health.v1 beside the given methods.
- * Unknown methods are answered UNIMPLEMENTED. Strings and methods are copied. */
-int rpc_server_new(
-    struct rpc_loop *loop, const struct rpc_server_config *config, struct rpc_server **ret_server, struct err *err);
+/* Any thread. Listens at once; what cannot be bound is an error that names the address. Unix sockets are made
+ * with mode 0600; a stale socket file is replaced, a live one is an error. Serves grpc.health.v1 beside the
+ * given methods. Unknown methods are answered UNIMPLEMENTED. Strings and methods are copied. */
+int rpc_server_new(struct rpc_loop *loop, const struct rpc_server_config *config,
+    struct rpc_server **ret_server, struct err *err);
 
 /* The bound form of address `index`, with the real port in place of 0. Owned by the server. */
 const char *rpc_server_address(const struct rpc_server *server, size_t index);
 
 void rpc_server_set_serving(struct rpc_server *server, bool serving); /* health; any thread */
 
-/* Any thread but the loop's. No new calls; streams get `grace_ms` to end, then are cancelled (their owners get
- * `closed`). Returns when the server is gone; removes Unix socket files. NULL is fine. */
+/* Any thread but the loop's. No new calls; streams get `grace_ms` to end, then are cancelled (their owners
+ * get `closed`). Returns when the server is gone; removes Unix socket files. NULL is fine. */
 void rpc_server_free(struct rpc_server *server, uint32_t grace_ms);

@@ -27,8 +27,7 @@ struct wire_arena {
     uint8_t *end;
     size_t used_bytes; /* handed out since the last reset */
     size_t bytes_max;
-    size_t kept_bytes; /* size of the newest heap block, which a reset keeps */
-    bool exhausted;    /* an allocation was refused since the last reset */
+    bool exhausted; /* an allocation was refused since the last reset */
 };
 
 /* `first` (may be NULL with 0) is the caller's, used before any heap block, and must outlive the arena. */

@@ -1,0 +1,303 @@
+#include <assert.h>
+#include <grpc/support/log.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/mutex.h"
+#include "base/thread.h"
+#include "base/vec.h"
+#include "rpc/loop_private.h"
+#include "rpc/tag.h"
+#include "rpc/timer.h"
+
+struct rpc_post {
+    void (*run)(void *ctx);
+    void *ctx;
+};
+
+struct rpc_posts {
+    struct rpc_post *items;
+    size_t count;
+    size_t capacity;
+};
+
+struct rpc_loop {
+    grpc_completion_queue *queue;
+    struct thread *thread;
+    _Atomic(pthread_t) self; /* set once, by the loop's thread */
+    atomic_size_t holds;
+
+    struct mutex posts_lock;
+    struct rpc_posts posts GUARDED_BY(&posts_lock);
+    bool is_kicked GUARDED_BY(&posts_lock); /* a wake-up is on its way through the queue */
+
+    struct mutex waits_lock; /* guards the flags that rpc_loop_wait() is given */
+    struct condition waits;
+
+    /* The only way to wake a completion queue is an operation on it: an empty batch of a call that goes
+     * nowhere. */
+    grpc_channel *kick_channel;
+    grpc_call *kick_call;
+    struct rpc_tag kick_tag;
+
+    /* Owned by the loop's thread. */
+    struct rpc_posts running;
+    struct rpc_timers timers;
+    struct list later;
+    uint8_t *scratch;
+    size_t scratch_size;
+    bool stop_wanted;
+};
+
+static void drop_log(gpr_log_func_args *args)
+{
+    (void)args; /* a library does not log: what matters comes back as an error or a status */
+}
+
+static void silence_grpc(void)
+{
+    if (!getenv("GRPC_VERBOSITY"))
+        gpr_set_log_function(drop_log);
+}
+
+static void kick_done(struct rpc_tag *tag, bool ok)
+{
+    struct rpc_loop *loop = list_entry(tag, struct rpc_loop, kick_tag);
+    (void)ok; /* an empty batch cannot fail */
+    mutex_lock(&loop->posts_lock);
+    loop->is_kicked = false;
+    mutex_unlock(&loop->posts_lock);
+}
+
+static void run_posts(struct rpc_loop *loop)
+{
+    mutex_lock(&loop->posts_lock);
+    struct rpc_posts posts = loop->posts;
+    loop->posts = loop->running;
+    mutex_unlock(&loop->posts_lock);
+    for (size_t i = 0; i < posts.count; i++)
+        posts.items[i].run(posts.items[i].ctx);
+    posts.count = 0;
+    loop->running = posts;
+}
+
+static bool has_posts(struct rpc_loop *loop)
+{
+    mutex_lock(&loop->posts_lock);
+    bool has = loop->posts.count > 0;
+    mutex_unlock(&loop->posts_lock);
+    return has;
+}
+
+static void run_later(struct rpc_loop *loop)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&loop->later))) {
+        struct rpc_later *later = list_entry(node, struct rpc_later, node);
+        later->run(later);
+    }
+}
+
+static gpr_timespec deadline_of(int64_t due_ns)
+{
+    if (due_ns == INT64_MAX)
+        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    return (gpr_timespec){.tv_sec = due_ns / NS_PER_S,
+        .tv_nsec = (int32_t)(due_ns % NS_PER_S),
+        .clock_type = GPR_CLOCK_MONOTONIC};
+}
+
+static bool is_finished(struct rpc_loop *loop)
+{
+    return loop->stop_wanted && atomic_load_explicit(&loop->holds, memory_order_acquire) == 0 &&
+           list_is_empty(&loop->later) && !has_posts(loop);
+}
+
+static void run_loop(void *ctx)
+{
+    struct rpc_loop *loop = ctx;
+    bool is_shut = false;
+    atomic_store_explicit(&loop->self, pthread_self(), memory_order_relaxed); /* only compared with oneself */
+    while (true) {
+        run_posts(loop);
+        int64_t due_ns = INT64_MAX;
+        if (loop->timers.count > 0)
+            due_ns = rpc_timers_run(&loop->timers, clock_now_ns(clock_system()));
+        run_later(loop);
+        if (has_posts(loop))
+            due_ns = 0; /* from this thread: they came without a wake-up */
+        if (!is_shut && is_finished(loop)) {
+            grpc_completion_queue_shutdown(loop->queue);
+            is_shut = true;
+        }
+        grpc_event event = grpc_completion_queue_next(loop->queue, deadline_of(due_ns), NULL);
+        if (event.type == GRPC_QUEUE_SHUTDOWN)
+            return;
+        if (event.type == GRPC_OP_COMPLETE)
+            rpc_tag_complete(event.tag, event.success != 0);
+    }
+}
+
+static void loop_destroy(struct rpc_loop *loop)
+{
+    grpc_call_unref(loop->kick_call);
+    grpc_channel_destroy(loop->kick_channel);
+    grpc_completion_queue_destroy(loop->queue);
+    grpc_shutdown();
+    mutex_done(&loop->posts_lock);
+    mutex_done(&loop->waits_lock);
+    condition_done(&loop->waits);
+    rpc_timers_done(&loop->timers);
+    vec_done(&loop->posts);
+    vec_done(&loop->running);
+    free(loop->scratch);
+    free(loop);
+}
+
+static void make_kicker(struct rpc_loop *loop)
+{
+    loop->kick_tag.done = kick_done;
+    loop->kick_channel = grpc_lame_client_channel_create("kick", GRPC_STATUS_INTERNAL, "never sent");
+    loop->kick_call = grpc_channel_create_call(loop->kick_channel, NULL, GRPC_PROPAGATE_DEFAULTS, loop->queue,
+        grpc_slice_from_static_string("/kick"), NULL, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+}
+
+int rpc_loop_new(const char *name, struct rpc_loop **ret_loop, struct err *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, silence_grpc);
+    grpc_init();
+    struct rpc_loop *loop = xcalloc(1, sizeof(*loop));
+    mutex_init(&loop->posts_lock, RPC_RANK_POSTS, "rpc posts");
+    mutex_init(&loop->waits_lock, RPC_RANK_WAITS, "rpc waits");
+    condition_init(&loop->waits);
+    list_init(&loop->later);
+    loop->queue = grpc_completion_queue_create_for_next(NULL);
+    make_kicker(loop);
+    if (thread_start(&loop->thread, name, run_loop, loop, err) < 0) {
+        grpc_completion_queue_shutdown(loop->queue);
+        (void)grpc_completion_queue_next(loop->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+        loop_destroy(loop);
+        return -1;
+    }
+    *ret_loop = loop;
+    return 0;
+}
+
+static void want_stop(void *ctx)
+{
+    struct rpc_loop *loop = ctx;
+    loop->stop_wanted = true;
+}
+
+void rpc_loop_free(struct rpc_loop *loop)
+{
+    if (!loop)
+        return;
+    assert(!rpc_loop_is_current(loop));
+    rpc_loop_post(loop, want_stop, loop);
+    thread_join(loop->thread);
+    loop_destroy(loop);
+}
+
+void rpc_loop_post(struct rpc_loop *loop, void (*run)(void *ctx), void *ctx)
+{
+    mutex_lock(&loop->posts_lock);
+    vec_push(&loop->posts, ((struct rpc_post){.run = run, .ctx = ctx}));
+    bool needs_kick = !loop->is_kicked && !rpc_loop_is_current(loop);
+    loop->is_kicked = loop->is_kicked || needs_kick;
+    mutex_unlock(&loop->posts_lock);
+    if (needs_kick) {
+        rpc_tag_post(&loop->kick_tag);
+        grpc_call_error error = grpc_call_start_batch(loop->kick_call, NULL, 0, &loop->kick_tag, NULL);
+        assert(error == GRPC_CALL_OK);
+        (void)error;
+    }
+}
+
+struct call_from_outside {
+    struct rpc_loop *loop;
+    void (*run)(void *ctx);
+    void *ctx;
+    bool is_done;
+};
+
+static void run_and_wake(void *ctx)
+{
+    struct call_from_outside *call = ctx;
+    call->run(call->ctx);
+    rpc_loop_wake(call->loop, &call->is_done);
+}
+
+void rpc_loop_call(struct rpc_loop *loop, void (*run)(void *ctx), void *ctx)
+{
+    struct call_from_outside call = {.loop = loop, .run = run, .ctx = ctx};
+    rpc_loop_post(loop, run_and_wake, &call);
+    rpc_loop_wait(loop, &call.is_done);
+}
+
+bool rpc_loop_is_current(const struct rpc_loop *loop)
+{
+    return pthread_equal(atomic_load_explicit(&loop->self, memory_order_relaxed), pthread_self()) != 0;
+}
+
+grpc_completion_queue *rpc_loop_queue(struct rpc_loop *loop)
+{
+    return loop->queue;
+}
+
+struct rpc_timers *rpc_loop_timers(struct rpc_loop *loop)
+{
+    return &loop->timers;
+}
+
+void rpc_loop_hold(struct rpc_loop *loop)
+{
+    atomic_fetch_add_explicit(
+        &loop->holds, 1, memory_order_relaxed); /* before the post that asks for the end */
+}
+
+void rpc_loop_release(struct rpc_loop *loop)
+{
+    size_t before =
+        atomic_fetch_sub_explicit(&loop->holds, 1, memory_order_release); /* pairs with is_finished() */
+    assert(before > 0);
+    (void)before;
+}
+
+void rpc_loop_later(struct rpc_loop *loop, struct rpc_later *later)
+{
+    assert(rpc_loop_is_current(loop));
+    if (!list_node_is_linked(&later->node))
+        list_push_back(&loop->later, &later->node);
+}
+
+uint8_t *rpc_loop_scratch(struct rpc_loop *loop, size_t size)
+{
+    if (size > loop->scratch_size) {
+        free(loop->scratch);
+        loop->scratch = xmalloc(size);
+        loop->scratch_size = size;
+    }
+    return loop->scratch;
+}
+
+void rpc_loop_wait(struct rpc_loop *loop, const bool *done)
+{
+    assert(!rpc_loop_is_current(loop));
+    mutex_lock(&loop->waits_lock);
+    while (!*done)
+        condition_wait(&loop->waits, &loop->waits_lock);
+    mutex_unlock(&loop->waits_lock);
+}
+
+void rpc_loop_wake(struct rpc_loop *loop, bool *done)
+{
+    mutex_lock(&loop->waits_lock);
+    *done = true;
+    condition_broadcast(&loop->waits);
+    mutex_unlock(&loop->waits_lock);
+}
