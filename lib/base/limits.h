@@ -21,11 +21,11 @@ enum {
     LIMIT_MESSAGE_TYPE_BYTES = 128,  /* the method name of a message */
 
     /* Messages and streams */
-    LIMIT_VALUE_BYTES = 4 * 1024 * 1024, /* one msgpack value */
-    LIMIT_FRAME_BYTES = 8 * 1024 * 1024, /* one gRPC message of any of our protocols */
+    LIMIT_VALUE_BYTES = 4 * 1024 * 1024,        /* one msgpack value */
+    LIMIT_FRAME_BYTES = 8 * 1024 * 1024,        /* one gRPC message of any of our protocols */
     LIMIT_WRITE_QUEUE_BYTES = 16 * 1024 * 1024, /* what one stream holds back for a slow peer */
-    LIMIT_STREAMS = 4096,                     /* at one time, of one server */
-    LIMIT_STATUS_TEXT_BYTES = 1024,      /* a reason or message in a status */
+    LIMIT_STREAMS = 4096,                       /* at one time, of one server */
+    LIMIT_STATUS_TEXT_BYTES = 1024,             /* a reason or message in a status */
 
     /* A system */
     LIMIT_ENTRIES = 1024,   /* entries of spec.actors */

@@ -58,6 +58,8 @@ bool text_starts_with(const char *text, const char *prefix);
 bool text_ends_with(const char *text, const char *suffix);
 /* A whole decimal number without sign, blanks or leading zeros, at most maximum. */
 int text_to_u64(const char *text, uint64_t maximum, uint64_t *ret_number, struct err *err);
+/* Bytes of the UTF-8 character at text, 0 when there is none (or size is 0). */
+size_t text_utf8_size(const char *text, size_t size);
 /* True for well-formed UTF-8 (no surrogates, no overlong forms). */
 bool text_is_utf8(const char *text, size_t size);
 /* a-z, 0-9 and '-', begins and ends with a letter or digit, 1 to 63 bytes: a DNS label. */
