@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -263,6 +264,9 @@ static int process_fd(struct driver *driver)
 
 static char *node_folder(struct process_driver *driver, const char *name)
 {
+    size_t prefix = strlen(driver->config.system);
+    if (text_starts_with(name, driver->config.system) && text_starts_with(name + prefix, "-nodes-"))
+        name += prefix + strlen("-nodes-");
     return xasprintf("%s/nodes/%s", driver->config.folder, name);
 }
 
@@ -333,7 +337,8 @@ static int process_remove(struct driver *base, const char *name, enum driver_rem
 
 static char *process_control_address(struct driver *base, const char *name)
 {
-    return xasprintf("unix:%s/nodes/%s/control.sock", process_driver_of(base)->config.folder, name);
+    _cleanup_(cleanup_free) char *folder = node_folder(process_driver_of(base), name);
+    return xasprintf("unix:%s/control.sock", folder);
 }
 
 static void process_free(struct driver *base)

@@ -1,7 +1,8 @@
 /* drivers/process.h: nodes as processes of this machine, below one folder:
  *
- *     FOLDER/nodes/NAME/{control,link,gateway}.sock     mode 0600, in folders of mode 0700
- *     FOLDER/logs/NAME.log                              stdout and stderr, rotated at 10 MB, 3 old ones kept
+ *     FOLDER/nodes/0/{control,link,gateway}.sock   of node SYSTEM-nodes-0; mode 0600, in folders of mode
+ * 0700; short names, because the path of a socket has at most 107 bytes FOLDER/logs/SYSTEM-nodes-0.log stdout
+ * and stderr, rotated at 10 MB, 3 old ones kept
  *
  * A node process reports starts and ends of its runtimes on a socket; when that process itself is killed the
  * driver kills its runtime too and waits for its end by a pidfd, so an exit that it reports is always proof.
