@@ -110,7 +110,9 @@ struct actor_signal {
  * actor_system_pressure_lifted(). */
 struct actor_outbound {
     enum histrio_error (*send)(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure);
-    enum histrio_error (*signal)(void *ctx, const struct actor_signal *signal);
+    /* *ret_node: the uid of the node that it was sent to, set with HISTRIO_OK. When that node is declared dead, links and
+     * monitors that went there end with `noconnection`, also those that went to a name. */
+    enum histrio_error (*signal)(void *ctx, const struct actor_signal *signal, uint64_t *ret_node);
     void *ctx;
 };
 
