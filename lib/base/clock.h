@@ -47,7 +47,7 @@ void clock_virtual_advance(struct clock_virtual *clock, int64_t delta_ns);
 void clock_virtual_jump_wall(struct clock_virtual *clock, int64_t delta_ms);
 
 /* "2026-11-23T12:00:00.123Z" for wall_ms; buffer holds at least CLOCK_TEXT_BYTES. Returns buffer. */
-enum { CLOCK_TEXT_BYTES = 40 };
+enum { CLOCK_TEXT_BYTES = 80 };
 char *clock_format_wall(int64_t wall_ms, char *buffer);
 
 #endif

@@ -128,9 +128,22 @@ void str_append_json_string(struct str *str, const char *text)
     str_append_json_bytes(str, text, strlen(text));
 }
 
-static void append_escaped(struct str *str, unsigned char byte)
+/* Characters that YAML or JavaScript take for line ends or refuse, or that a terminal obeys: C1 controls,
+ * U+2028, U+2029, U+FEFF, U+FFFE, U+FFFF. The code point, or 0 for all others. */
+static unsigned risky_character(const char *text, size_t length)
 {
-    switch (byte) {
+    const unsigned char *byte = (const unsigned char *)text;
+    if (length == 2 && byte[0] == 0xC2 && byte[1] < 0xA0)
+        return byte[1];
+    if (length != 3)
+        return 0;
+    unsigned code = (byte[0] & 0x0FU) << 12 | (byte[1] & 0x3FU) << 6 | (byte[2] & 0x3FU);
+    return code == 0x2028 || code == 0x2029 || code == 0xFEFF || code >= 0xFFFE ? code : 0;
+}
+
+static void append_escaped(struct str *str, unsigned code)
+{
+    switch (code) {
     case '"': str_append(str, "\\\""); return;
     case '\\': str_append(str, "\\\\"); return;
     case '\n': str_append(str, "\\n"); return;
@@ -138,7 +151,7 @@ static void append_escaped(struct str *str, unsigned char byte)
     case '\t': str_append(str, "\\t"); return;
     case '\b': str_append(str, "\\b"); return;
     case '\f': str_append(str, "\\f"); return;
-    default: str_appendf(str, "\\u%04x", byte); return;
+    default: str_appendf(str, "\\u%04x", code); return;
     }
 }
 
@@ -151,7 +164,8 @@ void str_append_json_bytes(struct str *str, const char *text, size_t size)
         unsigned char byte = (unsigned char)text[at];
         bool is_plain_ascii = byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\';
         size_t length = is_plain_ascii ? 1 : text_utf8_size(text + at, size - at);
-        if (is_plain_ascii || length > 1) {
+        unsigned risky = length > 1 ? risky_character(text + at, length) : 0;
+        if (is_plain_ascii || (length > 1 && !risky)) {
             at += length;
             continue;
         }
@@ -159,8 +173,9 @@ void str_append_json_bytes(struct str *str, const char *text, size_t size)
         if (length == 0)
             str_append(str, "\xEF\xBF\xBD");
         else
-            append_escaped(str, byte);
-        start = ++at;
+            append_escaped(str, risky ? risky : byte);
+        at += length ? length : 1;
+        start = at;
     }
     str_append_bytes(str, text + start, size - start);
     str_append_char(str, '"');
