@@ -141,9 +141,4 @@ const char *supervision_decision_name(enum supervision_decision decision);
 /* normal, shutdown, shutdown: ... */
 bool supervision_reason_is_clean(const char *reason);
 
-#ifdef HISTRIO_SIM_MUTANTS
-/* A test of the simulator: a wrong restart window (it forgets all earlier restarts). */
-extern bool supervision_mutant_window;
-#endif
-
 #endif
