@@ -7,42 +7,6 @@
 #include "actor/supervision_inner.h"
 #include "base/mem.h"
 
-/* Reasons come from behaviors; nested failures quote each other, and must not grow with the depth. */
-enum { REASON_BYTES_MAX = 255 };
-
-struct supervision *supervision_new(const struct supervision_flags *flags)
-{
-    struct supervision *s = xcalloc(1, sizeof(*s));
-    s->flags = *flags;
-    list_init(&s->children);
-    list_init(&s->events);
-    return s;
-}
-
-void supervision_free(struct supervision *s)
-{
-    if (!s)
-        return;
-    list_for_each_safe (child, &s->children, struct child, node) {
-        free(child->name);
-        free(child->failure);
-        free(child);
-    }
-    list_for_each_safe (event, &s->events, struct event, node) {
-        free(event->text);
-        free(event);
-    }
-    for (size_t i = s->action_next; i < s->actions.count; i++)
-        free(s->actions.items[i].reason);
-    vec_done(&s->actions);
-    vec_done(&s->restarts);
-    map_done(&s->by_name, NULL);
-    map64_done(&s->by_number, NULL);
-    free(s->handed_reason);
-    free(s->end_reason);
-    free(s);
-}
-
 /* ---- actions ---- */
 
 struct supervision_action *supervision_push(

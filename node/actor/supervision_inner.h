@@ -18,6 +18,9 @@
 #include "base/map.h"
 #include "base/vec.h"
 
+/* Reasons come from behaviors; nested failures quote each other, and must not grow with the depth. */
+enum { REASON_BYTES_MAX = 255 };
+
 struct child {
     struct list_node node; /* of supervision.children, in start order */
     uint32_t number;

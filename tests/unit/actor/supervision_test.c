@@ -1,11 +1,12 @@
 /* The supervision machine alone: events in, actions out, as texts. tests/conformance compares the same rules
  * with Erlang; here are the cases that Erlang cannot show: decisions, what is kept and released, late and
  * senseless events. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include <stdio.h>
 #include <string.h>
