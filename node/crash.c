@@ -20,7 +20,8 @@ enum {
     CRASH_STACK_BYTES = 64 * 1024,
 };
 
-/* A signal handler has no ctx: these two are the one exception to "no globals". Written before any thread starts. */
+/* A signal handler has no ctx: these two are the one exception to "no globals". Written before any thread
+ * starts. */
 static int crash_fd = -1;
 static crash_executing crash_executing_function;
 static atomic_flag crash_taken = ATOMIC_FLAG_INIT;
@@ -112,7 +113,8 @@ int crash_install(int record_fd, crash_executing executing, struct err *err)
     return 0;
 }
 
-/* Copies at most to the end of the line (or of everything, with `lines`), and only what any JSON or protobuf reader takes. */
+/* Copies at most to the end of the line (or of everything, with `lines`), and only what any JSON or protobuf
+ * reader takes. */
 static void copy_clean(const char *text, size_t size, bool lines, char *buffer, size_t buffer_size)
 {
     size_t used = 0;
@@ -138,7 +140,8 @@ void crash_record_parse(const char *text, size_t size, struct life_end *end)
             copy_clean(line + strlen(unit), left - strlen(unit), false, end->unit, sizeof(end->unit));
         else if (left >= strlen(actor) && memcmp(line, actor, strlen(actor)) == 0)
             copy_clean(line + strlen(actor), left - strlen(actor), false, end->actor, sizeof(end->actor));
-        else if (left >= strlen(backtrace_line) && memcmp(line, backtrace_line, strlen(backtrace_line)) == 0) {
+        else if (left >= strlen(backtrace_line) &&
+                 memcmp(line, backtrace_line, strlen(backtrace_line)) == 0) {
             copy_clean(line + strlen(backtrace_line), left - strlen(backtrace_line), true, end->backtrace,
                 sizeof(end->backtrace));
             return;

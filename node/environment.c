@@ -197,7 +197,8 @@ void environment_done(struct environment *environment)
     free(environment->control_address);
     free(environment->link_address);
     free(environment->gateway_address);
-    vec_for_each(folder, &environment->code_folders) free(*folder);
+    vec_for_each (folder, &environment->code_folders)
+        free(*folder);
     vec_done(&environment->code_folders);
     free(environment->credential);
     *environment = (struct environment){.report_fd = -1};

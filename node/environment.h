@@ -1,5 +1,5 @@
-/* node/environment.h: what a node process is told by its environment, typed and checked. Mistakes are collected, so that
- * one start shows all of them. Pure but for the getter; thread: any.
+/* node/environment.h: what a node process is told by its environment, typed and checked. Mistakes are
+ * collected, so that one start shows all of them. Pure but for the getter; thread: any.
  *
  *   HISTRIO_SYSTEM             name of the system, a DNS label of at most 40 characters
  *   HISTRIO_SYSTEM_UID         its uid: streams of another one are refused
@@ -10,12 +10,12 @@
  *   HISTRIO_LINK_ADDRESS       where peers dial
  *   HISTRIO_GATEWAY_ADDRESS    where clients dial
  *   HISTRIO_CODE_FOLDERS       absolute folders, colon separated: behavior libraries elsewhere are refused
- *   HISTRIO_REPORT_FD          optional: a descriptor on which the parent reports starts and ends of the runtime
- *   HISTRIO_KUBE_NODE, HISTRIO_ZONE          optional: where this node runs
- *   HISTRIO_WORKERS                          optional: worker threads, 1 to 1024; as many as cores when absent
- *   HISTRIO_HANDLER_TIMEOUT_MS               optional: the watchdog's limit on one handler; the runtime's default
- *   HISTRIO_DRAIN_TIMEOUT_MS                 optional: how long SIGTERM lets units stop; 10000
- *   HISTRIO_LOG_LEVEL                        optional: debug, info, warning, error; info */
+ *   HISTRIO_REPORT_FD          optional: a descriptor on which the parent reports starts and ends of the
+ * runtime HISTRIO_KUBE_NODE, HISTRIO_ZONE          optional: where this node runs HISTRIO_WORKERS optional:
+ * worker threads, 1 to 1024; as many as cores when absent HISTRIO_HANDLER_TIMEOUT_MS               optional:
+ * the watchdog's limit on one handler; the runtime's default HISTRIO_DRAIN_TIMEOUT_MS optional: how long
+ * SIGTERM lets units stop; 10000 HISTRIO_LOG_LEVEL                        optional: debug, info, warning,
+ * error; info */
 #pragma once
 
 #include "base/log.h"
@@ -49,8 +49,8 @@ struct environment {
 
 typedef const char *(*environment_get)(const char *name, void *ctx);
 
-/* 0, or the number of mistakes: each is appended to `problems` as one line with its newline. *ret_environment is filled
- * in both cases and released by environment_done(). `get` NULL: getenv(). */
+/* 0, or the number of mistakes: each is appended to `problems` as one line with its newline. *ret_environment
+ * is filled in both cases and released by environment_done(). `get` NULL: getenv(). */
 size_t environment_read(
     environment_get get, void *ctx, struct environment *ret_environment, struct str *problems);
 void environment_done(struct environment *environment);

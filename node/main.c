@@ -1,4 +1,5 @@
-/* histrio-node: the parent of a node, or with --runtime PID (only given by that parent, whose pid it is) the runtime. */
+/* histrio-node: the parent of a node, or with --runtime PID (only given by that parent, whose pid it is) the
+ * runtime. */
 #include "base/err.h"
 #include "base/str.h"
 #include "node/environment.h"
@@ -44,7 +45,8 @@ int main(int argument_count, char **arguments)
         return run(false);
     if (argument_count == 3 && strcmp(arguments[1], "--runtime") == 0 && bind_to_parent(arguments[2]) == 0)
         return run(true);
-    (void)fprintf(stderr, "usage: histrio-node\nIt takes its settings from HISTRIO_* variables; it is started by "
-                          "\"histrio run\" or as a pod's main process.\n");
+    (void)fprintf(stderr,
+        "usage: histrio-node\nIt takes its settings from HISTRIO_* variables; it is started by "
+        "\"histrio run\" or as a pod's main process.\n");
     return EXIT_USAGE;
 }

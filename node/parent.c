@@ -60,15 +60,15 @@ void parent_backoff_init(struct backoff *backoff)
     backoff_init(backoff, BACKOFF_INITIAL_MS, BACKOFF_MAX_MS, 0);
 }
 
-/* Killed from outside is not the runtime's fault, so it counts as healthy sooner; the limit keeps an out-of-memory
- * killer from becoming a loop without pauses. */
+/* Killed from outside is not the runtime's fault, so it counts as healthy sooner; the limit keeps an
+ * out-of-memory killer from becoming a loop without pauses. */
 static bool was_healthy(int exit_code, int64_t lived_ms)
 {
     return lived_ms >= HEALTHY_MS || (exit_code < 0 && lived_ms >= HEALTHY_KILLED_MS);
 }
 
-struct parent_decision parent_decide(struct backoff *backoff, int exit_code, bool is_stopping, int64_t lived_ms,
-    int64_t now_ms, struct rng *rng)
+struct parent_decision parent_decide(struct backoff *backoff, int exit_code, bool is_stopping,
+    int64_t lived_ms, int64_t now_ms, struct rng *rng)
 {
     if (exit_code == PARENT_EXIT_DRAINED || exit_code == PARENT_EXIT_CONFIGURATION)
         return (struct parent_decision){.exit_code = exit_code};
@@ -113,7 +113,7 @@ static int spawn_program(int crash_fd, int life_fd, pid_t *ret_pid, struct err *
     posix_spawnattr_t attributes;
     sigset_t none, defaults;
     (void)snprintf(parent_pid, sizeof(parent_pid), "%d", (int)getpid()); /* fits: at most 11 characters */
-    (void)sigemptyset(&none);     /* on our own memory these cannot fail */
+    (void)sigemptyset(&none); /* on our own memory these cannot fail */
     (void)sigfillset(&defaults);
     if (posix_spawn_file_actions_init(&files) != 0)
         return err_set(err, ERR_SYSTEM, "spawn actions");
@@ -127,7 +127,8 @@ static int spawn_program(int crash_fd, int life_fd, pid_t *ret_pid, struct err *
     failed = failed ? failed : posix_spawnattr_setsigdefault(&attributes, &defaults);
     failed = failed ? failed
                     : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    failed = failed ? failed : posix_spawn(ret_pid, "/proc/self/exe", &files, &attributes, arguments, environ);
+    failed =
+        failed ? failed : posix_spawn(ret_pid, "/proc/self/exe", &files, &attributes, arguments, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&files);
     return failed ? err_set_errno(err, failed, "spawn the runtime") : 0;
@@ -164,8 +165,8 @@ static void start_or_wait(struct parent *parent)
     if (start_runtime(parent, &err) == 0)
         return;
     log_event(LOG_ERROR, "cannot start the runtime", "error", err.text, NULL);
-    parent->start_at_ms =
-        clock_now_ms(parent->clock) + backoff_next(&parent->backoff, clock_now_ms(parent->clock), &parent->rng);
+    parent->start_at_ms = clock_now_ms(parent->clock) +
+                          backoff_next(&parent->backoff, clock_now_ms(parent->clock), &parent->rng);
 }
 
 static void read_crash_record(int fd, struct life_end *end)
@@ -295,7 +296,8 @@ static int check_report(const struct environment *environment, struct err *err)
         return 0;
     if (fcntl(environment->report_fd, F_SETFD, FD_CLOEXEC) < 0)
         return err_set_errno(err, errno, "HISTRIO_REPORT_FD %d", environment->report_fd);
-    /* The runtime must not think that it has one: only the parent's end tells the run that the node is gone. */
+    /* The runtime must not think that it has one: only the parent's end tells the run that the node is gone.
+     */
     (void)unsetenv("HISTRIO_REPORT_FD"); /* a valid name: cannot fail */
     return 0;
 }

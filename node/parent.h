@@ -1,6 +1,7 @@
-/* node/parent.h: the small process above the runtime. It loads no gRPC code path and has no threads: it starts the
- * runtime (this program with --runtime), reaps it, starts the next one, and reports each start and end the moment it
- * happens, which is the local driver's proof of death (R6). As PID 1 of a pod it reaps everybody's orphans.
+/* node/parent.h: the small process above the runtime. It loads no gRPC code path and has no threads: it
+ * starts the runtime (this program with --runtime), reaps it, starts the next one, and reports each start and
+ * end the moment it happens, which is the local driver's proof of death (R6). As PID 1 of a pod it reaps
+ * everybody's orphans.
  *
  * On the report descriptor it writes JSON lines:
  *     {"event":"started","uid":"<16 hex>","pid":N}
@@ -31,10 +32,10 @@ struct parent_decision {
     int exit_code;    /* of the parent, when not restarted */
 };
 
-/* Pure. `exit_code` is -1 when a signal ended it. The first restart of a series is at once, later ones wait 100 ms to 10 s;
- * a runtime that lived for 10 s begins a new series. */
-struct parent_decision parent_decide(struct backoff *backoff, int exit_code, bool is_stopping, int64_t lived_ms,
-    int64_t now_ms, struct rng *rng);
+/* Pure. `exit_code` is -1 when a signal ended it. The first restart of a series is at once, later ones wait
+ * 100 ms to 10 s; a runtime that lived for 10 s begins a new series. */
+struct parent_decision parent_decide(struct backoff *backoff, int exit_code, bool is_stopping,
+    int64_t lived_ms, int64_t now_ms, struct rng *rng);
 void parent_backoff_init(struct backoff *backoff);
 
 /* Runs until the node ends; returns the exit code of the process. Main thread, with no other. */

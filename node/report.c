@@ -13,8 +13,8 @@ void report_init(struct report *report, int fd)
 {
     report->fd = fd;
     str_init(&report->pending, REPORT_PENDING_BYTES);
-    /* Without O_NONBLOCK a reader that stopped reading would stop us; where it cannot be set the descriptor is bad, and
-     * the first write says so. */
+    /* Without O_NONBLOCK a reader that stopped reading would stop us; where it cannot be set the descriptor
+     * is bad, and the first write says so. */
     if (fd >= 0)
         (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }

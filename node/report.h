@@ -1,6 +1,6 @@
-/* node/report.h: what the parent tells whoever started it, as JSON lines on a descriptor, without ever waiting for the
- * reader: what does not fit into the descriptor is kept up to a limit, beyond which whole lines are dropped (the next
- * runtime's hello tells the same, later). Owned by the parent's one thread. */
+/* node/report.h: what the parent tells whoever started it, as JSON lines on a descriptor, without ever
+ * waiting for the reader: what does not fit into the descriptor is kept up to a limit, beyond which whole
+ * lines are dropped (the next runtime's hello tells the same, later). Owned by the parent's one thread. */
 #pragma once
 
 #include "base/str.h"
@@ -23,5 +23,6 @@ void report_exited(struct report *report, const struct life_end *end);
 bool report_has_pending(const struct report *report);
 void report_flush(struct report *report); /* what the descriptor takes now */
 
-/* Call when the descriptor is readable or hung up: true when the other end is closed. Whatever it sent is discarded. */
+/* Call when the descriptor is readable or hung up: true when the other end is closed. Whatever it sent is
+ * discarded. */
 bool report_is_gone(struct report *report);

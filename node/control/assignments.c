@@ -36,8 +36,8 @@ static struct assignment_action *add_action(
     return action;
 }
 
-static void answer_assign(struct assignment_actions *actions, const struct assignment *assignment, uint64_t epoch,
-    enum refusal refusal, const char *reason)
+static void answer_assign(struct assignment_actions *actions, const struct assignment *assignment,
+    uint64_t epoch, enum refusal refusal, const char *reason)
 {
     struct assignment_action *action = add_action(actions, ASSIGNMENT_ANSWER_ASSIGN, assignment);
     action->epoch = epoch;
@@ -45,8 +45,8 @@ static void answer_assign(struct assignment_actions *actions, const struct assig
     action->reason = xstrdup(reason ? reason : "");
 }
 
-static void answer_revoke(
-    struct assignment_actions *actions, const struct assignment *assignment, uint64_t epoch, enum refusal refusal)
+static void answer_revoke(struct assignment_actions *actions, const struct assignment *assignment,
+    uint64_t epoch, enum refusal refusal)
 {
     struct assignment_action *action = add_action(actions, ASSIGNMENT_ANSWER_REVOKE, assignment);
     action->epoch = epoch;
@@ -55,8 +55,7 @@ static void answer_revoke(
 
 void assignment_actions_done(struct assignment_actions *actions, void (*free_spec)(void *spec))
 {
-    vec_for_each(action, &actions->list)
-    {
+    vec_for_each (action, &actions->list) {
         free(action->unit);
         free(action->reason);
         if (action->spec)
@@ -79,8 +78,7 @@ static void drop_next(struct assignments *assignments, struct assignment *assign
 
 void assignments_done(struct assignments *assignments)
 {
-    map_for_each(item, &assignments->units)
-    {
+    map_for_each (item, &assignments->units) {
         struct assignment *assignment = item.value;
         drop_next(assignments, assignment);
         free(assignment->unit);
@@ -107,14 +105,16 @@ static struct assignment *find_or_add(struct assignments *assignments, const cha
 
 bool assignment_is_held(const struct assignment *assignment)
 {
-    return assignment->is_listed && (assignment->state == UNIT_STARTING || assignment->state == UNIT_RUNNING ||
-                                        assignment->state == UNIT_STOPPING);
+    return assignment->is_listed &&
+           (assignment->state == UNIT_STARTING || assignment->state == UNIT_RUNNING ||
+               assignment->state == UNIT_STOPPING);
 }
 
 size_t assignments_held_count(const struct assignments *assignments)
 {
     size_t count = 0;
-    map_for_each(item, &assignments->units) count += assignment_is_held(item.value);
+    map_for_each (item, &assignments->units)
+        count += assignment_is_held(item.value);
     return count;
 }
 
@@ -168,8 +168,8 @@ static void advance(struct assignment *assignment, struct assignment_actions *ac
     *next = (struct assignment_next){0};
 }
 
-static void refuse(const char *unit, uint64_t epoch, uint64_t seen_epoch, enum refusal refusal, const char *reason,
-    struct assignment_actions *actions)
+static void refuse(const char *unit, uint64_t epoch, uint64_t seen_epoch, enum refusal refusal,
+    const char *reason, struct assignment_actions *actions)
 {
     struct assignment_action *action = vec_push_new(&actions->list);
     *action = (struct assignment_action){.kind = ASSIGNMENT_ANSWER_ASSIGN,
@@ -230,8 +230,7 @@ void assignments_assign(struct assignments *assignments, const struct assignment
 void assignments_revoke(struct assignments *assignments, const char *unit, uint64_t epoch, uint64_t node_uid,
     struct assignment_actions *actions)
 {
-    struct assignment *assignment =
-        node_uid == assignments->node_uid ? find_or_add(assignments, unit) : NULL;
+    struct assignment *assignment = node_uid == assignments->node_uid ? find_or_add(assignments, unit) : NULL;
     if (!assignment) {
         const struct assignment unknown = {.unit = (char *)(uintptr_t)unit};
         answer_revoke(actions, &unknown, epoch,
@@ -259,25 +258,35 @@ void assignments_revoke(struct assignments *assignments, const char *unit, uint6
 
 void assignments_lease_held(struct assignments *assignments, struct assignment_actions *actions)
 {
-    map_for_each(item, &assignments->units)
-    {
+    map_for_each (item, &assignments->units) {
         struct assignment *assignment = item.value;
         assignment->next.needs_lease = false;
         advance(assignment, actions);
     }
 }
 
-void assignments_lease_lost(struct assignments *assignments, struct assignment_actions *actions)
+bool assignments_have_waiting(const struct assignments *assignments)
 {
-    map_for_each(item, &assignments->units)
-    {
+    map_for_each (item, &assignments->units) {
+        const struct assignment *assignment = item.value;
+        if (assignment->next.epoch && assignment->next.needs_lease)
+            return true;
+    }
+    return false;
+}
+
+void assignments_lease_lost(
+    struct assignments *assignments, const char *reason, struct assignment_actions *actions)
+{
+    map_for_each (item, &assignments->units) {
         struct assignment *assignment = item.value;
         if (assignment->next.needs_lease)
-            refuse_next(assignments, assignment, REFUSAL_WITHOUT_LEASE, "no echo of the leader came", actions);
+            refuse_next(assignments, assignment, REFUSAL_WITHOUT_LEASE, reason, actions);
     }
 }
 
-static void ended(struct assignment *assignment, enum actor_unit_state state, struct assignment_actions *actions)
+static void ended(
+    struct assignment *assignment, enum actor_unit_state state, struct assignment_actions *actions)
 {
     bool was_stopped = assignment->state == UNIT_STOPPING;
     assignment->state = state;
@@ -299,7 +308,8 @@ void assignments_unit_changed(struct assignments *assignments, const char *unit,
     struct assignment *assignment = find(assignments, unit);
     if (!assignment || !assignment_is_held(assignment) || assignment->epoch != epoch)
         return;
-    (void)snprintf(assignment->reason, sizeof(assignment->reason), "%s", reason ? reason : ""); /* may be cut */
+    (void)snprintf(
+        assignment->reason, sizeof(assignment->reason), "%s", reason ? reason : ""); /* may be cut */
     if (state == UNIT_FAILED || state == UNIT_STOPPED) {
         ended(assignment, state, actions);
         return;
@@ -329,8 +339,7 @@ void assignments_start_failed(struct assignments *assignments, const char *unit,
 void assignments_drain(struct assignments *assignments, struct assignment_actions *actions)
 {
     assignments->is_draining = true;
-    map_for_each(item, &assignments->units)
-    {
+    map_for_each (item, &assignments->units) {
         struct assignment *assignment = item.value;
         refuse_next(assignments, assignment, REFUSAL_WHILE_DRAINING, "", actions);
         stop_held(assignment, actions);

@@ -1,13 +1,16 @@
-/* node_control/assignments.h: which units this node holds or has seen, and what it answers to assign and revoke (R1, R8).
+/* node_control/assignments.h: which units this node holds or has seen, and what it answers to assign and
+ * revoke (R1, R8).
  *
- * 1. The highest epoch seen for a unit only grows; an assignment is obeyed only with an epoch above it, and every
- *    assignment to us that is refused for another reason than its uid counts as seen, so that "seen" proves that no older
- *    one can still take effect.
- * 2. A unit is held at one epoch at a time: a newer assignment of a held unit stops it first and starts when it has ended.
- * 3. Every assign gets exactly one answer, when its outcome is known; so does a revoke, but for one that is repeated before
- *    the unit has ended: the end answers the highest of them.
+ * 1. The highest epoch seen for a unit only grows; an assignment is obeyed only with an epoch above it, and
+ * every assignment to us that is refused for another reason than its uid counts as seen, so that "seen"
+ * proves that no older one can still take effect.
+ * 2. A unit is held at one epoch at a time: a newer assignment of a held unit stops it first and starts when
+ * it has ended.
+ * 3. Every assign gets exactly one answer, when its outcome is known; so does a revoke, but for one that is
+ * repeated before the unit has ended: the end answers the highest of them.
  *
- * Pure: events in, actions out; the shell performs the actions in order. Owned by the control loop's thread. */
+ * Pure: events in, actions out; the shell performs the actions in order. Owned by the control loop's thread.
+ */
 #pragma once
 
 #include "actor/system.h"
@@ -87,7 +90,8 @@ struct assignments {
 /* What is known of the lease when an assignment comes in. */
 enum assignment_lease {
     ASSIGNMENT_LEASE_HELD,
-    ASSIGNMENT_LEASE_EXPECTED, /* a request is under way, the first echo has not come: the assignment waits for it */
+    ASSIGNMENT_LEASE_EXPECTED, /* an echo is under way, or the libraries are being loaded: the assignment
+                                  waits */
     ASSIGNMENT_LEASE_NONE,
 };
 
@@ -109,10 +113,11 @@ void assignments_assign(struct assignments *assignments, const struct assignment
     enum assignment_lease lease, struct assignment_actions *actions);
 void assignments_revoke(struct assignments *assignments, const char *unit, uint64_t epoch, uint64_t node_uid,
     struct assignment_actions *actions);
-/* The first echo came: what waited for it goes on. */
+/* The lease is held and the libraries are there: what waited for them goes on. */
 void assignments_lease_held(struct assignments *assignments, struct assignment_actions *actions);
-/* The echo will not come (timeout, session ended): what waited for it is refused. */
-void assignments_lease_lost(struct assignments *assignments, struct assignment_actions *actions);
+/* It will not come (timeout, session ended): what waited for it is refused. */
+void assignments_lease_lost(
+    struct assignments *assignments, const char *reason, struct assignment_actions *actions);
 /* What the runtime reports; an epoch that is not the held one is ignored. */
 void assignments_unit_changed(struct assignments *assignments, const char *unit, uint64_t epoch,
     enum actor_unit_state state, const char *reason, struct assignment_actions *actions);
@@ -123,6 +128,7 @@ void assignments_start_failed(struct assignments *assignments, const char *unit,
 void assignments_drain(struct assignments *assignments, struct assignment_actions *actions);
 
 bool assignment_is_held(const struct assignment *assignment);
+bool assignments_have_waiting(const struct assignments *assignments); /* for the lease */
 size_t assignments_held_count(const struct assignments *assignments);
 uint64_t assignments_seen_epoch(const struct assignments *assignments, const char *unit);
 

@@ -23,8 +23,8 @@ enum lease_verdict lease_hear_term(struct lease *lease, uint64_t term)
     if (lease->term > 0 && term - lease->term > LEASE_TERM_JUMP_MAX)
         return LEASE_STRANGE_TERM;
     if (term > lease->term) {
-        /* Nonces that were sent before stay in the ring, but their term no longer fits: an echo must answer a request
-         * that its own leader can have received. */
+        /* Nonces that were sent before stay in the ring, but their term no longer fits: an echo must answer a
+         * request that its own leader can have received. */
         lease->term = term;
         lease->until_ns = INT64_MIN;
     }

@@ -64,7 +64,8 @@ void life_write(const struct life *life, struct str *out)
         json_set_string(previous, "backtrace", life->previous.backtrace);
     }
     struct json *earlier = json_set_array(root, "earlier");
-    vec_for_each(uid, &life->earlier) json_add_string(earlier, life_uid_format(*uid, text));
+    vec_for_each (uid, &life->earlier)
+        json_add_string(earlier, life_uid_format(*uid, text));
     json_write(root, JSON_COMPACT, out);
 }
 

@@ -19,7 +19,8 @@ static void copy_child(struct actor_child_spec *copy, const struct actor_child_s
     copy->name = xstrdup(child->name);
     copy->under = xstrdup(child->under);
     copy->behavior = child->behavior ? xstrdup(child->behavior) : NULL;
-    copy->arguments = xmemdup(child->arguments ? child->arguments : (const uint8_t *)"", child->arguments_size);
+    copy->arguments =
+        xmemdup(child->arguments ? child->arguments : (const uint8_t *)"", child->arguments_size);
 }
 
 static void free_child(const struct actor_child_spec *child)
@@ -69,8 +70,8 @@ static bool is_unit_name(const char *name)
     if (!text_is_dns_label(entry))
         return false;
     const char *digits = name + size;
-    return !*digits ||
-           (strlen(digits + 1) <= REPLICA_DIGITS_MAX && text_to_u64(digits + 1, UINT32_MAX, &number, NULL) == 0);
+    return !*digits || (strlen(digits + 1) <= REPLICA_DIGITS_MAX &&
+                           text_to_u64(digits + 1, UINT32_MAX, &number, NULL) == 0);
 }
 
 static int check_behavior(const struct actor_child_spec *child, const char *what, struct err *err)
@@ -94,7 +95,7 @@ static int check_child(const struct actor_child_spec *child, const char *what, s
         return -1;
     if (child->arguments_size > LIMIT_VALUE_BYTES)
         return err_set(err, ERR_LIMIT, "%s: more than %d bytes of arguments", what, LIMIT_VALUE_BYTES);
-    if (child->arguments_size > 0 && value_check(child->arguments, child->arguments_size, err) < 0)
+    if (child->arguments_size > 0 && value_validate(child->arguments, child->arguments_size, err) < 0)
         return err_wrap(err, "%s: arguments", what);
     if (child->mailbox_capacity > LIMIT_MAILBOX_CAPACITY)
         return err_set(err, ERR_LIMIT, "%s: mailbox capacity above %d", what, LIMIT_MAILBOX_CAPACITY);

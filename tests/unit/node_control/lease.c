@@ -1,7 +1,7 @@
 /* R1 and R3 of the node's half: terms, nonces, echoes. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
