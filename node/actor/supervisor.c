@@ -1,0 +1,426 @@
+#include "actor/supervisor.h"
+
+#include <histrio/value.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actor/behavior.h"
+#include "actor/supervision.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+enum { WHY_BYTES = 512 };
+
+struct supervised {
+    const struct actor_child_spec *spec; /* of the unit's copy */
+    char *path;
+    struct histrio_ref ref;
+    uint64_t monitor; /* 0: no incarnation runs */
+    bool was_started;
+};
+
+struct supervisor {
+    struct supervision *machine;
+    const struct actor_child_spec *spec; /* ours */
+    bool is_root;
+    bool is_implicit; /* unnamed, above the only actor of a unit */
+    bool is_starting; /* inside of start: nothing can be waited for */
+    bool is_ending;
+    struct supervised *children; /* child number n is children[n - 1] */
+    uint32_t child_count;
+    struct map64 by_monitor; /* -> struct supervised, of those that run */
+    struct map64 callers;    /* request -> struct histrio_caller */
+    uint64_t last_request;
+    uint64_t shutdown_timer;
+    uint32_t shutdown_child; /* which the timer is for */
+    uint32_t type_retry, type_shutdown_time, type_terminate, type_restart, type_delete;
+    char why[WHY_BYTES]; /* it gave up; "": it did not */
+};
+
+/* What a supervisor below another one is started with. */
+struct place {
+    const struct actor_child_spec *spec;
+};
+
+/* ---- starting and ending one child ---- */
+
+static struct supervised *child_of(struct supervisor *s, uint32_t number)
+{
+    return &s->children[number - 1];
+}
+
+static uint32_t number_of(const struct supervisor *s, const struct supervised *child)
+{
+    return (uint32_t)(child - s->children) + 1;
+}
+
+static int64_t now_ms(struct histrio_context *ctx)
+{
+    return histrio_now_ns(ctx) / NS_PER_MS;
+}
+
+static const struct histrio_behavior actor_supervisor_below;
+
+static int spawn(struct histrio_context *ctx, struct supervised *child, struct histrio_ref *ret_ref,
+    uint64_t *ret_monitor, struct err *err)
+{
+    const struct actor_child_spec *spec = child->spec;
+    struct place place = {spec};
+    struct actor_spawn options = {
+        .behavior = &actor_supervisor_below,
+        .behavior_name = "supervisor",
+        .path = child->path,
+        .arguments = (const uint8_t *)&place,
+        .arguments_size = sizeof(place),
+        .mailbox_capacity = spec->mailbox_capacity,
+        .overflow = spec->overflow,
+        .drop_mailbox_on_exit = spec->drop_mailbox_on_restart,
+        .link = true,
+        .monitor = true,
+        .hold = true,
+    };
+    if (!spec->is_supervisor) {
+        options.behavior =
+            actor_behavior_find(actor_context_system(ctx), spec->behavior, &options.behavior_name);
+        options.arguments = spec->arguments;
+        options.arguments_size = spec->arguments_size;
+        if (!options.behavior)
+            return err_set(err, ERR_NOT_FOUND, "no behavior \"%s\"", spec->behavior);
+    }
+    return actor_spawn(ctx, &options, ret_ref, ret_monitor, err);
+}
+
+static void start_child(struct histrio_context *ctx, struct supervisor *s, uint32_t number)
+{
+    struct supervised *child = child_of(s, number);
+    struct err err = {0};
+    if (child->was_started)
+        actor_count_restart(ctx);
+    if (spawn(ctx, child, &child->ref, &child->monitor, &err) < 0) {
+        supervision_child_start_failed(s->machine, number, err.text);
+        return;
+    }
+    child->was_started = true;
+    map64_put(&s->by_monitor, child->monitor, child);
+    supervision_child_started(s->machine, number);
+}
+
+static void child_ended(
+    struct histrio_context *ctx, struct supervisor *s, struct supervised *child, const char *reason)
+{
+    map64_remove(&s->by_monitor, child->monitor);
+    child->monitor = 0;
+    if (s->shutdown_timer && s->shutdown_child == number_of(s, child)) {
+        (void)histrio_timer_cancel(ctx, s->shutdown_timer);
+        s->shutdown_timer = 0;
+    }
+    supervision_child_exited(s->machine, number_of(s, child), reason, now_ms(ctx));
+}
+
+/* Ends the child inside of this call, whatever it traps. */
+static void end_child_now(
+    struct histrio_context *ctx, struct supervisor *s, struct supervised *child, const char *reason)
+{
+    histrio_demonitor(ctx, child->monitor);
+    actor_end_now(ctx, child->ref, reason);
+    child_ended(ctx, s, child, reason);
+}
+
+static void shut_down_child(
+    struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
+{
+    struct supervised *child = child_of(s, action->child);
+    bool brutal = action->kind == SUPERVISION_KILL;
+    if (s->is_starting) {
+        end_child_now(ctx, s, child, brutal ? "killed" : "shutdown");
+        return;
+    }
+    actor_set_state(ctx, child->path, "Stopping");
+    histrio_exit(ctx, child->ref, brutal ? "kill" : "shutdown");
+    if (!brutal && action->timeout_ms != ACTOR_SHUTDOWN_INFINITY) {
+        s->shutdown_timer = histrio_timer_start(ctx, action->timeout_ms, 0, s->type_shutdown_time);
+        s->shutdown_child = action->child;
+    }
+}
+
+/* ---- what the machine wants ---- */
+
+static void report(struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
+{
+    const struct supervised *child = child_of(s, action->child);
+    const char *cause = action->cause ? child_of(s, action->cause)->path : "";
+    actor_report_exit(
+        ctx, child->path, 0, action->reason, supervision_decision_name(action->decision), cause);
+    if (action->decision == SUPERVISION_GIVE_UP && s->why[0] == '\0')
+        (void)snprintf(
+            s->why, sizeof(s->why), "too many restarts: %.200s: %.255s", child->path, action->reason);
+    bool comes_back = action->decision == SUPERVISION_RESTART ||
+                      action->decision == SUPERVISION_RESTART_ALL ||
+                      action->decision == SUPERVISION_RESTART_REST;
+    actor_set_state(ctx, child->path, comes_back ? "Restarting" : "Stopped");
+}
+
+static void answer(struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
+{
+    struct histrio_caller *waiting = map64_remove(&s->callers, action->request);
+    if (!waiting)
+        return;
+    switch (action->answer) {
+    case SUPERVISION_OK: histrio_reply_to(ctx, *waiting, NULL, 0); break;
+    case SUPERVISION_NO_SUCH_CHILD:
+        histrio_reply_error_to(ctx, *waiting, HISTRIO_NOT_FOUND, "no such child");
+        break;
+    case SUPERVISION_IS_PRESENT:
+    case SUPERVISION_IS_RUNNING:
+        histrio_reply_error_to(ctx, *waiting, HISTRIO_BAD_ARGUMENT, "is running");
+        break;
+    case SUPERVISION_IS_RESTARTING:
+        histrio_reply_error_to(ctx, *waiting, HISTRIO_BAD_ARGUMENT, "is restarting");
+        break;
+    case SUPERVISION_START_ERROR:
+        histrio_reply_error_to(ctx, *waiting, HISTRIO_APPLICATION, action->reason);
+        break;
+    }
+    free(waiting);
+}
+
+/* The last words of a supervisor. A root that gave up says why; below it, OTP's reason is what restart rules
+ * read. */
+static enum histrio_result end(
+    struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
+{
+    bool failed = action->kind == SUPERVISION_FAILED;
+    bool explain = s->is_root && s->why[0] != '\0' && !failed;
+    histrio_fail(ctx, "%s", explain ? s->why : action->reason);
+    return failed || explain ? HISTRIO_FAIL : HISTRIO_STOP;
+}
+
+/* Everything that the machine wants now. Starting children adds to it, so this is where loops end: each
+ * restart counts towards the intensity, and a retry comes back as a message. */
+static enum histrio_result perform(struct histrio_context *ctx, struct supervisor *s)
+{
+    struct supervision_action action;
+    while (supervision_next(s->machine, &action)) {
+        switch (action.kind) {
+        case SUPERVISION_START: start_child(ctx, s, action.child); break;
+        case SUPERVISION_SHUTDOWN:
+        case SUPERVISION_KILL: shut_down_child(ctx, s, &action); break;
+        case SUPERVISION_RELEASE: actor_release(ctx, child_of(s, action.child)->path); break;
+        case SUPERVISION_REPORT:
+            report(ctx, s, &action);
+            if (s->is_implicit && action.decision == SUPERVISION_REMOVE)
+                supervision_stop(s->machine, "normal");
+            break;
+        case SUPERVISION_RETRY:
+            (void)histrio_tell(ctx, histrio_self(ctx), s->type_retry, (const uint8_t *)&action.child,
+                sizeof(action.child)); /* to ourselves, unbounded: it arrives */
+            break;
+        case SUPERVISION_ANSWER: answer(ctx, s, &action); break;
+        case SUPERVISION_FAILED:
+        case SUPERVISION_ENDED: return end(ctx, s, &action);
+        case SUPERVISION_FORGET:
+            break; /* a temporary child: the unit's specification keeps it for the next start */
+        case SUPERVISION_STARTED: break; /* start returns, which says it */
+        }
+    }
+    return HISTRIO_CONTINUE;
+}
+
+/* ---- the behavior ---- */
+
+static void free_caller(void *caller)
+{
+    free(caller);
+}
+
+static void supervisor_done(struct supervisor *s)
+{
+    for (uint32_t i = 0; i < s->child_count; i++)
+        free(s->children[i].path);
+    free(s->children);
+    map64_done(&s->by_monitor, NULL);
+    map64_done(&s->callers, free_caller);
+    supervision_free(s->machine);
+    memset(s, 0, sizeof(*s));
+}
+
+static void add_child(struct supervisor *s, const struct actor_child_spec *spec, char *path_take)
+{
+    const char *name = spec->name ? spec->name : "";
+    (void)supervision_add(s->machine, /* names are unique: supervisor_check() */
+        &(struct supervision_child){name, spec->restart, spec->shutdown_ms});
+    s->children[s->child_count++] = (struct supervised){.spec = spec, .path = path_take};
+}
+
+static void add_children(
+    struct histrio_context *ctx, struct supervisor *s, const struct actor_unit_spec *unit)
+{
+    const char *name = s->is_root ? "" : s->spec->name;
+    size_t count = 0;
+    for (size_t i = 0; i < unit->child_count; i++)
+        count += strcmp(unit->children[i].under ? unit->children[i].under : "", name) == 0;
+    s->children = xcalloc(count + 1, sizeof(*s->children));
+    for (size_t i = 0; i < unit->child_count && !s->is_implicit; i++) {
+        const struct actor_child_spec *child = &unit->children[i];
+        if (strcmp(child->under ? child->under : "", name) == 0)
+            add_child(s, child, xasprintf("%s/%s", histrio_path(ctx), child->name));
+    }
+    if (s->is_implicit)
+        add_child(s, s->spec, xstrdup(unit->name));
+}
+
+static enum histrio_result start(
+    struct histrio_context *ctx, struct supervisor *s, const struct actor_child_spec *spec, bool is_root)
+{
+    s->spec = spec;
+    s->is_root = is_root;
+    s->is_implicit = !spec->is_supervisor;
+    s->type_retry = histrio_type("supervisor.retry");
+    s->type_shutdown_time = histrio_type("supervisor.shutdownTime");
+    s->type_terminate = histrio_type(SUPERVISOR_TERMINATE_CHILD);
+    s->type_restart = histrio_type(SUPERVISOR_RESTART_CHILD);
+    s->type_delete = histrio_type(SUPERVISOR_DELETE_CHILD);
+    s->machine = supervision_new(&(struct supervision_flags){
+        s->is_implicit ? ACTOR_ONE_FOR_ONE : spec->strategy, spec->restarts_max, spec->period_ms});
+    add_children(ctx, s, actor_unit_spec(actor_context_unit(ctx)));
+    s->is_starting = true;
+    supervision_start(s->machine);
+    enum histrio_result result = perform(ctx, s);
+    s->is_starting = false;
+    if (result != HISTRIO_CONTINUE) {
+        supervisor_done(s);
+        return HISTRIO_FAIL;
+    }
+    return result;
+}
+
+static enum histrio_result start_root(
+    struct histrio_context *ctx, void *state, const uint8_t *arguments, size_t size)
+{
+    (void)size;
+    const struct actor_unit *unit = (const void *)arguments;
+    return start(ctx, state, &actor_unit_spec(unit)->root, true);
+}
+
+static enum histrio_result start_below(
+    struct histrio_context *ctx, void *state, const uint8_t *arguments, size_t size)
+{
+    (void)size;
+    const struct place *place = (const void *)arguments;
+    return start(ctx, state, place->spec, false);
+}
+
+static void request(struct histrio_context *ctx, struct supervisor *s, const struct histrio_message *message)
+{
+    const char *text = NULL;
+    size_t size = 0;
+    char name[LIMIT_LABEL_BYTES + 1];
+    if (histrio_ref_is_nobody(message->sender)) {
+        histrio_reply_error(ctx, HISTRIO_DENIED, "only actors may ask a supervisor for this");
+        return;
+    }
+    if (!histrio_argument_string(message, "child", 0, &text, &size) || size >= sizeof(name)) {
+        histrio_reply_error(ctx, HISTRIO_BAD_ARGUMENT, "the argument is the name of a child");
+        return;
+    }
+    memcpy(name, text, size);
+    name[size] = '\0';
+    uint64_t number = ++s->last_request;
+    struct histrio_caller caller = histrio_caller(ctx);
+    map64_put(&s->callers, number, xmemdup(&caller, sizeof(caller)));
+    if (message->type == s->type_terminate)
+        supervision_terminate_child(s->machine, name, number);
+    else if (message->type == s->type_restart)
+        supervision_restart_child(s->machine, name, number);
+    else
+        supervision_delete_child(s->machine, name, number);
+}
+
+static void handle_down(
+    struct histrio_context *ctx, struct supervisor *s, const struct histrio_message *message)
+{
+    struct supervised *child = map64_get(&s->by_monitor, message->reference);
+    if (child)
+        child_ended(ctx, s, child, (const char *)message->value);
+}
+
+/* Exits of children come as DOWN besides; of others only the parent counts. */
+static void handle_exit(
+    struct histrio_context *ctx, struct supervisor *s, const struct histrio_message *message)
+{
+    bool told =
+        histrio_ref_equal(message->sender, histrio_parent(ctx)) || histrio_ref_is_nobody(message->sender);
+    if (told && !s->is_ending) {
+        s->is_ending = true;
+        supervision_stop(s->machine, (const char *)message->value);
+    }
+}
+
+static enum histrio_result receive(
+    struct histrio_context *ctx, void *state, const struct histrio_message *message)
+{
+    struct supervisor *s = state;
+    uint32_t type = message->type;
+    uint32_t number = 0;
+    switch ((enum histrio_kind)message->kind) {
+    case HISTRIO_DOWN: handle_down(ctx, s, message); break;
+    case HISTRIO_EXIT: handle_exit(ctx, s, message); break;
+    case HISTRIO_TIMER:
+        if (message->reference == s->shutdown_timer) {
+            s->shutdown_timer = 0;
+            supervision_shutdown_expired(s->machine, s->shutdown_child);
+        }
+        break;
+    case HISTRIO_TELL:
+        if (type != s->type_retry || message->size != sizeof(number) ||
+            !histrio_ref_equal(message->sender, histrio_self(ctx)))
+            return HISTRIO_UNHANDLED;
+        memcpy(&number, message->value, sizeof(number));
+        supervision_retry(s->machine, number, now_ms(ctx));
+        break;
+    case HISTRIO_ASK:
+        if (type != s->type_terminate && type != s->type_restart && type != s->type_delete)
+            return HISTRIO_UNHANDLED;
+        request(ctx, s, message);
+        break;
+    case HISTRIO_REPLY:
+    case HISTRIO_ERROR: break;
+    }
+    return perform(ctx, s);
+}
+
+/* When we end by the machine's rules no child runs any more. Killed, we take them along. */
+static void stop(struct histrio_context *ctx, void *state, const char *reason)
+{
+    struct supervisor *s = state;
+    for (uint32_t i = s->child_count; i > 0; i--) {
+        struct supervised *child = &s->children[i - 1];
+        if (child->monitor == 0)
+            continue;
+        end_child_now(ctx, s, child, reason);
+        actor_report_exit(
+            ctx, child->path, 0, reason, supervision_decision_name(SUPERVISION_SHUT_DOWN), histrio_path(ctx));
+    }
+    supervisor_done(s);
+}
+
+const struct histrio_behavior actor_supervisor_root = {
+    .name = "supervisor",
+    .state_size = sizeof(struct supervisor),
+    .start = start_root,
+    .receive = receive,
+    .stop = stop,
+    .flags = HISTRIO_TRAP_EXITS,
+};
+
+static const struct histrio_behavior actor_supervisor_below = {
+    .name = "supervisor",
+    .state_size = sizeof(struct supervisor),
+    .start = start_below,
+    .receive = receive,
+    .stop = stop,
+    .flags = HISTRIO_TRAP_EXITS,
+};
