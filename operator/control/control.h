@@ -1,0 +1,64 @@
+/* operator_control/control.h: the operator's Control streams, one a node, on a loop (and thread) of their
+ * own, "control".
+ *
+ * The loop's thread dials, checks hellos and answers lease requests by itself (R3), so that nothing that the
+ * operator does can delay an echo. What else nodes say is handed over as events for the queue of whoever runs
+ * the core, who applies them with control_event_apply(); what the core wants to be sent comes back through
+ * control_send().
+ *
+ * Owner: the creator. Thread: one, the creator's, but for the listener. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct control;
+struct control_event;
+struct core;
+struct core_action;
+struct err;
+
+struct control_config {
+    const char *system;
+    const char *system_uid;
+    const uint8_t *credential;
+    size_t credential_size;
+    const char *software;     /* "histrio/0.1.0" */
+    const char *code_folders; /* absolute, colon separated: what nodes may load from */
+    /* Called on the loop's thread for each event, which it takes: it must only queue it. */
+    void (*listener)(struct control_event *event, void *ctx);
+    void *ctx;
+};
+
+/* Strings are copied. Starts the loop's thread. */
+int control_new(const struct control_config *config, struct control **ret_control, struct err *err);
+
+/* Connects to the node, whose Control service listens, or soon will, on `address` ("unix:..."), and keeps the
+ * connection up until control_hang_up(). A second dial of a node begins anew: its runtime is another one. */
+void control_dial(struct control *control, const char *node, const char *address);
+void control_hang_up(struct control *control, const char *node);
+
+/* The term of all that is sent from now on, echoes included. No echo is given before it is set. */
+void control_set_term(struct control *control, uint32_t term);
+
+/* Sends what one of the core's CORE_SEND_*, CORE_REQUEST_INVENTORY, CORE_ASSIGN, CORE_REVOKE and CORE_DRAIN
+ * actions says; others are a mistake of the caller. Nobody connected under that uid: nothing happens, as a
+ * lost message would not be answered either. */
+void control_send(struct control *control, const struct core *core, const struct core_action *action);
+
+/* Ends all streams and the thread. The listener is not called any more afterwards. */
+void control_free(struct control *control);
+
+/* ---- events ---- */
+
+/* The first member of an event, for the owner's queue. */
+struct list_node *control_event_link(struct control_event *event);
+struct control_event *control_event_of_link(struct list_node *link);
+
+/* Tells the core. False: there was something wrong with it that a log should show; text says what. */
+bool control_event_apply(const struct control_event *event, struct core *core, const char **ret_text);
+const char *control_event_node(const struct control_event *event);
+void control_event_free(struct control_event *event);

@@ -1,0 +1,237 @@
+/* One node's Control stream: waits until its socket listens, says hello, checks the node's hello, echoes
+ * leases, and hands all else to the owner. When the stream ends it begins again, until it is freed.
+ *
+ * Invariants
+ * 1. uid is set between the CONTROL_CONNECTED event and the CONTROL_DISCONNECTED event of the same stream,
+ * each told once.
+ * 2. A stream is dialled only after a plain connect() to the socket worked: gRPC itself waits at least 100 ms
+ * after a refused connection, which is too long for a node that is about to listen. */
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "operator_control/control_private.h"
+#include "rpc/client.h"
+#include "rpc/loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define METHOD "/histrio.v1.Control/Session"
+
+enum {
+    PROBE_INTERVAL_MS = 4,
+    PROBE_INTERVAL_LATER_MS = 50, /* when it has not come up in PROBES_FAST */
+    PROBES_FAST = 500,
+    RECONNECT_MS = 20,
+    REFUSED_RETRY_MS = 1000,
+    HELLO_TIMEOUT_MS = 5000,
+};
+
+struct session {
+    struct list_node link;
+    struct control *control;
+    char *node;
+    char *address;
+    struct rpc_timer *timer; /* to probe or dial again; while connecting: the hello's deadline */
+    struct rpc_client *client;
+    struct rpc_stream *stream;
+    unsigned probes;
+    uint64_t uid; /* 0: not accepted */
+    bool was_refused;
+};
+
+static void begin(void *ctx);
+
+struct session *session_of_link(struct list_node *link)
+{
+    return list_entry(link, struct session, link);
+}
+
+const char *session_node(const struct session *session)
+{
+    return session->node;
+}
+
+static void hang_up(struct session *session)
+{
+    rpc_stream_free(session->stream);
+    session->stream = NULL;
+    rpc_client_free(session->client);
+    session->client = NULL;
+    if (session->uid) {
+        struct control *control = session->control;
+        control->listener(control_event_new(CONTROL_DISCONNECTED, session->node, session->uid), control->ctx);
+    }
+    session->uid = 0;
+}
+
+static void again(struct session *session, uint64_t delay_ms)
+{
+    hang_up(session);
+    session->probes = 0;
+    rpc_timer_set(session->timer, delay_ms);
+}
+
+static void refuse(struct session *session, const char *text)
+{
+    struct control *control = session->control;
+    if (!session->was_refused) {
+        struct control_event *event = control_event_new(CONTROL_REFUSED, session->node, 0);
+        event->text = xstrdup(text);
+        control->listener(event, control->ctx);
+    }
+    session->was_refused = true; /* once a dial: it will be refused again and again */
+    again(session, REFUSED_RETRY_MS);
+}
+
+static void accept_hello(struct session *session, struct control_event *event, uint64_t uid)
+{
+    struct err err = {0};
+    if (control_check_hello(event, &session->control->identity, session->node, &err) < 0) {
+        control_event_free(event);
+        refuse(session, err.text);
+        return;
+    }
+    rpc_timer_cancel(session->timer);
+    session->uid = uid;
+    event->kind = CONTROL_CONNECTED;
+    event->uid = uid;
+    session->control->listener(event, session->control->ctx);
+}
+
+static void write_message(struct session *session, const uint8_t *data, size_t size)
+{
+    /* A node that does not read 16 MiB of commands is stuck: a new stream begins with everything that
+     * matters. */
+    if (rpc_stream_write(session->stream, data, size, NULL) < 0)
+        rpc_stream_cancel(session->stream);
+}
+
+static void echo(struct session *session, uint64_t nonce)
+{
+    size_t size;
+    unsigned term = atomic_load_explicit(&session->control->term, memory_order_relaxed);
+    if (term == 0)
+        return;
+    _cleanup_(cleanup_free) uint8_t *data = control_encode_echo(term, session->uid, nonce, &size);
+    write_message(session, data, size);
+}
+
+static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t size, void *ctx)
+{
+    struct session *session = ctx;
+    struct control_incoming incoming;
+    struct err err = {0};
+    struct control_event *event = control_event_new(CONTROL_MESSAGE, session->node, session->uid);
+    (void)stream; /* the session has one */
+    if (control_decode(data, size, event, &incoming, &err) < 0 ||
+        (session->uid && incoming.node_uid != session->uid &&
+            err_set(&err, ERR_INVALID, "changed its uid")) ||
+        (!session->uid && (!incoming.is_hello || !incoming.node_uid) &&
+            err_set(&err, ERR_INVALID, "did not say hello"))) {
+        control_event_free(event);
+        refuse(session, err.text);
+    } else if (!session->uid) {
+        accept_hello(session, event, incoming.node_uid);
+    } else if (incoming.is_lease) {
+        control_event_free(event);
+        echo(session, incoming.nonce);
+    } else {
+        session->control->listener(event, session->control->ctx);
+    }
+}
+
+static void on_closed(struct rpc_stream *stream, const struct rpc_status *status, void *ctx)
+{
+    struct session *session = ctx;
+    (void)stream;
+    if (status->code == RPC_UNAUTHENTICATED || status->code == RPC_PERMISSION_DENIED ||
+        status->code == RPC_FAILED_PRECONDITION)
+        refuse(session, status->text);
+    else
+        again(session, RECONNECT_MS);
+}
+
+static const struct rpc_stream_events events = {.message = on_message, .closed = on_closed};
+
+static void dial(struct session *session)
+{
+    struct rpc_client_config config = {.address = session->address};
+    struct err err = {0};
+    size_t size;
+    unsigned term = atomic_load_explicit(&session->control->term, memory_order_relaxed);
+    if (rpc_client_new(session->control->loop, &config, &session->client, &err) < 0) {
+        refuse(session, err.text);
+        return;
+    }
+    session->stream = rpc_client_open(session->client, METHOD, 0, false);
+    rpc_stream_listen(session->stream, &events, session);
+    _cleanup_(cleanup_free) uint8_t *data = control_encode_hello(&session->control->identity, term, &size);
+    write_message(session, data, size);
+    rpc_timer_set(session->timer, HELLO_TIMEOUT_MS);
+}
+
+/* Other addresses than Unix sockets are left to gRPC. */
+static bool listens(const char *address)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    if (!text_starts_with(address, "unix:"))
+        return true;
+    if (snprintf(name.sun_path, sizeof(name.sun_path), "%s", address + strlen("unix:")) >=
+        (int)sizeof(name.sun_path))
+        return true; /* gRPC has the better error text */
+    _cleanup_(cleanup_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0;
+}
+
+/* The timer: nothing is connected, and it is time to try; or a hello is overdue. */
+static void begin(void *ctx)
+{
+    struct session *session = ctx;
+    if (session->stream) {
+        again(session, RECONNECT_MS);
+    } else if (listens(session->address)) {
+        dial(session);
+    } else {
+        session->probes++;
+        rpc_timer_set(
+            session->timer, session->probes < PROBES_FAST ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATER_MS);
+    }
+}
+
+struct session *session_new(struct control *control, const char *node, const char *address)
+{
+    struct session *session = xcalloc(1, sizeof(*session));
+    session->control = control;
+    session->node = xstrdup(node);
+    session->address = xstrdup(address);
+    session->timer = rpc_timer_new(control->loop, begin, session);
+    list_push_back(&control->sessions, &session->link);
+    begin(session);
+    return session;
+}
+
+void session_free(struct session *session)
+{
+    rpc_timer_free(session->timer);
+    hang_up(session);
+    list_remove(&session->link);
+    free(session->node);
+    free(session->address);
+    free(session);
+}
+
+bool session_send(struct session *session, uint64_t uid, const uint8_t *data, size_t size)
+{
+    if (!session->uid || session->uid != uid)
+        return false;
+    write_message(session, data, size);
+    return true;
+}
