@@ -119,6 +119,8 @@ static int make_one(const char *path, mode_t mode, struct err *err)
 
 int file_make_folder(const char *path, mode_t mode, struct err *err)
 {
+    if (path[0] == '\0')
+        return err_set(err, ERR_INVALID, "the name of a folder is missing");
     _cleanup_(cleanup_free) char *prefix = xstrdup(path);
     for (char *slash = strchr(prefix + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
