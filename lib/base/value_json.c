@@ -22,9 +22,15 @@ static bool is_special(const struct json *node)
            (strcmp(key, bin_key) == 0 || strcmp(key, time_key) == 0);
 }
 
-static int tree_of(struct value value, struct json **ret_node, struct err *err);
+/* A value of a byte becomes a node of some 60: their number has a limit. */
+struct builder {
+    size_t nodes;
+    struct err *err;
+};
 
-static int add_pair(struct json *object, const struct value_iterator *pair, struct err *err)
+static int tree_of(struct builder *builder, struct value value, struct json **ret_node);
+
+static int add_pair(struct builder *builder, struct json *object, const struct value_iterator *pair)
 {
     const char *text;
     size_t size;
@@ -32,28 +38,28 @@ static int add_pair(struct json *object, const struct value_iterator *pair, stru
     assert(is_string);
     (void)is_string; /* validated before */
     if (memchr(text, '\0', size))
-        return err_set(err, ERR_INVALID, "a key of a map holds a NUL character");
+        return err_set(builder->err, ERR_INVALID, "a key of a map holds a NUL character");
     _cleanup_(cleanup_free) char *key = xstrndup(text, size);
     if (json_get(object, key))
-        return err_set(err, ERR_INVALID, "duplicate key \"%.100s\"", key);
+        return err_set(builder->err, ERR_INVALID, "duplicate key \"%.100s\"", key);
     struct json *item;
-    if (tree_of(pair->item, &item, err) < 0)
+    if (tree_of(builder, pair->item, &item) < 0)
         return -1;
     json_append_take(object, steal_ptr(&key), item);
     return 0;
 }
 
-static int tree_of_items(struct value value, bool is_map, struct json **ret_node, struct err *err)
+static int tree_of_items(struct builder *builder, struct value value, bool is_map, struct json **ret_node)
 {
     _cleanup_(json_freep) struct json *node = is_map ? json_object_new() : json_array_new();
     struct value_iterator iterator = value_iterate(value);
     while (value_next(&iterator)) {
         struct json *item;
         if (is_map) {
-            if (add_pair(node, &iterator, err) < 0)
+            if (add_pair(builder, node, &iterator) < 0)
                 return -1;
         } else {
-            if (tree_of(iterator.item, &item, err) < 0)
+            if (tree_of(builder, iterator.item, &item) < 0)
                 return -1;
             json_append_take(node, NULL, item);
         }
@@ -91,12 +97,14 @@ static int tree_of_time(struct value value, struct json **ret_node, struct err *
 }
 
 /* value is validated. */
-static int tree_of(struct value value, struct json **ret_node, struct err *err)
+static int tree_of(struct builder *builder, struct value value, struct json **ret_node)
 {
     struct value_head head;
     bool is_whole = value_read_head(value, &head);
     assert(is_whole);
     (void)is_whole; /* validated before */
+    if (++builder->nodes > LIMIT_TREE_NODES)
+        return err_set(builder->err, ERR_LIMIT, "more than %d values", LIMIT_TREE_NODES);
     switch (head.type) {
     case VALUE_NIL: *ret_node = json_null_new(); return 0;
     case VALUE_BOOL: *ret_node = json_bool_new(head.number != 0); return 0;
@@ -108,20 +116,21 @@ static int tree_of(struct value value, struct json **ret_node, struct err *err)
         *ret_node = json_bytes_new((const char *)value.data + head.head_size, head.payload_size);
         return 0;
     case VALUE_BYTES: *ret_node = tree_of_bytes(value); return 0;
-    case VALUE_TIME: return tree_of_time(value, ret_node, err);
+    case VALUE_TIME: return tree_of_time(value, ret_node, builder->err);
     case VALUE_ARRAY:
-    case VALUE_MAP: return tree_of_items(value, head.type == VALUE_MAP, ret_node, err);
+    case VALUE_MAP: return tree_of_items(builder, value, head.type == VALUE_MAP, ret_node);
     case VALUE_NONE:
     case VALUE_OTHER: break;
     }
-    return err_set(err, ERR_INVALID, "a value has no JSON form");
+    return err_set(builder->err, ERR_INVALID, "a value has no JSON form");
 }
 
 int value_to_json(const void *data, size_t size, struct json **ret_root, struct err *err)
 {
     if (value_validate(data, size, err) < 0)
         return -1;
-    return tree_of(value_of(data, size), ret_root, err);
+    struct builder builder = {.err = err};
+    return tree_of(&builder, value_of(data, size), ret_root);
 }
 
 int value_to_text(const void *data, size_t size, struct str *out, struct err *err)
