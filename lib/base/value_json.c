@@ -66,7 +66,7 @@ static int tree_of_items(struct builder *builder, struct value value, bool is_ma
     }
     if (is_special(node))
         return err_set(
-            err, ERR_INVALID, "a map of nothing but \"%s\" has no JSON form", json_key_at(node, 0));
+            builder->err, ERR_INVALID, "a map of nothing but \"%s\" has no JSON form", json_key_at(node, 0));
     *ret_node = steal_ptr(&node);
     return 0;
 }
