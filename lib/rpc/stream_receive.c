@@ -54,10 +54,11 @@ void rpc_stream_deliver(struct rpc_stream *stream)
     }
 }
 
-static void no_more_messages(struct rpc_stream *stream)
+/* `ok` is false when what came could not be taken, as with a message that is too large. */
+static void no_more_messages(struct rpc_stream *stream, bool ok)
 {
     stream->receive_ended = true;
-    bool was_half_close = stream->is_server && !stream->is_ended && !stream->is_cancelled &&
+    bool was_half_close = ok && stream->is_server && !stream->is_ended && !stream->is_cancelled &&
                           !stream->close_wanted && !grpc_call_failed_before_recv_message(stream->call);
     if (was_half_close && !stream->is_freed && stream->events.half_closed)
         stream->events.half_closed(stream, stream->ctx);
@@ -72,7 +73,7 @@ static void receive_done(struct rpc_tag *tag, bool ok)
     if (stream->received)
         rpc_stream_deliver(stream);
     else
-        no_more_messages(stream);
+        no_more_messages(stream, ok);
     rpc_stream_receive_next(stream);
     if (stream->is_ended)
         rpc_stream_touch(stream); /* the end was told to us before the last message */

@@ -1,0 +1,208 @@
+/* Unary calls, reconnects, bad addresses. */
+#include "harness.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+static struct fixture fixture;
+
+static int setup(void **state)
+{
+    (void)state;
+    fixture_start(&fixture, test_transport(), NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fixture_stop(&fixture);
+    return 0;
+}
+
+static int call_wait(const char *path, const char *request, uint64_t timeout_ms, bool wait_for_ready,
+    char *response, struct err *err)
+{
+    uint8_t *data;
+    size_t size;
+    *err = (struct err){0};
+    if (rpc_client_call_wait(fixture.client, path, request, strlen(request), timeout_ms, wait_for_ready,
+            &data, &size, err) < 0)
+        return -1;
+    (void)snprintf(response, PROBE_TEXT, "%.*s", (int)size, (const char *)data);
+    free(data);
+    return 0;
+}
+
+static void check_call_fails(const char *path, uint64_t timeout_ms, enum err_kind kind)
+{
+    char response[PROBE_TEXT];
+    struct err err;
+    assert_int_equal(call_wait(path, "x", timeout_ms, false, response, &err), -1);
+    assert_int_equal(err.kind, kind);
+    assert_non_null(strstr(err.text, path)); /* it says what failed */
+}
+
+static void test_unary(void **state)
+{
+    char response[PROBE_TEXT];
+    struct err err;
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(call_wait("/test.Service/Reverse", "abc", 0, false, response, &err), 0);
+        assert_string_equal(response, "cba");
+        if (i == 0)
+            assert_int_equal(call_wait("/test.Service/Reverse", "", 5000, true, response, &err), 0);
+    }
+}
+
+static void test_unary_failures(void **state)
+{
+    (void)state;
+    check_call_fails("/test.Service/Nothing", 0, ERR_INVALID);
+    check_call_fails("/test.Service/Refuse", 0, ERR_DENIED);
+    check_call_fails("/test.Service/Hand", 30, ERR_TIMEOUT);
+}
+
+static void test_too_large_request(void **state)
+{
+    struct err err = {0};
+    uint8_t *data;
+    size_t size = 9 * 1024 * 1024;
+    uint8_t *request = xcalloc(1, size);
+    (void)state;
+    assert_int_equal(rpc_client_call_wait(fixture.client, "/test.Service/Reverse", request, size, 0, false,
+                         &data, &size, &err),
+        -1);
+    assert_int_equal(err.kind, ERR_LIMIT);
+    free(request);
+}
+
+static void test_no_server(void **state)
+{
+    char response[PROBE_TEXT];
+    struct err err;
+    (void)state;
+    fixture_server_stop(&fixture, 0);
+    check_call_fails("/test.Service/Reverse", 0, ERR_UNAVAILABLE);
+    /* With wait_for_ready it is the deadline that ends it. */
+    assert_int_equal(call_wait("/test.Service/Reverse", "x", 50, true, response, &err), -1);
+    assert_int_equal(err.kind, ERR_TIMEOUT);
+}
+
+static void test_streams_end_with_the_server(void **state)
+{
+    static const struct fixture_options none = {0};
+    (void)state;
+    struct probe *first = probe_open(&fixture, "/test.Service/Echo", 0, true, REACT_NOTHING);
+    assert_int_equal(probe_write(first, "a", 1, NULL), 0);
+    probe_wait(first, first->messages == 1);
+    fixture_server_stop(&fixture, 0);
+    probe_wait(first, first->closed == 1);
+    assert_true(first->code == RPC_UNAVAILABLE || first->code == RPC_CANCELLED);
+    fixture_server_start(&fixture, &none);
+    struct probe *second = probe_open(&fixture, "/test.Service/Echo", 0, true, REACT_NOTHING);
+    assert_int_equal(probe_write(second, "b", 1, NULL), 0);
+    probe_wait(second, second->messages == 1);
+}
+
+/* A client that waits while the server is away is served soon after it came back. The server stays away for
+ * longer than gRPC's own shortest pause between attempts, by several failed attempts. */
+static void test_reconnect_is_quick(void **state)
+{
+    static const struct fixture_options none = {0};
+    char response[PROBE_TEXT];
+    struct err err;
+    int64_t best_ms = INT64_MAX;
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(call_wait("/test.Service/Reverse", "ab", 0, true, response, &err), 0);
+        fixture_server_stop(&fixture, 0);
+        /* One call meets the broken connection, or waits for the next one; after it the break is known. */
+        assert_int_equal(call_wait("/test.Service/Reverse", "ab", 50, true, response, &err), -1);
+        struct probe *waiting = probe_open(&fixture, "/test.Service/Echo", 0, true, REACT_NOTHING);
+        assert_int_equal(probe_write(waiting, "a", 1, NULL), 0);
+        assert_int_equal(call_wait("/test.Service/Reverse", "ab", 300, true, response, &err), -1);
+        assert_int_equal(err.kind, ERR_TIMEOUT);
+        int64_t before_ms = clock_now_ms(clock_system());
+        fixture_server_start(&fixture, &none);
+        probe_wait(waiting, waiting->messages == 1);
+        int64_t passed_ms = clock_now_ms(clock_system()) - before_ms;
+        best_ms = passed_ms < best_ms ? passed_ms : best_ms;
+    }
+    if (test_transport() == TRANSPORT_UNIX)
+        assert_in_range(best_ms, 0, 100);
+    else
+        assert_in_range(best_ms, 0, 2000);
+}
+
+static void test_free_ends_streams(void **state)
+{
+    (void)state;
+    struct probe *idle = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
+    struct probe *server = fixture_accept(&fixture);
+    rpc_client_free(fixture.client);
+    fixture.client = NULL;
+    probe_wait(idle, idle->closed == 1);
+    assert_int_equal(idle->code, RPC_CANCELLED);
+    probe_wait(server, server->closed == 1);
+}
+
+static void check_bad_address(const char *address)
+{
+    struct err err = {0};
+    struct rpc_client *client = NULL;
+    struct rpc_client_config config = {.address = address};
+    assert_int_equal(rpc_client_new(fixture.client_loop, &config, &client, &err), -1);
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_non_null(strstr(err.text, address[0] ? address : "address"));
+}
+
+static void test_bad_addresses(void **state)
+{
+    char long_path[200] = "unix:/";
+    struct err err = {0};
+    struct rpc_client *client = NULL;
+    struct rpc_client_config config = {.address = long_path};
+    (void)state;
+    check_bad_address("");
+    check_bad_address("localhost");
+    check_bad_address("localhost:");
+    check_bad_address("localhost:70000");
+    check_bad_address("localhost:x");
+    check_bad_address(":7070");
+    check_bad_address("::1:7070");
+    check_bad_address("[::1:7070");
+    memset(long_path + 6, 'a', sizeof(long_path) - 7);
+    assert_int_equal(rpc_client_new(fixture.client_loop, &config, &client, &err), -1);
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_non_null(strstr(err.text, "longer"));
+}
+
+static void test_client_that_never_connects(void **state)
+{
+    struct rpc_client *client = NULL;
+    struct rpc_client_config config = {.address = "localhost:1"};
+    (void)state;
+    assert_int_equal(rpc_client_new(fixture.client_loop, &config, &client, NULL), 0);
+    rpc_client_free(client);
+    rpc_client_free(NULL);
+}
+
+const struct CMUnitTest client_tests[] = {
+    cmocka_unit_test_setup_teardown(test_unary, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_unary_failures, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_too_large_request, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_no_server, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_streams_end_with_the_server, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_reconnect_is_quick, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_free_ends_streams, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_bad_addresses, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_client_that_never_connects, setup, teardown),
+};
+const size_t client_test_count = sizeof(client_tests) / sizeof(client_tests[0]);
