@@ -14,7 +14,7 @@ void api_problems_init(struct api_problems *problems, const char *file)
 void api_problems_done(struct api_problems *problems)
 {
     free(problems->file);
-    vec_for_each(problem, &problems->items) {
+    vec_for_each (problem, &problems->items) {
         free(problem->path);
         free(problem->text);
     }
@@ -72,7 +72,7 @@ void api_problems_sort(struct api_problems *problems)
 
 void api_problems_print(const struct api_problems *problems, struct str *out)
 {
-    vec_for_each(problem, &problems->items) {
+    vec_for_each (problem, &problems->items) {
         if (problems->file)
             str_appendf(out, "%s:", problems->file);
         if (problem->line)

@@ -7,15 +7,15 @@ static uint64_t nodes_digest(const struct system_spec *spec)
 {
     struct digest digest = {0};
     digest_text(&digest, spec->nodes.image);
-    vec_for_each(library, &spec->code.c) {
+    vec_for_each (library, &spec->code.c) {
         digest_text(&digest, library->library);
         digest_text(&digest, library->path);
     }
     digest_u64(&digest, spec->code.has_python);
-    vec_for_each(path, &spec->code.python_path)
+    vec_for_each (path, &spec->code.python_path)
         digest_text(&digest, *path);
     digest_u64(&digest, spec->code.python_path.count);
-    vec_for_each(module, &spec->code.python_preload)
+    vec_for_each (module, &spec->code.python_preload)
         digest_text(&digest, *module);
     digest_text(&digest, spec->code.python_config_map);
     digest_u64(&digest, spec->code.python_workers);
@@ -32,7 +32,7 @@ static bool nodes_differ(const struct system_spec *before, const struct system_s
 static uint64_t labels_digest(const struct label_list *labels)
 {
     struct digest digest = {0};
-    vec_for_each(label, labels) {
+    vec_for_each (label, labels) {
         digest_text(&digest, label->key);
         digest_text(&digest, label->value);
     }
@@ -57,10 +57,10 @@ static uint64_t entry_live_digest(const struct entry_spec *entry)
     digest_u64(&digest, labels_digest(&entry->placement.kube_node_selector));
     digest_u64(&digest, labels_digest(&entry->placement.pin));
     digest_text(&digest, entry->placement.colocate_with);
-    vec_for_each(name, &entry->placement.anti_affinity)
+    vec_for_each (name, &entry->placement.anti_affinity)
         digest_text(&digest, *name);
     digest_mailbox(&digest, &entry->root.mailbox);
-    vec_for_each(child, &entry->children)
+    vec_for_each (child, &entry->children)
         digest_mailbox(&digest, &child->mailbox);
     return digest.state;
 }
@@ -107,7 +107,7 @@ unsigned system_spec_compare(const struct system_spec *before, const struct syst
         change |= SPEC_CHANGE_ROLLS_NODES;
     if (live_differs(before, after))
         change |= SPEC_CHANGE_LIVE;
-    vec_for_each(entry, &after->entries) {
+    vec_for_each (entry, &after->entries) {
         const struct entry_spec *old = system_spec_entry(before, entry->root.name);
         known += old != NULL;
         change |= old ? compare_entry(old, entry) : (unsigned)SPEC_CHANGE_LIVE;

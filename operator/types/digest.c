@@ -44,7 +44,7 @@ void digest_entry(struct digest *digest, const struct entry_spec *entry)
 {
     digest_child(digest, &entry->root);
     digest_u64(digest, entry->children.count);
-    vec_for_each(child, &entry->children)
+    vec_for_each (child, &entry->children)
         digest_child(digest, child);
     digest_u64(digest, entry->keyed.is_keyed);
     digest_u64(digest, entry->keyed.shards);

@@ -39,7 +39,7 @@ static void roster_to_json(struct json *record, const char *key, const struct ro
     struct json *object = json_set_object(record, key);
     (void)json_set_uint(object, "version", roster->version);
     struct json *members = json_set_array(object, "members");
-    vec_for_each(member, &roster->members) {
+    vec_for_each (member, &roster->members) {
         struct json *row = json_add_object(members);
         (void)json_set_take(row, "uid", uid_to_json(member->uid));
         (void)json_set_string(row, "node", member->node);
@@ -61,14 +61,14 @@ struct json *fence_record_to_json(const struct fence_record *record)
     roster_to_json(json, "previousRoster", &record->previous);
     (void)json_set_bool(json, "committed", record->is_committed);
     struct json *dead = json_set_array(json, "dead");
-    vec_for_each(uid, &record->dead_uids)
+    vec_for_each (uid, &record->dead_uids)
         (void)json_add_take(dead, uid_to_json(*uid));
     (void)json_set_uint(json, "nextSerial", record->next_serial);
     struct json *cordons = json_set_array(json, "cordons");
-    vec_for_each(node, &record->cordons)
+    vec_for_each (node, &record->cordons)
         (void)json_add_string(cordons, *node);
     struct json *quarantines = json_set_array(json, "quarantines");
-    vec_for_each(quarantine, &record->quarantines) {
+    vec_for_each (quarantine, &record->quarantines) {
         struct json *row = json_add_object(quarantines);
         (void)json_set_string(row, "unit", quarantine->unit);
         (void)json_set_string(row, "reason", quarantine->reason);
@@ -111,16 +111,16 @@ static int member_from_json(const struct json *row, struct roster_member *member
     return 0;
 }
 
-static int roster_from_json(const struct json *record, const char *key, struct roster *roster, struct err *err)
+static int roster_from_json(
+    const struct json *record, const char *key, struct roster *roster, struct err *err)
 {
     const struct json *object = json_get(record, key);
     if (json_expect(object, JSON_OBJECT, err) < 0 ||
         json_read_uint(json_get(object, "version"), UINT64_MAX, &roster->version, err) < 0 ||
         expect_array(object, "members", LIMIT_NODES * 2, err) < 0)
         return -1;
-    json_for_each(row, json_get(object, "members"))
-        if (member_from_json(row, vec_push_new(&roster->members), err) < 0)
-            return -1;
+    json_for_each(row, json_get(object, "members")) if (member_from_json(row, vec_push_new(&roster->members),
+                                                            err) < 0) return -1;
     return 0;
 }
 
@@ -130,16 +130,17 @@ static int lists_from_json(const struct json *json, struct fence_record *record,
         expect_array(json, "cordons", LIMIT_NODES, err) < 0 ||
         expect_array(json, "quarantines", LIMIT_UNITS, err) < 0)
         return -1;
-    json_for_each(row, json_get(json, "dead"))
-        if (uid_from_json(row, vec_push_new(&record->dead_uids), err) < 0)
-            return -1;
-    json_for_each(row, json_get(json, "cordons")) {
+    json_for_each(row,
+        json_get(json, "dead")) if (uid_from_json(row, vec_push_new(&record->dead_uids), err) < 0) return -1;
+    json_for_each(row, json_get(json, "cordons"))
+    {
         const char *text;
         if (json_read_string(row, FENCE_TEXT_BYTES_MAX, &text, err) < 0)
             return -1;
         vec_push(&record->cordons, xstrdup(text));
     }
-    json_for_each(row, json_get(json, "quarantines")) {
+    json_for_each(row, json_get(json, "quarantines"))
+    {
         const char *unit;
         const char *reason;
         int64_t at_ms;

@@ -18,7 +18,7 @@ static void roster_member_done(struct roster_member *member)
 
 void roster_done(struct roster *roster)
 {
-    vec_for_each(member, &roster->members)
+    vec_for_each (member, &roster->members)
         roster_member_done(member);
     vec_done(&roster->members);
     roster->version = 0;
@@ -37,13 +37,13 @@ void roster_add(struct roster *roster, const struct roster_member *member)
 void roster_copy(struct roster *to, const struct roster *from)
 {
     to->version = from->version;
-    vec_for_each(member, &from->members)
+    vec_for_each (member, &from->members)
         roster_add(to, member);
 }
 
 const struct roster_member *roster_find(const struct roster *roster, uint64_t uid)
 {
-    vec_for_each(member, &roster->members)
+    vec_for_each (member, &roster->members)
         if (member->uid == uid)
             return member;
     return NULL;
@@ -68,10 +68,10 @@ void fence_record_done(struct fence_record *record)
     roster_done(&record->current);
     roster_done(&record->previous);
     vec_done(&record->dead_uids);
-    vec_for_each(node, &record->cordons)
+    vec_for_each (node, &record->cordons)
         free(*node);
     vec_done(&record->cordons);
-    vec_for_each(quarantine, &record->quarantines) {
+    vec_for_each (quarantine, &record->quarantines) {
         free(quarantine->unit);
         free(quarantine->reason);
     }
@@ -91,17 +91,17 @@ void fence_record_copy(struct fence_record *to, const struct fence_record *from)
     };
     roster_copy(&to->current, &from->current);
     roster_copy(&to->previous, &from->previous);
-    vec_for_each(uid, &from->dead_uids)
+    vec_for_each (uid, &from->dead_uids)
         vec_push(&to->dead_uids, *uid);
-    vec_for_each(node, &from->cordons)
+    vec_for_each (node, &from->cordons)
         vec_push(&to->cordons, xstrdup(*node));
-    vec_for_each(quarantine, &from->quarantines)
+    vec_for_each (quarantine, &from->quarantines)
         fence_record_add_quarantine(to, quarantine->unit, quarantine->reason, quarantine->at_wall_ms);
 }
 
 bool fence_record_is_dead(const struct fence_record *record, uint64_t uid)
 {
-    vec_for_each(dead, &record->dead_uids)
+    vec_for_each (dead, &record->dead_uids)
         if (*dead == uid)
             return true;
     return false;
@@ -119,7 +119,7 @@ bool fence_record_add_dead(struct fence_record *record, uint64_t uid)
 
 const struct quarantine_record *fence_record_quarantine(const struct fence_record *record, const char *unit)
 {
-    vec_for_each(quarantine, &record->quarantines)
+    vec_for_each (quarantine, &record->quarantines)
         if (text_equal(quarantine->unit, unit))
             return quarantine;
     return NULL;

@@ -4,7 +4,7 @@
 
 const char *label_list_get(const struct label_list *labels, const char *key)
 {
-    vec_for_each(label, labels)
+    vec_for_each (label, labels)
         if (text_equal(label->key, key))
             return label->value;
     return NULL;
@@ -12,7 +12,7 @@ const char *label_list_get(const struct label_list *labels, const char *key)
 
 bool label_list_covers(const struct label_list *have, const struct label_list *wanted)
 {
-    vec_for_each(label, wanted) {
+    vec_for_each (label, wanted) {
         const char *value = label_list_get(have, label->key);
         if (!value || !text_equal(value, label->value))
             return false;
@@ -29,13 +29,13 @@ void label_list_add(struct label_list *labels, const char *key, const char *valu
 
 void label_list_copy(struct label_list *to, const struct label_list *from)
 {
-    vec_for_each(label, from)
+    vec_for_each (label, from)
         label_list_add(to, label->key, label->value);
 }
 
 void label_list_done(struct label_list *labels)
 {
-    vec_for_each(label, labels) {
+    vec_for_each (label, labels) {
         free(label->key);
         free(label->value);
     }

@@ -69,19 +69,19 @@ void status_done(struct status *status)
         free(status->conditions[kind].reason);
         free(status->conditions[kind].message);
     }
-    vec_for_each(node, &status->nodes)
+    vec_for_each (node, &status->nodes)
         status_node_done(node);
     vec_done(&status->nodes);
-    vec_for_each(unit, &status->units)
+    vec_for_each (unit, &status->units)
         status_unit_done(unit);
     vec_done(&status->units);
-    vec_for_each(actor, &status->actor_rows)
+    vec_for_each (actor, &status->actor_rows)
         status_actor_done(actor);
     vec_done(&status->actor_rows);
-    vec_for_each(exit, &status->exits)
+    vec_for_each (exit, &status->exits)
         status_exit_done(exit);
     vec_done(&status->exits);
-    vec_for_each(quarantine, &status->quarantined) {
+    vec_for_each (quarantine, &status->quarantined) {
         free(quarantine->unit);
         free(quarantine->reason);
     }

@@ -38,28 +38,28 @@ static void child_spec_done(struct child_spec *child)
 static void entry_spec_done(struct entry_spec *entry)
 {
     child_spec_done(&entry->root);
-    vec_for_each(child, &entry->children)
+    vec_for_each (child, &entry->children)
         child_spec_done(child);
     vec_done(&entry->children);
     label_list_done(&entry->placement.kube_node_selector);
     label_list_done(&entry->placement.pin);
     free(entry->placement.colocate_with);
-    vec_for_each(name, &entry->placement.anti_affinity)
+    vec_for_each (name, &entry->placement.anti_affinity)
         free(*name);
     vec_done(&entry->placement.anti_affinity);
 }
 
 static void code_spec_done(struct code_spec *code)
 {
-    vec_for_each(library, &code->c) {
+    vec_for_each (library, &code->c) {
         free(library->library);
         free(library->path);
     }
     vec_done(&code->c);
-    vec_for_each(path, &code->python_path)
+    vec_for_each (path, &code->python_path)
         free(*path);
     vec_done(&code->python_path);
-    vec_for_each(module, &code->python_preload)
+    vec_for_each (module, &code->python_preload)
         free(*module);
     vec_done(&code->python_preload);
     free(code->python_config_map);
@@ -75,7 +75,7 @@ void system_spec_unref(struct system_spec *spec)
     json_free(spec->nodes.resources);
     json_free(spec->nodes.pod_template);
     code_spec_done(&spec->code);
-    vec_for_each(entry, &spec->entries)
+    vec_for_each (entry, &spec->entries)
         entry_spec_done(entry);
     vec_done(&spec->entries);
     free(spec->state.secret_name);
@@ -84,7 +84,7 @@ void system_spec_unref(struct system_spec *spec)
 
 const struct entry_spec *system_spec_entry(const struct system_spec *spec, const char *name)
 {
-    vec_for_each(entry, &spec->entries)
+    vec_for_each (entry, &spec->entries)
         if (text_equal(entry->root.name, name))
             return entry;
     return NULL;
