@@ -12,7 +12,13 @@
 
 typedef Histrio__V1__OperatorMessage proto_message;
 
-enum { LIBRARIES_MAX = 1000, FOLDERS_MAX = 1000, DEAD_MAX = 100 * 1000 };
+enum {
+    LIBRARIES_MAX = 1000,
+    FOLDERS_MAX = 1000,
+    DEAD_MAX = 100 * 1000,
+    ROOT_RESTARTS_MAX = 3, /* of the supervisor above a plain root, where the operator names none */
+    ROOT_PERIOD_MS = 5000,
+};
 
 void command_done(struct command *command)
 {
@@ -163,6 +169,10 @@ static int take_unit(const Histrio__V1__UnitSpec *from, struct unit_spec **ret_s
     if (check_count(from->n_children, LIMIT_CHILDREN, "children", err) < 0 ||
         take_child(from->root, true, &spec.root, err) < 0)
         return -1;
+    if (!spec.root.is_supervisor && spec.root.period_ms == 0) {
+        spec.root.restarts_max = ROOT_RESTARTS_MAX;
+        spec.root.period_ms = ROOT_PERIOD_MS;
+    }
     for (size_t i = 0; i < from->n_children; i++)
         if (take_child(from->children[i], false, &children[i], err) < 0)
             return -1;

@@ -1,0 +1,21 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "suites.h"
+
+#define RUN(name) _cmocka_run_group_tests(#name, name##_tests, name##_test_count, NULL, NULL)
+
+int main(void)
+{
+    int failed = 0;
+    failed += RUN(lease);
+    failed += RUN(assignments);
+    failed += RUN(convert);
+    failed += RUN(unit_spec);
+    failed += RUN(life);
+    failed += RUN(queues);
+    failed += RUN(code_folder);
+    return failed;
+}
