@@ -1,0 +1,149 @@
+/* The crash record: written by a child that really crashes, and read back, also when it is garbled. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/rng.h"
+#include "node/crash.h"
+#include "suites.h"
+
+static void executing(
+    char *ret_unit, size_t unit_size, char *ret_actor, size_t actor_size, char *ret_type, size_t type_size)
+{
+    (void)snprintf(ret_unit, unit_size, "tellers.1");
+    (void)snprintf(ret_actor, actor_size, "tellers.1/counter");
+    (void)snprintf(ret_type, type_size, "crash");
+}
+
+static void crash_by_pointer(void)
+{
+    int *volatile nowhere = NULL;
+    *nowhere = 1;
+}
+
+static volatile int depth_sink;
+
+__attribute__((noinline)) static int overflow(int depth)
+{
+    volatile char frame[4096];
+    frame[depth % 4096] = (char)depth;
+    depth_sink = frame[0];
+    int deeper = depth < 1 << 24 ? overflow(depth + 1) : 0; /* far beyond any stack */
+    return deeper + frame[depth % 4096];
+}
+
+static void crash_by_stack(void)
+{
+    depth_sink = overflow(0);
+}
+
+/* Runs `crash` in a child with the handler installed; returns its wait status and what the record says. */
+static int crash_in_child(void (*crash)(void), struct life_end *end)
+{
+    char text[65536];
+    int status = 0;
+    int fd = memfd_create("record", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const struct rlimit no_core = {0, 0};
+        (void)setrlimit(RLIMIT_CORE, &no_core);
+        if (crash_install(fd, executing, NULL) == 0)
+            crash();
+        _exit(99);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    ssize_t size = pread(fd, text, sizeof(text), 0);
+    assert_true(size >= 0);
+    crash_record_parse(text, (size_t)size, end);
+    (void)close(fd);
+    return status;
+}
+
+static void expect_attributed(int status, int signal_number, const struct life_end *end)
+{
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), signal_number);
+    assert_string_equal(end->unit, "tellers.1");
+    assert_string_equal(end->actor, "tellers.1/counter");
+}
+
+static void test_segfault(void **state)
+{
+    struct life_end end = {0};
+    (void)state;
+    int status = crash_in_child(crash_by_pointer, &end);
+    expect_attributed(status, SIGSEGV, &end);
+    assert_non_null(strstr(end.backtrace, "unit_node"));
+}
+
+static void test_abort(void **state)
+{
+    struct life_end end = {0};
+    (void)state;
+    expect_attributed(crash_in_child(abort, &end), SIGABRT, &end);
+}
+
+static void test_stack_overflow_runs_on_the_other_stack(void **state)
+{
+    struct life_end end = {0};
+    (void)state;
+    expect_attributed(crash_in_child(crash_by_stack, &end), SIGSEGV, &end);
+}
+
+static void test_garbled_records(void **state)
+{
+    char text[600];
+    struct rng rng;
+    struct life_end end;
+    (void)state;
+    rng_seed(&rng, 7);
+    memset(&end, 'x', sizeof(end));
+    crash_record_parse("", 0, &end);
+    assert_string_equal(end.unit, "");
+    assert_string_equal(end.backtrace, "");
+    for (int i = 0; i < 2000; i++) {
+        int head = snprintf(text, sizeof(text), "signal 11\nunit %s\nactor a\nbacktrace\n", "u\xff\x01");
+        size_t size = (size_t)head + rng_below(&rng, sizeof(text) - (size_t)head);
+        for (size_t at = (size_t)head; at < size; at++)
+            text[at] = (char)rng_u64(&rng);
+        text[rng_below(&rng, size)] = (char)rng_u64(&rng);
+        crash_record_parse(text, size - rng_below(&rng, size), &end);
+        for (const char *at = end.backtrace; *at; at++)
+            assert_true((*at >= ' ' && *at <= '~') || *at == '\n');
+        assert_true(strlen(end.unit) < sizeof(end.unit));
+    }
+}
+
+static void test_long_record_is_cut(void **state)
+{
+    static char text[3 * LIFE_BACKTRACE_BYTES];
+    struct life_end end;
+    (void)state;
+    int head = snprintf(text, sizeof(text), "unit u\nbacktrace\n");
+    memset(text + head, 'f', sizeof(text) - (size_t)head);
+    crash_record_parse(text, sizeof(text), &end);
+    assert_string_equal(end.unit, "u");
+    assert_int_equal(strlen(end.backtrace), LIFE_BACKTRACE_BYTES - 1);
+}
+
+const struct CMUnitTest crash_tests[] = {
+    cmocka_unit_test(test_segfault),
+    cmocka_unit_test(test_abort),
+    cmocka_unit_test(test_stack_overflow_runs_on_the_other_stack),
+    cmocka_unit_test(test_garbled_records),
+    cmocka_unit_test(test_long_record_is_cut),
+};
+const size_t crash_test_count = sizeof(crash_tests) / sizeof(crash_tests[0]);
