@@ -1,8 +1,9 @@
 /* histrio-node: the parent of a node, or with --runtime PID (only given by that parent, whose pid it is) the
- * runtime. */
+ * runtime. --check-library NAME PATH: only looks whether a behavior library can be loaded. */
 #include "base/err.h"
 #include "base/str.h"
 #include "node/environment.h"
+#include "node/library_check.h"
 #include "node/parent.h"
 #include "node/runtime.h"
 
@@ -45,6 +46,8 @@ int main(int argument_count, char **arguments)
         return run(false);
     if (argument_count == 3 && strcmp(arguments[1], "--runtime") == 0 && bind_to_parent(arguments[2]) == 0)
         return run(true);
+    if (argument_count == 4 && strcmp(arguments[1], "--check-library") == 0)
+        return library_check_run(arguments[2], arguments[3]);
     (void)fprintf(stderr,
         "usage: histrio-node\nIt takes its settings from HISTRIO_* variables; it is started by "
         "\"histrio run\" or as a pod's main process.\n");
