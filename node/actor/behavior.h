@@ -51,6 +51,11 @@ int actor_spawn(struct histrio_context *ctx, const struct actor_spawn *spawn, st
  * longer held. */
 void actor_release(struct histrio_context *ctx, const char *path);
 
+/* Ends an actor of this worker inside of this call: its stop function runs, links and monitors fire, trapping
+ * or not. One whose function is on the stack (we ourselves, or who spawned us) ends when that has returned.
+ * Nothing happens when it is gone. */
+void actor_end_now(struct histrio_context *ctx, struct histrio_ref ref, const char *reason);
+
 /* ---- looking around ---- */
 
 struct actor_system *actor_context_system(struct histrio_context *ctx);
@@ -68,7 +73,8 @@ bool actor_is_alive(struct histrio_context *ctx, struct histrio_ref ref);
 
 /* ---- reporting ---- */
 
-/* Calls events.exited; unit, epoch and at_wall_ms are filled in here. */
+/* Calls events.exited; unit, epoch and at_wall_ms are filled in here. incarnation 0: the last one started
+ * under path. */
 void actor_report_exit(struct histrio_context *ctx, const char *path, uint64_t incarnation,
     const char *reason, const char *decision, const char *cause);
 /* What the listing shows for a name while it is between incarnations: "Restarting", "Stopping", "Stopped".

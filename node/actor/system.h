@@ -110,8 +110,8 @@ struct actor_signal {
  * actor_system_pressure_lifted(). */
 struct actor_outbound {
     enum histrio_error (*send)(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure);
-    /* *ret_node: the uid of the node that it was sent to, set with HISTRIO_OK. When that node is declared dead, links and
-     * monitors that went there end with `noconnection`, also those that went to a name. */
+    /* *ret_node: the uid of the node that it was sent to, set with HISTRIO_OK. When that node is declared
+     * dead, links and monitors that went there end with `noconnection`, also those that went to a name. */
     enum histrio_error (*signal)(void *ctx, const struct actor_signal *signal, uint64_t *ret_node);
     void *ctx;
 };
@@ -185,7 +185,8 @@ void actor_system_signal(struct actor_system *system, const struct actor_signal 
 uint64_t actor_system_name(struct actor_system *system, const char *name);
 
 /* An ask from outside of any actor (gateway). Any thread. `done` comes exactly once, by the deadline at the
- * latest, on a worker thread, `value` borrowed. The target may be local or remote. */
+ * latest, on a worker thread or (when it fails at once) inside of this call, `value` borrowed; of an error a
+ * plain text. The target may be local or remote. */
 void actor_system_ask(struct actor_system *system, const char *target, const char *type, const uint8_t *value,
     size_t size, uint32_t timeout_ms,
     void (*done)(void *ctx, enum histrio_error error, const uint8_t *value, size_t size), void *ctx);

@@ -1,0 +1,256 @@
+/* histrio/actor.h: who we are, names, messages. */
+#include "actor/ask.h"
+#include "actor/intern.h"
+#include "actor/send.h"
+#include "actor/system_private.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *histrio_error_name(enum histrio_error error)
+{
+    static const char *const names[] = {"OK", "NotFound", "Unavailable", "Uncertain", "Fenced", "MailboxFull",
+        "Timeout", "Crashed", "BadArgument", "Application", "Denied"};
+    return (unsigned)error < sizeof(names) / sizeof(names[0]) ? names[error] : "Unknown";
+}
+
+struct histrio_ref histrio_self(struct histrio_context *ctx)
+{
+    return (struct histrio_ref){ctx->worker->node_uid, actor_id(ctx->actor)};
+}
+
+struct histrio_ref histrio_parent(struct histrio_context *ctx)
+{
+    return ctx->actor->parent;
+}
+
+const char *histrio_path(struct histrio_context *ctx)
+{
+    return intern_text(ctx->actor->name);
+}
+
+const char *histrio_unit(struct histrio_context *ctx)
+{
+    return ctx->actor->unit ? unit_name(ctx->actor->unit) : "";
+}
+
+uint64_t histrio_epoch(struct histrio_context *ctx)
+{
+    return ctx->actor->unit ? ctx->actor->unit->epoch : 0;
+}
+
+uint64_t histrio_incarnation(struct histrio_context *ctx)
+{
+    return ctx->actor->name ? names_incarnation(&ctx->worker->system->names, ctx->actor->name) : 1;
+}
+
+uint32_t histrio_type(const char *name)
+{
+    size_t size = strlen(name);
+    return size <= LIMIT_MESSAGE_TYPE_BYTES ? intern(name, size) : 0;
+}
+
+const char *histrio_type_name(uint32_t type)
+{
+    return intern_text(type);
+}
+
+/* Printable and without blanks: keys of keyed actors are percent-encoded. */
+static bool is_name(const char *name, size_t size)
+{
+    if (size == 0 || size > LIMIT_ADDRESS_BYTES)
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (name[i] <= ' ' || name[i] == 0x7f ||
+            (name[i] == '/' && (i == 0 || i + 1 == size || name[i + 1] == '/')))
+            return false;
+    return true;
+}
+
+uint64_t actor_system_name(struct actor_system *system, const char *name)
+{
+    (void)system; /* texts are numbered for the whole process */
+    size_t size = strlen(name);
+    return is_name(name, size) ? intern(name, size) : 0;
+}
+
+struct histrio_ref histrio_lookup(struct histrio_context *ctx, const char *name)
+{
+    char text[LIMIT_ADDRESS_BYTES + 1];
+    const char *own = intern_text(ctx->actor->name);
+    size_t below = strlen(own);
+    const char *last = name;
+    bool is_relative = strncmp(name, "./", 2) == 0 || strncmp(name, "../", 3) == 0;
+    if (is_relative) {
+        last = strchr(name, '/') + 1;
+        if (name[1] == '.') {
+            const char *slash = strrchr(own, '/');
+            below = slash ? (size_t)(slash - own) : 0;
+        }
+        if (below == 0)
+            return (struct histrio_ref){0};
+    }
+    int size = is_relative ? snprintf(text, sizeof(text), "%.*s/%s", (int)below, own, last)
+                           : snprintf(text, sizeof(text), "%s", name);
+    if (size < 0 || (size_t)size >= sizeof(text))
+        return (struct histrio_ref){0};
+    return (struct histrio_ref){0, actor_system_name(ctx->worker->system, text)};
+}
+
+const char *histrio_ref_name(struct histrio_context *ctx, struct histrio_ref ref)
+{
+    if (ref.node == 0)
+        return intern_text((uint32_t)ref.id);
+    const struct actor *actor = ref.node == ctx->worker->node_uid ? registry_find(ctx->worker, ref.id) : NULL;
+    return actor ? intern_text(actor->name) : "";
+}
+
+enum histrio_error histrio_tell(
+    struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
+{
+    struct worker *worker = ctx->worker;
+    /* The common case without a detour: an actor of this worker, and a value that fits. */
+    if (__builtin_expect(
+            to.node == worker->node_uid && id_worker(to.id) == worker->number && size <= 20, 1)) {
+        struct actor *actor = registry_find(worker, to.id);
+        if (__builtin_expect(actor != NULL, 1)) {
+            struct message *message = message_new(worker, size);
+            message->target = to.id;
+            message->sender = actor_id(ctx->actor);
+            message->type = type;
+            message->flags = MESSAGE_COUNTS;
+            if (size > 0)
+                memcpy(message->data, value, size);
+            return send_deliver(worker, ctx->actor, actor, message);
+        }
+    }
+    struct sending sending = {.to = to, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size};
+    return send_to(worker, ctx->actor, &sending);
+}
+
+uint64_t histrio_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
+    size_t size, uint32_t timeout_ms)
+{
+    return histrio_ask_then(ctx, to, type, value, size, timeout_ms, NULL, NULL);
+}
+
+uint64_t histrio_ask_then(struct histrio_context *ctx, struct histrio_ref to, uint32_t type,
+    const uint8_t *value, size_t size, uint32_t timeout_ms, histrio_then then, void *data)
+{
+    struct ask *ask = ask_new(ctx->worker, ctx->actor, timeout_ms);
+    uint64_t number = ask->number;
+    ask->then = then;
+    ask->data = data;
+    struct sending sending = {.to = to,
+        .kind = HISTRIO_ASK,
+        .type = type,
+        .reference = number,
+        .remaining_ms = timeout_ms ? timeout_ms : ASK_TIMEOUT_DEFAULT_MS,
+        .value = value,
+        .size = size};
+    (void)send_to(ctx->worker, ctx->actor, &sending); /* failures come as the ask's outcome */
+    return number;
+}
+
+/* ---- answers ---- */
+
+static struct histrio_caller current_caller(const struct histrio_context *ctx)
+{
+    if (!ctx->message || ctx->message->kind != HISTRIO_ASK)
+        return (struct histrio_caller){0};
+    struct histrio_ref asker = message_sender(ctx->worker, ctx->message);
+    if (histrio_ref_is_nobody(asker))
+        asker = (struct histrio_ref){ctx->worker->node_uid, ctx->message->sender}; /* a clerk */
+    return (struct histrio_caller){asker, ctx->message->reference};
+}
+
+/* True when the caller has not been answered by us yet, as far as we know. */
+static void forget_caller(struct histrio_context *ctx, struct histrio_caller caller)
+{
+    struct histrio_caller current = current_caller(ctx);
+    if (current.ask == caller.ask && histrio_ref_equal(current.asker, caller.asker))
+        ctx->answered = true;
+    if (!ctx->actor->side)
+        return;
+    vec_for_each (taken, &ctx->actor->side->callers) {
+        if (taken->ask == caller.ask && histrio_ref_equal(taken->asker, caller.asker)) {
+            vec_remove_swap(&ctx->actor->side->callers, (size_t)(taken - ctx->actor->side->callers.items));
+            return;
+        }
+    }
+}
+
+struct histrio_caller histrio_caller(struct histrio_context *ctx)
+{
+    struct histrio_caller caller = current_caller(ctx);
+    if (caller.ask != 0 && !ctx->answered && !ctx->taken) {
+        ctx->taken = true;
+        vec_push(&actor_side(ctx->worker, ctx->actor)->callers, caller);
+    }
+    return caller;
+}
+
+void histrio_reply(struct histrio_context *ctx, const uint8_t *value, size_t size)
+{
+    if (!ctx->answered)
+        histrio_reply_to(ctx, current_caller(ctx), value, size);
+}
+
+void histrio_reply_error(struct histrio_context *ctx, enum histrio_error error, const char *text)
+{
+    if (!ctx->answered)
+        histrio_reply_error_to(ctx, current_caller(ctx), error, text);
+}
+
+void histrio_reply_to(
+    struct histrio_context *ctx, struct histrio_caller caller, const uint8_t *value, size_t size)
+{
+    if (caller.ask == 0)
+        return;
+    forget_caller(ctx, caller);
+    send_reply(ctx->worker, ctx->actor, caller, value, size);
+}
+
+void histrio_reply_error_to(
+    struct histrio_context *ctx, struct histrio_caller caller, enum histrio_error error, const char *text)
+{
+    if (caller.ask == 0)
+        return;
+    forget_caller(ctx, caller);
+    send_reply_error(
+        ctx->worker, ctx->actor, caller, error == HISTRIO_OK ? HISTRIO_APPLICATION : error, text);
+}
+
+/* ---- time and logs ---- */
+
+int64_t histrio_now_ns(struct histrio_context *ctx)
+{
+    return worker_now(ctx->worker);
+}
+
+int64_t histrio_wall_ms(struct histrio_context *ctx)
+{
+    return clock_wall_ms(ctx->worker->system->clock);
+}
+
+uint64_t histrio_random(struct histrio_context *ctx)
+{
+    return rng_u64(&ctx->worker->rng);
+}
+
+void histrio_log(struct histrio_context *ctx, enum histrio_log_level level, const char *format, ...)
+{
+    static const enum log_level levels[] = {LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR};
+    enum log_level of_base = levels[(unsigned)level <= HISTRIO_LOG_ERROR ? level : HISTRIO_LOG_ERROR];
+    if (!log_enabled(of_base))
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    char text[1024];
+    (void)vsnprintf(text, sizeof(text), format, arguments); /* longer ones are cut */
+    va_end(arguments);
+    log_event(of_base, text, "system", ctx->worker->system->name, "unit", histrio_unit(ctx), "actor",
+        histrio_path(ctx), "incarnation", log_number(histrio_incarnation(ctx)), NULL);
+}

@@ -1,0 +1,38 @@
+#include "actor/executing.h"
+
+#include "actor/crash.h"
+#include "actor/unit.h"
+
+static _Thread_local struct worker *executing_worker;
+
+void executing_set_thread(struct worker *worker)
+{
+    executing_worker = worker;
+}
+
+struct worker *executing_thread(void)
+{
+    return executing_worker;
+}
+
+static void copy_text(char *buffer, size_t size, const char *text)
+{
+    size_t i = 0;
+    for (; i + 1 < size && text[i]; i++)
+        buffer[i] = text[i];
+    buffer[i] = 0;
+}
+
+bool actor_executing(char *path, size_t path_size, char *unit, size_t unit_size, char *type, size_t type_size)
+{
+    const struct worker *worker = executing_worker;
+    if (!worker || !atomic_load_explicit(&worker->watched.executing, memory_order_relaxed))
+        return false;
+    const struct actor_unit *of = atomic_load_explicit(&worker->watched.executing_unit, memory_order_relaxed);
+    copy_text(path, path_size,
+        intern_text(atomic_load_explicit(&worker->watched.executing_name, memory_order_relaxed)));
+    copy_text(unit, unit_size, of ? unit_name(of) : "");
+    copy_text(type, type_size,
+        intern_text(atomic_load_explicit(&worker->watched.executing_type, memory_order_relaxed)));
+    return true;
+}

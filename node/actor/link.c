@@ -1,0 +1,405 @@
+#include "actor/link.h"
+
+#include "actor/life.h"
+#include "actor/send.h"
+#include "actor/system_private.h"
+
+#include <stdlib.h>
+
+static struct histrio_ref own_ref(const struct worker *worker, uint64_t id)
+{
+    return (struct histrio_ref){worker->node_uid, id};
+}
+
+/* A name of this node becomes the present incarnation. */
+static struct histrio_ref link_resolve(const struct worker *worker, struct histrio_ref ref)
+{
+    if (ref.node != 0)
+        return ref;
+    uint64_t id = names_present(&worker->system->names, (uint32_t)ref.id);
+    return id ? own_ref(worker, id) : ref;
+}
+
+struct link_peer *link_find(struct actor_side *side, struct histrio_ref ref, uint32_t name)
+{
+    vec_for_each (peer, &side->links) {
+        if (histrio_ref_equal(peer->ref, ref) || (name != 0 && peer->ref.node == 0 && peer->ref.id == name))
+            return peer;
+    }
+    return NULL;
+}
+
+#define remove_peer(list, peer) vec_remove_swap(list, (size_t)((peer) - (list)->items))
+
+static bool link_add(struct worker *worker, struct actor *actor, struct histrio_ref ref, uint64_t node)
+{
+    struct actor_side *side = actor_side(worker, actor);
+    if (link_find(side, ref, 0))
+        return false;
+    vec_push(&side->links, ((struct link_peer){.ref = ref, .node = node}));
+    return true;
+}
+
+static bool link_take_out(struct actor *actor, struct histrio_ref ref, uint32_t name)
+{
+    if (!actor->side)
+        return false;
+    struct link_peer *peer = link_find(actor->side, ref, name);
+    if (!peer)
+        return false;
+    remove_peer(&actor->side->links, peer);
+    return true;
+}
+
+/* ---- signals that arrive ---- */
+
+void link_exit_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from,
+    uint32_t from_name, const char *reason, bool by_link)
+{
+    if ((actor->flags & ACTOR_ALIVE) == 0)
+        return;
+    if (by_link && !link_take_out(actor, from, from_name))
+        return; /* unlinked meanwhile */
+    bool is_own = from.node == worker->node_uid && from.id == actor_id(actor);
+    if (!by_link && strcmp(reason, "kill") == 0)
+        life_end_later(worker, actor, "killed");
+    else if ((actor->flags & ACTOR_TRAPS) != 0)
+        send_notice(worker, actor, HISTRIO_EXIT, 0, from, reason);
+    else if (strcmp(reason, "normal") != 0 || is_own)
+        life_end_later(worker, actor, reason);
+}
+
+void link_down_arrived(
+    struct worker *worker, struct actor *actor, uint64_t monitor, struct histrio_ref from, const char *reason)
+{
+    if (!actor->side || (actor->flags & ACTOR_ALIVE) == 0)
+        return;
+    vec_for_each (peer, &actor->side->watching) {
+        if (peer->monitor != monitor)
+            continue;
+        if (!SIM_MUTANT(MUTANT_DOUBLE_DOWN) || !rng_one_in(&worker->rng, 8))
+            remove_peer(&actor->side->watching, peer);
+        else
+            send_notice(worker, actor, HISTRIO_DOWN, monitor, from, reason);
+        send_notice(worker, actor, HISTRIO_DOWN, monitor, from, reason);
+        return;
+    }
+}
+
+/* ---- signals between workers: target, sender, reference and a text as arguments ---- */
+
+static struct message *job_new(
+    struct worker *worker, uint64_t target, uint64_t sender, uint64_t reference, const char *text)
+{
+    struct message *message = message_new(worker, sizeof(reference) + strlen(text) + 1);
+    message->target = target;
+    message->sender = sender;
+    memcpy(message->data, &reference, sizeof(reference));
+    memcpy(message->data + sizeof(reference), text, strlen(text) + 1);
+    return message;
+}
+
+static uint64_t job_reference(const struct message *message)
+{
+    uint64_t reference;
+    memcpy(&reference, message->data, sizeof(reference));
+    return reference;
+}
+
+static const char *job_text(const struct message *message)
+{
+    return (const char *)message->data + sizeof(uint64_t);
+}
+
+static struct actor *job_actor(const struct worker *worker, const struct message *message)
+{
+    struct actor *actor = registry_find(worker, message->target);
+    return actor && (actor->flags & ACTOR_ALIVE) != 0 ? actor : NULL;
+}
+
+static void exit_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        link_exit_arrived(worker, actor, own_ref(worker, message->sender), 0, job_text(message),
+            job_reference(message) != 0);
+}
+
+static void down_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        link_down_arrived(
+            worker, actor, job_reference(message), own_ref(worker, message->sender), job_text(message));
+}
+
+static void link_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        link_add(worker, actor, own_ref(worker, message->sender), worker->node_uid);
+    else
+        send_job(worker, id_worker(message->sender),
+            job_new(worker, message->sender, message->target, 1, "noproc"), exit_job);
+}
+
+static void unlink_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        (void)link_take_out(actor, own_ref(worker, message->sender), 0); /* it may have fired already */
+}
+
+static void add_watcher(
+    struct worker *worker, struct actor *actor, struct histrio_ref watcher, uint64_t monitor)
+{
+    vec_push(&actor_side(worker, actor)->watchers,
+        ((struct link_peer){.ref = watcher, .node = watcher.node, .monitor = monitor}));
+}
+
+static void monitor_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        add_watcher(worker, actor, own_ref(worker, message->sender), job_reference(message));
+    else
+        send_job(worker, id_worker(message->sender),
+            job_new(worker, message->sender, message->target, job_reference(message), "noproc"), down_job);
+}
+
+static void remove_watcher(struct actor *actor, uint64_t monitor)
+{
+    if (!actor->side)
+        return;
+    vec_for_each (peer, &actor->side->watchers) {
+        if (peer->monitor == monitor) {
+            remove_peer(&actor->side->watchers, peer);
+            return;
+        }
+    }
+}
+
+static void demonitor_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        remove_watcher(actor, job_reference(message));
+}
+
+/* Where a reference is: an actor of this worker that lives, another worker, another node. */
+enum place { PLACE_HERE, PLACE_GONE, PLACE_WORKER, PLACE_NODE };
+
+static enum place link_place(const struct worker *worker, struct histrio_ref ref, struct actor **ret_actor)
+{
+    if (ref.node != worker->node_uid)
+        return histrio_ref_is_nobody(ref) ? PLACE_GONE : PLACE_NODE;
+    if (id_worker(ref.id) != worker->number)
+        return id_worker(ref.id) < worker->worker_count ? PLACE_WORKER : PLACE_GONE;
+    *ret_actor = registry_find(worker, ref.id);
+    return *ret_actor && ((*ret_actor)->flags & ACTOR_ALIVE) != 0 ? PLACE_HERE : PLACE_GONE;
+}
+
+/* ---- what actors ask for ---- */
+
+void link_pair(struct worker *worker, struct actor *left, struct actor *right)
+{
+    link_add(worker, left, own_ref(worker, actor_id(right)), worker->node_uid);
+    link_add(worker, right, own_ref(worker, actor_id(left)), worker->node_uid);
+}
+
+static uint64_t next_monitor(struct worker *worker)
+{
+    return ++worker->next_monitor << (32 - ID_SLOT_BITS) | worker->number;
+}
+
+uint64_t link_watch(struct worker *worker, struct actor *watcher, struct actor *watched)
+{
+    uint64_t monitor = next_monitor(worker);
+    vec_push(&actor_side(worker, watcher)->watching,
+        ((struct link_peer){own_ref(worker, actor_id(watched)), worker->node_uid, monitor}));
+    add_watcher(worker, watched, own_ref(worker, actor_id(watcher)), monitor);
+    return monitor;
+}
+
+void link_forget(struct actor *left, const struct actor *right)
+{
+    if (!left->side)
+        return;
+    uint64_t id = actor_id(right);
+    for (size_t i = left->side->links.count; i-- > 0;)
+        if (left->side->links.items[i].ref.id == id)
+            vec_remove_swap(&left->side->links, i);
+    for (size_t i = left->side->watching.count; i-- > 0;)
+        if (left->side->watching.items[i].ref.id == id)
+            vec_remove_swap(&left->side->watching, i);
+    for (size_t i = left->side->watchers.count; i-- > 0;)
+        if (left->side->watchers.items[i].ref.id == id)
+            vec_remove_swap(&left->side->watchers, i);
+}
+
+void link_connect(struct worker *worker, struct actor *actor, struct histrio_ref to)
+{
+    struct histrio_ref ref = link_resolve(worker, to);
+    struct actor *other = NULL;
+    uint64_t node = ref.node;
+    const char *why = "noproc";
+    if (ref.node == worker->node_uid && ref.id == actor_id(actor))
+        return;
+    switch (link_place(worker, ref, &other)) {
+    case PLACE_HERE: link_pair(worker, actor, other); return;
+    case PLACE_GONE: link_exit_arrived(worker, actor, ref, 0, why, false); return;
+    case PLACE_WORKER:
+        if (link_add(worker, actor, ref, node))
+            send_job(worker, id_worker(ref.id), job_new(worker, ref.id, actor_id(actor), 0, ""), link_job);
+        return;
+    case PLACE_NODE: break;
+    }
+    if (actor->side && link_find(actor->side, ref, 0))
+        return;
+    if (!link_send_remote(worker, actor, actor_id(actor), ref, SIGNAL_LINK, 0, NULL, false, &node, &why)) {
+        link_exit_arrived(worker, actor, ref, 0, why, false);
+        return;
+    }
+    link_add(worker, actor, ref, node);
+    link_mark_remote(worker, actor);
+}
+
+void link_disconnect(struct worker *worker, struct actor *actor, struct histrio_ref to)
+{
+    struct histrio_ref ref = link_resolve(worker, to);
+    struct actor *other = NULL;
+    uint64_t node;
+    const char *why;
+    life_remove_notices(worker, actor, HISTRIO_EXIT, 0, ref);
+    if (!link_take_out(actor, ref, 0))
+        return;
+    switch (link_place(worker, ref, &other)) {
+    case PLACE_HERE: (void)link_take_out(other, own_ref(worker, actor_id(actor)), 0); break;
+    case PLACE_GONE: break;
+    case PLACE_WORKER:
+        send_job(worker, id_worker(ref.id), job_new(worker, ref.id, actor_id(actor), 0, ""), unlink_job);
+        break;
+    case PLACE_NODE: /* when it cannot be sent, the other end finds no link with us later */
+        (void)link_send_remote(
+            worker, actor, actor_id(actor), ref, SIGNAL_UNLINK, 0, NULL, false, &node, &why);
+        break;
+    }
+}
+
+uint64_t link_monitor(struct worker *worker, struct actor *actor, struct histrio_ref to)
+{
+    struct histrio_ref ref = link_resolve(worker, to);
+    struct actor *other = NULL;
+    uint64_t node = ref.node, monitor;
+    const char *why = "noproc";
+    enum place place = link_place(worker, ref, &other);
+    if (place == PLACE_HERE)
+        return link_watch(worker, actor, other);
+    monitor = next_monitor(worker);
+    if (place == PLACE_WORKER)
+        send_job(
+            worker, id_worker(ref.id), job_new(worker, ref.id, actor_id(actor), monitor, ""), monitor_job);
+    else if (place == PLACE_GONE || !link_send_remote(worker, actor, actor_id(actor), ref, SIGNAL_MONITOR,
+                                        monitor, NULL, false, &node, &why)) {
+        send_notice(worker, actor, HISTRIO_DOWN, monitor, to, why);
+        return monitor;
+    }
+    vec_push(&actor_side(worker, actor)->watching, ((struct link_peer){ref, node, monitor}));
+    if (place == PLACE_NODE)
+        link_mark_remote(worker, actor);
+    return monitor;
+}
+
+static void withdraw_monitor(struct worker *worker, struct actor *actor, uint64_t id, struct link_peer peer)
+{
+    struct actor *other = NULL;
+    uint64_t node;
+    const char *why;
+    switch (link_place(worker, peer.ref, &other)) {
+    case PLACE_HERE: remove_watcher(other, peer.monitor); break;
+    case PLACE_GONE: break;
+    case PLACE_WORKER:
+        send_job(worker, id_worker(peer.ref.id), job_new(worker, peer.ref.id, id, peer.monitor, ""),
+            demonitor_job);
+        break;
+    case PLACE_NODE: /* when it cannot be sent, a later DOWN finds nothing here */
+        (void)link_send_remote(
+            worker, actor, id, peer.ref, SIGNAL_DEMONITOR, peer.monitor, NULL, false, &node, &why);
+        break;
+    }
+}
+
+void link_demonitor(struct worker *worker, struct actor *actor, uint64_t monitor)
+{
+    if (actor->side) {
+        vec_for_each (peer, &actor->side->watching) {
+            if (peer->monitor != monitor)
+                continue;
+            struct link_peer copy = *peer;
+            remove_peer(&actor->side->watching, peer);
+            withdraw_monitor(worker, actor, actor_id(actor), copy);
+            return;
+        }
+    }
+    life_remove_notices(worker, actor, HISTRIO_DOWN, monitor, (struct histrio_ref){0});
+}
+
+static void send_exit(struct worker *worker, const struct actor *from, uint64_t from_id,
+    struct histrio_ref to, const char *reason, bool by_link)
+{
+    struct actor *other = NULL;
+    uint64_t node;
+    const char *why;
+    switch (link_place(worker, to, &other)) {
+    case PLACE_HERE: link_exit_arrived(worker, other, own_ref(worker, from_id), 0, reason, by_link); break;
+    case PLACE_GONE: break;
+    case PLACE_WORKER:
+        send_job(worker, id_worker(to.id), job_new(worker, to.id, from_id, by_link, reason), exit_job);
+        break;
+    case PLACE_NODE: /* the node's death fires what cannot be sent */
+        (void)link_send_remote(worker, from, from_id, to, SIGNAL_EXIT, 0, reason, by_link, &node, &why);
+        break;
+    }
+}
+
+void link_send_exit(struct worker *worker, struct actor *from, struct histrio_ref to, const char *reason)
+{
+    send_exit(worker, from, actor_id(from), link_resolve(worker, to), reason, false);
+}
+
+static void send_down(struct worker *worker, const struct actor *actor, uint64_t id, struct link_peer watcher,
+    const char *reason)
+{
+    struct actor *other = NULL;
+    uint64_t node;
+    const char *why;
+    switch (link_place(worker, watcher.ref, &other)) {
+    case PLACE_HERE: link_down_arrived(worker, other, watcher.monitor, own_ref(worker, id), reason); break;
+    case PLACE_GONE: break;
+    case PLACE_WORKER:
+        send_job(worker, id_worker(watcher.ref.id),
+            job_new(worker, watcher.ref.id, id, watcher.monitor, reason), down_job);
+        break;
+    case PLACE_NODE: /* as in send_exit */
+        (void)link_send_remote(
+            worker, actor, id, watcher.ref, SIGNAL_DOWN, watcher.monitor, reason, false, &node, &why);
+        break;
+    }
+}
+
+void link_fire_all(struct worker *worker, struct actor *actor, uint64_t id, const char *reason)
+{
+    struct actor_side *side = actor->side;
+    if (!side)
+        return;
+    /* Nothing adds to these lists meanwhile: the actor is no longer alive, so signals to it are ignored. */
+    vec_for_each (peer, &side->watchers)
+        send_down(worker, actor, id, *peer, reason);
+    vec_for_each (peer, &side->links)
+        send_exit(worker, actor, id, peer->ref, reason, true);
+    vec_for_each (peer, &side->watching)
+        withdraw_monitor(worker, actor, id, *peer);
+    vec_clear(&side->watchers);
+    vec_clear(&side->links);
+    vec_clear(&side->watching);
+}

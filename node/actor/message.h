@@ -1,0 +1,65 @@
+/* A message on its way: in an outbox, a worker's inbox or a mailbox; always in exactly one place, which owns
+ * it.
+ *
+ * 64 bytes with up to 20 of payload; larger ones take the next size class, see slab.h. A message that a
+ * worker made comes from that worker's slab and goes back there; one that another thread made is malloc's. */
+#ifndef ACTOR_MESSAGE_H
+#define ACTOR_MESSAGE_H
+
+#include "base/mem.h"
+
+#include "actor/slab.h"
+
+#include <histrio/actor.h>
+#include <stdint.h>
+#include <string.h>
+
+struct worker;
+struct message;
+
+enum {
+    MESSAGE_JOB = HISTRIO_DOWN + 1, /* not for an actor: `job` runs on the worker */
+};
+
+enum {
+    MESSAGE_REMOTE = 1,  /* the first 8 bytes of the payload are the uid of the sender's node */
+    MESSAGE_SETTLED = 2, /* an outcome that the runtime itself decided: its ask is kept for it */
+    MESSAGE_COUNTS = 4,  /* against the mailbox's capacity: tells and asks */
+};
+
+enum { MESSAGE_OUTSIDE = 255 }; /* owner of messages that no worker made */
+
+/* Runs on the worker that got it; the message is freed by the caller afterwards. */
+typedef void (*message_job)(struct worker *worker, struct message *message);
+
+struct message {
+    struct message *next;
+    uint64_t target; /* an actor id, or TARGET_NAME and a name's number */
+    uint64_t sender; /* an actor id, of this node unless MESSAGE_REMOTE; 0: nobody */
+    union {
+        uint64_t reference; /* ask, timer or monitor */
+        message_job job;
+    };
+    uint32_t type;
+    unsigned size : 24; /* of the payload, with the uid when MESSAGE_REMOTE */
+    unsigned flags : 8;
+    uint8_t kind;
+    uint8_t error;
+    uint8_t class; /* of the slab */
+    uint8_t owner; /* the worker whose slab it came from */
+    uint8_t data[];
+};
+
+_Static_assert(offsetof(struct message, data) == 44, "20 bytes of payload fit into one cache line");
+
+#define TARGET_NAME (UINT64_C(1) << 63) /* actor ids have generations below 2^31 */
+
+static inline size_t message_payload_bytes(unsigned class)
+{
+    return slab_class_bytes(class) - offsetof(struct message, data);
+}
+
+/* For threads that are no workers. size is at most LIMIT_VALUE_BYTES + 8. Header fields are zero. */
+struct message *message_new_outside(size_t size);
+
+#endif

@@ -1,0 +1,245 @@
+#include "actor/worker.h"
+
+#include "actor/ask.h"
+#include "actor/clerk.h"
+#include "actor/deadletter.h"
+#include "actor/executing.h"
+#include "actor/handling.h"
+#include "actor/life.h"
+#include "actor/outbox.h"
+#include "actor/pressure.h"
+#include "actor/send.h"
+#include "actor/system_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+int64_t worker_now(struct worker *worker)
+{
+    worker->now_ns = clock_now_ns(worker->system->clock);
+    return worker->now_ns;
+}
+
+struct message *message_new_large(struct worker *worker, size_t size)
+{
+    struct message *message = message_new_outside(size);
+    message->owner = (uint8_t)worker->number;
+    return message;
+}
+
+struct message *message_new_text(struct worker *worker, const char *text)
+{
+    size_t size = strlen(text);
+    struct message *message = message_new(worker, size + 1);
+    memcpy(message->data, text, size + 1);
+    message->size = (unsigned)size & 0xffffff;
+    return message;
+}
+
+void worker_init(struct worker *worker, struct actor_system *system, unsigned number)
+{
+    memset(worker, 0, sizeof(*worker));
+    worker->system = system;
+    worker->number = number;
+    worker->worker_count = system->worker_count;
+    worker->peers = system->workers;
+    worker->node_uid = system->config.node_uid;
+    worker->outboxes = xcalloc(system->worker_count, sizeof(*worker->outboxes));
+    worker->returns = xcalloc(system->worker_count, sizeof(*worker->returns));
+    rng_seed(&worker->rng, system->config.seed + number * UINT64_C(0x9e3779b97f4a7c15));
+    wheel_init(&worker->wheel, worker_now(worker));
+    clerk_start(worker);
+}
+
+static void free_messages(struct worker *worker, struct message *message)
+{
+    while (message) {
+        struct message *next = message->next;
+        if (message->class == SLAB_HEAP)
+            free(message);
+        message = next;
+    }
+    (void)worker; /* the rest goes with the slabs */
+}
+
+void worker_done(struct worker *worker)
+{
+    ask_drop_all(worker);
+    free_messages(worker, atomic_load_explicit(&worker->shared.inbox, memory_order_relaxed));
+    for (unsigned i = 0; i < worker->worker_count; i++)
+        free_messages(worker, worker->outboxes[i].newest);
+    for (uint32_t slot = 0; slot < worker->slot_end; slot++) {
+        struct actor *actor = registry_slot(worker, slot);
+        free_messages(worker, actor->first);
+        if (actor->state)
+            slab_release(&worker->slab, actor->state, actor->behavior->state_size);
+        actor_side_free(worker, actor);
+    }
+    vec_for_each (chunk, &worker->chunks)
+        (void)munmap(*chunk, sizeof(struct actor) * REGISTRY_CHUNK_ACTORS); /* ours: cannot fail */
+    vec_done(&worker->chunks);
+    vec_done(&worker->remote_watchers);
+    vec_done(&worker->route_waiters);
+    vec_for_each (slot, &worker->timers.slots)
+        (void)slot;
+    vec_done(&worker->asks.slots);
+    vec_done(&worker->timers.slots);
+    free(worker->outboxes);
+    free(worker->returns);
+    slab_done(&worker->slab);
+}
+
+/* ---- turns ---- */
+
+static void turn_end(struct worker *worker, struct actor *actor)
+{
+    actor->flags &= ~(uint32_t)ACTOR_QUEUED;
+    if ((actor->flags & (ACTOR_ALIVE | ACTOR_HELD)) == 0) {
+        registry_give_back(worker, actor);
+        return;
+    }
+    if ((actor->flags & ACTOR_OVERLOADED) != 0)
+        pressure_check(worker, actor);
+    worker_schedule(worker, actor);
+}
+
+/* Exits that wait come before messages. True when the actor ended. */
+static bool turn_exit(struct worker *worker, struct actor *actor)
+{
+    if ((actor->flags & ACTOR_EXITING) == 0)
+        return false;
+    life_end(worker, actor, actor->side->exit_reason, NULL);
+    return true;
+}
+
+void worker_turn(struct worker *worker, struct actor *actor)
+{
+    assert((actor->flags & ACTOR_QUEUED) != 0);
+    if (__builtin_expect((actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
+        if ((actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
+            (actor->flags & ACTOR_MUTED) != 0) {
+            turn_end(worker, actor);
+            return;
+        }
+    }
+    /* What is in the mailbox now, and no more: what the actor sends itself waits for the next turn. */
+    uint32_t count = actor_depth(actor), handled = 0;
+    int64_t started_ns = worker->now_ns;
+    (void)executing_begin(worker, actor, 0);
+    while (handled < count) {
+        struct message *message = mailbox_pop(actor);
+        if (!message)
+            break; /* some were taken out meanwhile */
+        handled++;
+        handle_message(worker, actor, message);
+        if (__builtin_expect(
+                (actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
+            if ((actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
+                (actor->flags & ACTOR_MUTED) != 0)
+                break;
+        }
+        if (handled % TURN_CHECK_MESSAGES == 0 && worker_now(worker) - started_ns > TURN_NS_MAX)
+            break;
+    }
+    executing_end(worker, NULL);
+    COUNT(worker->counters.messages, handled);
+    turn_end(worker, actor);
+}
+
+/* ---- the loop ---- */
+
+static bool drain_inbox(struct worker *worker)
+{
+    struct message *message = inbox_take(worker);
+    if (!message)
+        return false;
+    while (message) {
+        struct message *next = message->next;
+        if (next)
+            __builtin_prefetch(next);
+        send_arrived(worker, message);
+        message = next;
+    }
+    return true;
+}
+
+static bool is_suspended(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->system->suspended, memory_order_relaxed);
+}
+
+static bool run_turns(struct worker *worker)
+{
+    unsigned turns = 0;
+    while (turns < TURNS_BETWEEN_POLLS && worker->run_first && !is_suspended(worker)) {
+        struct actor *actor = worker->run_first;
+        worker->run_first = actor->next;
+        worker_turn(worker, actor);
+        turns++;
+    }
+    return turns > 0;
+}
+
+bool worker_step(struct worker *worker)
+{
+    bool any = run_turns(worker);
+    any |= outbox_flush_all(worker);
+    SIM_YIELD(worker);
+    any |= drain_inbox(worker);
+    int64_t now_ns = worker_now(worker);
+    if (worker->wheel.count > 0 && !is_suspended(worker)) {
+        unsigned fired = wheel_advance(&worker->wheel, worker, now_ns);
+        COUNT(worker->counters.timers_fired, fired);
+        any |= fired > 0;
+    }
+    return any;
+}
+
+/* Looks for work for a moment before sleeping: a wake-up costs more than that. True when there is some. */
+static bool spin(struct worker *worker)
+{
+#ifndef HISTRIO_SIM
+    if (worker->worker_count == 1 || worker->system->config.clock)
+        return false;
+    int64_t until_ns = worker_now(worker) + SPIN_NS;
+    do {
+        for (unsigned i = 0; i < 32; i++) {
+            if (atomic_load_explicit(&worker->shared.inbox, memory_order_relaxed))
+                return true;
+            __builtin_ia32_pause();
+        }
+    } while (worker_now(worker) < until_ns);
+#else
+    (void)worker;
+#endif
+    return false;
+}
+
+static int64_t idle_until(struct worker *worker)
+{
+    int64_t until_ns = is_suspended(worker) ? INT64_MAX : wheel_next_ns(&worker->wheel);
+    /* A clock that is not the machine's moves without waking us. */
+    if (worker->system->config.clock && worker->system->config.clock != clock_system())
+        return worker_now(worker) + NS_PER_MS;
+    return until_ns;
+}
+
+void worker_run(void *ctx)
+{
+    struct worker *worker = ctx;
+    executing_set_thread(worker);
+    int64_t idle_since_ns = 0;
+    while (!worker->is_stopping) {
+        if (worker_step(worker))
+            continue;
+        returns_flush_all(worker);
+        returns_collect(worker);
+        if (spin(worker))
+            continue;
+        idle_since_ns = worker_now(worker);
+        worker_park(worker, idle_until(worker));
+        (void)idle_since_ns;
+    }
+    executing_set_thread(NULL);
+}

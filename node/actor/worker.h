@@ -1,0 +1,239 @@
+/* A worker: one thread, the actors that live on it, and everything that they need, so that a message between
+ * two actors of one worker takes no atomic read-modify-write and no lock.
+ *
+ * Between workers: a sender appends to its outbox for that worker; the outbox goes over with one
+ * compare-and-swap when it has 64 messages, at the latest after a few turns and before idling. The receiving
+ * worker takes its whole inbox with one exchange, and only it resolves ids to actors. A pair's messages
+ * therefore keep their order: both ends are fixed to their workers, and outbox and inbox are first in, first
+ * out. (The design's mailboxes with a shared half for each actor are not needed for that: the shared half is
+ * the worker's inbox. An actor has no atomics at all, and a message to a dead actor touches nothing that
+ * could be freed.)
+ *
+ * Thread: all but the `shared` part belongs to the worker's thread. */
+#ifndef ACTOR_WORKER_H
+#define ACTOR_WORKER_H
+
+#include "actor/actor.h"
+#include "actor/names.h"
+#include "actor/sim_hooks.h"
+#include "base/clock.h"
+#include "base/rng.h"
+
+#include <stdalign.h>
+
+struct actor_system;
+struct thread;
+
+enum {
+    OUTBOX_MESSAGES_MAX = 64,
+    RETURNS_MAX = 256,        /* foreign messages that go back to their slab together */
+    TURNS_BETWEEN_POLLS = 16, /* turns between looks at outboxes, inbox and clock */
+    TURN_CHECK_MESSAGES = 32, /* messages between looks at the clock inside of a turn */
+    TURN_NS_MAX = 100 * 1000,
+    SPIN_NS = 20 * 1000,
+    REGISTRY_CHUNK_BITS = 10,
+    REGISTRY_CHUNK_ACTORS = 1 << REGISTRY_CHUNK_BITS,
+};
+
+struct outbox {
+    struct message
+        *newest; /* linked towards the oldest: the inbox is a stack, and the receiver turns it round */
+    struct message *oldest;
+    uint32_t count;
+};
+
+struct returns {
+    struct message *first;
+    struct message *last;
+    uint32_t count;
+};
+
+/* Written by the worker only (a load and a store), read by others: relaxed, as only sums are wanted. */
+struct worker_counters {
+    _Atomic uint64_t messages, spawned, exited, restarts, dead_letters, timers_fired, asks, asks_settled;
+    _Atomic uint64_t sent_away; /* to other workers: for the conservation of messages */
+    _Atomic uint64_t busy_ns;
+    _Atomic uint32_t actors;
+};
+
+#define COUNT(counter, by)                                                                                   \
+    atomic_store_explicit(                                                                                   \
+        &(counter), atomic_load_explicit(&(counter), memory_order_relaxed) + (by), memory_order_relaxed)
+
+/* Numbers that go out and come back (asks, timers) look like actor ids and are as safe: see handle.h. */
+struct handle_slot {
+    void *object; /* NULL: free */
+    uint32_t generation;
+    uint32_t next_free;
+};
+
+struct handles {
+    VEC(struct handle_slot) slots;
+    uint32_t first_free; /* 0: none, slot 0 is not used */
+};
+
+struct worker {
+    /* What senders on other threads touch. */
+    alignas(64) struct {
+        struct message *_Atomic inbox;    /* newest first */
+        struct message *_Atomic returned; /* our messages that others were done with */
+        _Atomic uint32_t parked;          /* 1: sleeps, or is about to, see outbox.h */
+    } shared;
+
+    /* What observers on other threads read. */
+    alignas(64) struct {
+        struct actor *_Atomic executing; /* NULL: between turns */
+        _Atomic uint32_t executing_name;
+        _Atomic uint32_t executing_type;
+        struct actor_unit *_Atomic executing_unit;
+        _Atomic uint64_t steps; /* changes with each handler call */
+    } watched;
+    struct worker_counters counters;
+
+    alignas(64) struct actor *run_first; /* the run queue; an actor is in it at most once */
+    struct actor *run_last;
+    struct actor_system *system;
+    uint64_t node_uid;
+    struct worker *peers; /* all workers of the system, by number */
+    unsigned number;
+    unsigned worker_count;
+    struct slab slab;
+    struct outbox *outboxes;   /* by worker */
+    struct returns *returns;   /* by worker */
+    uint64_t pending_outboxes; /* bit n: outboxes[n] is not empty */
+    uint64_t pending_returns;
+
+    VEC(struct actor *) chunks; /* of REGISTRY_CHUNK_ACTORS slots each */
+    struct actor *free_actors;
+    uint32_t slot_end;             /* slots below it were used */
+    VEC(uint64_t) remote_watchers; /* ids of actors with links or monitors across nodes */
+    VEC(uint64_t) route_waiters;   /* ids of actors that wait for actor_system_pressure_lifted() */
+
+    struct wheel wheel;
+    struct handles asks;
+    struct handles timers;
+    int64_t now_ns; /* read at each poll */
+    uint64_t next_monitor;
+    uint32_t start_depth; /* of starts that are on the stack */
+    uint32_t turns;
+    struct rng rng;
+
+    int64_t dead_letter_window_ns; /* see deadletter.h */
+    uint32_t dead_letters_logged;
+    uint64_t dead_letters_silent;
+
+    struct thread *thread;
+    bool is_stopping;
+};
+
+/* ---- memory ---- */
+
+struct message *message_new_large(struct worker *worker, size_t size);
+void message_free_foreign(struct worker *worker, struct message *message);
+/* Everything that goes into a message's header is zero but size, class and owner. */
+static inline struct message *message_new(struct worker *worker, size_t size)
+{
+    unsigned class = slab_class(size + offsetof(struct message, data));
+    if (__builtin_expect(class == SLAB_HEAP, 0))
+        return message_new_large(worker, size);
+    struct message *message = slab_get(&worker->slab, class);
+    memset(message, 0, offsetof(struct message, data));
+    message->size = (unsigned)size & 0xffffff;
+    message->class = (uint8_t) class;
+    message->owner = (uint8_t)worker->number;
+    return message;
+}
+
+static inline void message_free(struct worker *worker, struct message *message)
+{
+    if (__builtin_expect(message->owner == worker->number && message->class != SLAB_HEAP, 1))
+        slab_put(&worker->slab, message, message->class);
+    else
+        message_free_foreign(worker, message);
+}
+/* A message with a text, NUL-ended, as its payload. */
+struct message *message_new_text(struct worker *worker, const char *text);
+
+/* ---- actors by id ---- */
+
+static inline struct actor *registry_slot(const struct worker *worker, uint32_t slot)
+{
+    return &worker->chunks.items[slot >> REGISTRY_CHUNK_BITS][slot & (REGISTRY_CHUNK_ACTORS - 1)];
+}
+
+/* The actor of this worker with that id, alive or held; NULL when it is gone. */
+static inline struct actor *registry_find(const struct worker *worker, uint64_t id)
+{
+    uint32_t slot = id_slot(id);
+    if (__builtin_expect(slot >= worker->slot_end || id_worker(id) != worker->number, 0))
+        return NULL;
+    struct actor *actor = registry_slot(worker, slot);
+    return __builtin_expect(
+               actor->generation == (uint32_t)(id >> 32) && (actor->flags & (ACTOR_ALIVE | ACTOR_HELD)) != 0,
+               1)
+               ? actor
+               : NULL;
+}
+/* A slot with a new generation, zeroed else; NULL when there are too many actors. */
+struct actor *registry_take(struct worker *worker);
+void registry_give_back(struct worker *worker, struct actor *actor);
+/* The next incarnation gets another id. */
+void registry_renew(struct actor *actor);
+
+/* ---- the run queue and mailboxes ---- */
+
+static inline void runqueue_push(struct worker *worker, struct actor *actor)
+{
+    actor->flags |= ACTOR_QUEUED;
+    actor->next = NULL;
+    if (worker->run_first)
+        worker->run_last->next = actor;
+    else
+        worker->run_first = actor;
+    worker->run_last = actor;
+}
+
+/* Makes the actor run, if there is a reason to. */
+static inline void worker_schedule(struct worker *worker, struct actor *actor)
+{
+    if ((actor->flags & (ACTOR_QUEUED | ACTOR_HELD | ACTOR_STARTING)) == 0 &&
+        ((actor->flags & ACTOR_EXITING) != 0 || ((actor->flags & ACTOR_MUTED) == 0 && actor->first)))
+        runqueue_push(worker, actor);
+}
+
+static inline void mailbox_push(struct actor *actor, struct message *message)
+{
+    message->next = NULL;
+    if (actor->first)
+        actor->last->next = message;
+    else
+        actor->first = message;
+    actor->last = message;
+    actor->uncounted += (message->flags & MESSAGE_COUNTS) == 0;
+    actor_set_depth(actor, actor_depth(actor) + 1);
+}
+
+static inline struct message *mailbox_pop(struct actor *actor)
+{
+    struct message *message = actor->first;
+    if (message) {
+        actor->first = message->next;
+        actor->uncounted -= (message->flags & MESSAGE_COUNTS) == 0;
+        actor_set_depth(actor, actor_depth(actor) - 1);
+    }
+    return message;
+}
+
+/* ---- the thread ---- */
+
+void worker_init(struct worker *worker, struct actor_system *system, unsigned number);
+void worker_done(struct worker *worker);
+/* Runs until worker_stop(). */
+void worker_run(void *worker);
+/* Runs one turn of each runnable actor at most, delivers what came in, fires timers; true when anything was
+ * done. What worker_run() does in a loop. */
+bool worker_step(struct worker *worker);
+void worker_turn(struct worker *worker, struct actor *actor);
+int64_t worker_now(struct worker *worker);
+
+#endif
