@@ -35,6 +35,8 @@ static int run(bool is_runtime)
         (void)fprintf(stderr, "%s", str_text(&problems)); /* nowhere else to complain */
     else
         exit_code = is_runtime ? runtime_run(&environment) : parent_run(&environment);
+    if (is_runtime && exit_code == PARENT_EXIT_FENCED)
+        _exit(exit_code); /* threads still run, and must not be given time for more */
     environment_done(&environment);
     str_done(&problems);
     return exit_code;
