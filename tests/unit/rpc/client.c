@@ -121,7 +121,8 @@ static void test_reconnect_is_quick(void **state)
     int64_t best_ms = INT64_MAX;
     (void)state;
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(call_wait("/test.Service/Reverse", "ab", 0, true, response, &err), 0);
+        if (call_wait("/test.Service/Reverse", "ab", 0, true, response, &err) < 0)
+            fail_msg("%s", err.text);
         fixture_server_stop(&fixture, 0);
         /* One call meets the broken connection, or waits for the next one; after it the break is known. */
         assert_int_equal(call_wait("/test.Service/Reverse", "ab", 50, true, response, &err), -1);

@@ -129,7 +129,7 @@ static void on_half_closed(struct rpc_stream *stream, void *ctx)
 static void on_closed(struct rpc_stream *stream, const struct rpc_status *status, void *ctx)
 {
     struct probe *probe = ctx;
-    (void)stream;
+    assert_ptr_equal(stream, probe->stream);
     if (probe->reaction == REACT_FREE_AT_CLOSE)
         drop_stream(probe);
     mutex_lock(&probe->lock);
@@ -257,10 +257,10 @@ void probe_free_stream(struct probe *probe)
 
 void fixture_stop(struct fixture *fixture)
 {
+    rpc_client_free(fixture->client);
+    rpc_server_free(fixture->server, 0); /* no new probes from here on */
     for (size_t i = 0; i < fixture->probe_count; i++)
         probe_free_stream(fixture->probes[i]);
-    rpc_client_free(fixture->client);
-    rpc_server_free(fixture->server, 0);
     rpc_loop_free(fixture->client_loop);
     rpc_loop_free(fixture->server_loop);
     for (size_t i = 0; i < fixture->probe_count; i++) {
@@ -339,6 +339,17 @@ void probe_write_number(struct probe *probe, uint32_t number, size_t size)
     if (probe_write(probe, data, size, &err) < 0)
         fail_msg("%s", err.text);
     free(data);
+}
+
+static void do_fill(void *ctx)
+{
+    refill(((struct probe_call *)ctx)->probe);
+}
+
+void probe_fill(struct probe *probe)
+{
+    struct probe_call call = {.probe = probe};
+    rpc_loop_call(probe->loop, do_fill, &call);
 }
 
 static void do_half_close(void *ctx)

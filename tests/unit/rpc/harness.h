@@ -93,6 +93,7 @@ struct probe *probe_open(struct fixture *fixture, const char *path, uint64_t tim
 
 int probe_write(struct probe *probe, const void *data, size_t size, struct err *err);
 void probe_write_number(struct probe *probe, uint32_t number, size_t size); /* must be taken */
+void probe_fill(struct probe *probe); /* writes 1 KiB at a time until refused */
 void probe_half_close(struct probe *probe);
 void probe_finish(struct probe *probe, enum rpc_code code, const char *text);
 void probe_cancel(struct probe *probe);

@@ -202,8 +202,8 @@ static void test_restart_many_times(void **state)
     (void)state;
     for (int i = 0; i < 10; i++) {
         struct probe *client = probe_open(&fixture, "/test.Service/Echo", 0, true, REACT_NOTHING);
-        assert_int_equal(probe_write(client, "x", 1, NULL), 0);
-        if (i % 2 == 0) /* the old connection may still be in use, and end it */
+        (void)probe_write(client, "x", 1, NULL); /* the old connection may still be in use, and end it */
+        if (i % 2 == 0)
             probe_wait(client, client->messages == 1 || client->closed == 1);
         fixture_server_stop(&fixture, 0);
         fixture_server_start(&fixture, &none);
