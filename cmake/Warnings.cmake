@@ -6,5 +6,5 @@ target_compile_options(histrio_warnings INTERFACE
   -Wswitch-enum -Wnull-dereference $<$<BOOL:${HISTRIO_WERROR}>:-Werror>)
 # -Wpedantic would reject the GNU extensions that the guide allows; these are the ones in use.
 target_compile_options(histrio_warnings INTERFACE $<$<C_COMPILER_ID:Clang>:-Wno-gnu-zero-variadic-macro-arguments
-  -Wno-gnu-statement-expression -Wno-gnu-auto-type -Wno-language-extension-token>)
+  -Wno-gnu-statement-expression -Wno-gnu-auto-type -Wno-language-extension-token -Wno-string-conversion>)
 target_compile_definitions(histrio_warnings INTERFACE _GNU_SOURCE)

@@ -28,8 +28,10 @@ void exits_init(struct exits *exits)
 
 void exits_done(struct exits *exits)
 {
+    mutex_lock(&exits->lock);
     for (size_t i = 0; i < exits->count; i++)
         entry_done(&exits->ring[(exits->first + i) % EXITS_MAX]);
+    mutex_unlock(&exits->lock);
     mutex_done(&exits->lock);
 }
 
