@@ -52,7 +52,7 @@ void mutex_done(struct mutex *mutex)
     (void)failed; /* checked above */
 }
 
-void mutex_lock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
+NO_THREAD_SAFETY_ANALYSIS void mutex_lock(struct mutex *mutex)
 {
     held_push(mutex); /* before waiting: a deadlock is reported and not entered */
     int failed = pthread_mutex_lock(&mutex->handle);
@@ -60,7 +60,7 @@ void mutex_lock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
     (void)failed; /* checked above */
 }
 
-void mutex_unlock(struct mutex *mutex) NO_THREAD_SAFETY_ANALYSIS
+NO_THREAD_SAFETY_ANALYSIS void mutex_unlock(struct mutex *mutex)
 {
     held_remove(mutex);
     int failed = pthread_mutex_unlock(&mutex->handle);

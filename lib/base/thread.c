@@ -16,11 +16,19 @@ struct thread {
     void *ctx;
 };
 
+/* Room for a handler of SIGSEGV with a backtrace, when the thread's own stack is used up. */
+enum { SIGNAL_STACK_BYTES = 64 * 1024 };
+
 static void *thread_main(void *argument)
 {
     struct thread *thread = argument;
+    stack_t before;
+    stack_t ours = {.ss_sp = xmalloc(SIGNAL_STACK_BYTES), .ss_size = SIGNAL_STACK_BYTES};
     (void)pthread_setname_np(pthread_self(), thread->name); /* only a help for people */
+    (void)sigaltstack(&ours, &before); /* cannot fail for a stack of this size that is not in use */
     thread->function(thread->ctx);
+    (void)sigaltstack(&before, NULL); /* a sanitizer may have its own there */
+    free(ours.ss_sp);
     return NULL;
 }
 
