@@ -77,11 +77,12 @@ double json_double(const struct json *node); /* of any number */
 const char *json_string(const struct json *node);
 size_t json_string_size(const struct json *node);
 
-/* item is declared as struct json * for each item or member value in turn. */
+/* item is declared as struct json * for each item or member value in turn; break and continue work. */
 #define json_for_each(item, node)                                                                            \
-    for (size_t item##_index = 0, item##_end = json_count(node), item##_once = 1; item##_index < item##_end; \
-         item##_index++, item##_once = 1)                                                                    \
-        for (struct json *item = json_at((node), item##_index); item##_once; item##_once = 0)
+    for (size_t item##_index = 0, item##_end = json_count(node), item##_ended = 1;                           \
+         item##_ended && item##_index < item##_end; item##_index++)                                          \
+        for (struct json *item = (item##_ended = 0, json_at((node), item##_index)); !item##_ended;           \
+             item##_ended = 1)
 
 /* Typed reads: node itself must be of that type, else ERR_INVALID with "line 3: spec.nodes: must be an
  * integer, not a string". A NULL node is ERR_NOT_FOUND. */

@@ -58,6 +58,14 @@ const char *log_format_number(char *buffer, int64_t number)
     return buffer;
 }
 
+/* Much less than a line, even when each byte of it needs six. */
+enum { TEXT_BYTES_MAX = LIMIT_LOG_LINE_BYTES / 16 };
+
+static void append_text(struct str *line, const char *text)
+{
+    str_append_json_bytes(line, text, strnlen(text, TEXT_BYTES_MAX));
+}
+
 static void append_value(struct str *line, const char *value)
 {
     if (!value)
@@ -91,7 +99,7 @@ void log_event(enum log_level level, const char *text, ...)
     _cleanup_(str_done) struct str line = STR_INIT(LIMIT_LOG_LINE_BYTES);
     str_appendf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"text\":",
         clock_format_wall(clock_wall_ms(clock_system()), time_text), level_names[level]);
-    str_append_json_string(&line, text);
+    append_text(&line, text);
     str_append(&line, common);
 
     va_list args;
