@@ -29,6 +29,7 @@ struct rpc_loop {
     struct thread *thread;
     _Atomic(pthread_t) self; /* set once, by the loop's thread */
     atomic_size_t holds;
+    atomic_uint busy_poll_us;
 
     struct mutex posts_lock;
     struct rpc_posts posts GUARDED_BY(&posts_lock);
@@ -116,10 +117,28 @@ static bool is_finished(struct rpc_loop *loop)
            list_is_empty(&loop->later) && !has_posts(loop);
 }
 
+/* Waits until `due_ns`; after something happened, first looks again and again for a short time, because a
+ * thread that sleeps is woken late. Nothing is found quickly in an idle process, and then this costs nothing.
+ */
+static grpc_event next_event(struct rpc_loop *loop, int64_t due_ns, bool was_busy)
+{
+    unsigned busy_us = atomic_load_explicit(&loop->busy_poll_us, memory_order_relaxed); /* a plain setting */
+    int64_t until_ns = was_busy && busy_us > 0 ? clock_now_ns(clock_system()) + busy_us * NS_PER_US : 0;
+    while (until_ns > 0 && until_ns < due_ns) {
+        grpc_event event = grpc_completion_queue_next(loop->queue, deadline_of(0), NULL);
+        if (event.type != GRPC_QUEUE_TIMEOUT)
+            return event;
+        if (clock_now_ns(clock_system()) >= until_ns)
+            break;
+    }
+    return grpc_completion_queue_next(loop->queue, deadline_of(due_ns), NULL);
+}
+
 static void run_loop(void *ctx)
 {
     struct rpc_loop *loop = ctx;
     bool is_shut = false;
+    bool was_busy = false;
     atomic_store_explicit(&loop->self, pthread_self(), memory_order_relaxed); /* only compared with oneself */
     while (true) {
         run_posts(loop);
@@ -133,7 +152,8 @@ static void run_loop(void *ctx)
             grpc_completion_queue_shutdown(loop->queue);
             is_shut = true;
         }
-        grpc_event event = grpc_completion_queue_next(loop->queue, deadline_of(due_ns), NULL);
+        grpc_event event = next_event(loop, due_ns, was_busy);
+        was_busy = event.type == GRPC_OP_COMPLETE;
         if (event.type == GRPC_QUEUE_SHUTDOWN)
             return;
         if (event.type == GRPC_OP_COMPLETE)
@@ -201,6 +221,12 @@ void rpc_loop_free(struct rpc_loop *loop)
     rpc_loop_post(loop, want_stop, loop);
     thread_join(loop->thread);
     loop_destroy(loop);
+}
+
+void rpc_loop_set_busy_poll(struct rpc_loop *loop, unsigned microseconds)
+{
+    atomic_store_explicit(
+        &loop->busy_poll_us, microseconds, memory_order_relaxed); /* read at the next round */
 }
 
 void rpc_loop_post(struct rpc_loop *loop, void (*run)(void *ctx), void *ctx)

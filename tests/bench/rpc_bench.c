@@ -28,6 +28,13 @@ static void die(const struct err *err)
     exit(1);
 }
 
+/* BUSY_POLL_US=20 ./dev bench rpc */
+static unsigned busy_poll_us(void)
+{
+    const char *text = getenv("BUSY_POLL_US");
+    return text ? (unsigned)strtoul(text, NULL, 10) : 0;
+}
+
 /* ---- the server's process ---- */
 
 struct sink {
@@ -90,7 +97,10 @@ static int serve(const char *address)
     struct rpc_server *server;
     struct err err = {0};
     char byte;
-    if (rpc_loop_new("bench-server", &loop, &err) < 0 || rpc_server_new(loop, &config, &server, &err) < 0)
+    if (rpc_loop_new("bench-server", &loop, &err) < 0)
+        die(&err);
+    rpc_loop_set_busy_poll(loop, busy_poll_us());
+    if (rpc_server_new(loop, &config, &server, &err) < 0)
         die(&err);
     (void)printf("%s\n", rpc_server_address(server, 0));
     (void)fflush(stdout);
@@ -214,8 +224,10 @@ static void measure(const char *name, const char *address)
     bench.round_trips = xcalloc(ROUND_TRIPS, sizeof(*bench.round_trips));
     mutex_init(&bench.lock, RANK, "bench");
     condition_init(&bench.changed);
-    if (rpc_loop_new("bench-client", &loop, &err) < 0 ||
-        rpc_client_new(loop, &config, &bench.client, &err) < 0)
+    if (rpc_loop_new("bench-client", &loop, &err) < 0)
+        die(&err);
+    rpc_loop_set_busy_poll(loop, busy_poll_us());
+    if (rpc_client_new(loop, &config, &bench.client, &err) < 0)
         die(&err);
 
     run(&bench, loop, start_echo);

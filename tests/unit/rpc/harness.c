@@ -224,6 +224,8 @@ void fixture_start(struct fixture *fixture, enum transport transport, const stru
         (void)snprintf(fixture->address, sizeof(fixture->address), "127.0.0.1:0");
     assert_int_equal(rpc_loop_new("test-server", &fixture->server_loop, &err), 0);
     assert_int_equal(rpc_loop_new("test-client", &fixture->client_loop, &err), 0);
+    if (transport == TRANSPORT_TCP) /* both ways of waiting are tested */
+        rpc_loop_set_busy_poll(fixture->client_loop, 20);
     fixture_server_start(fixture, options ? options : &none);
     struct rpc_client_config config = {.address = fixture->address,
         .message_bytes_max = options ? options->message_bytes_max : 0,
