@@ -12,8 +12,8 @@ struct rpc_timers;
 
 /* Ranks of the module's locks; docs/locks.md. */
 enum {
-    RPC_RANK_POSTS = 700,
-    RPC_RANK_WAITS = 710,
+    RPC_RANK_POSTS = 950,
+    RPC_RANK_WAITS = 951,
 };
 
 /* Work that is put off until the present callbacks are over, so that several writes become one batch. */
