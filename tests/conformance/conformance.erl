@@ -199,7 +199,7 @@ add_sup(Name, Strategy, Intensity, Period) ->
     ets:insert(world, {sups, Names ++ [Name]}).
 
 add_spec(Name, Type, Restart, Shutdown, More) ->
-    Above = case More of ["under", Sup | _] -> Sup; _ -> "top" end,
+    Above = case lists:dropwhile(fun(Word) -> Word =/= "under" end, More) of ["under", Sup | _] -> Sup; _ -> "top" end,
     Start = case Type of supervisor -> start_sup; worker -> start_child end,
     Spec = #{id => list_to_atom(Name), start => {?MODULE, Start, [Name]}, type => Type,
              restart => list_to_atom(Restart), shutdown => shutdown(Shutdown)},
