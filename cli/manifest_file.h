@@ -1,0 +1,23 @@
+/* cli/manifest_file.h: a manifest file as `histrio run` needs it: decoded, its libraries found and looked
+ * into, its placement tried; all mistakes at once. */
+#pragma once
+
+#include <stdint.h>
+
+struct err;
+struct str;
+struct system_spec;
+
+struct manifest_file_options {
+    const char *node_program; /* looks into libraries; NULL: they are only looked for */
+    uint32_t nodes;           /* 0: the manifest's */
+};
+
+/* *ret_spec has absolute paths of libraries; unref it. *ret_code_folders: colon separated, absolute; free it.
+ * ERR_INVALID: `problems` then has a line for each mistake. */
+int manifest_file_load(const char *path, const struct manifest_file_options *options,
+    struct system_spec **ret_spec, char **ret_code_folders, struct str *problems, struct err *err);
+
+/* "image, resources": what the manifest has and a local run does not use; "" when there is nothing. Appends.
+ */
+void manifest_file_ignored(const struct system_spec *spec, struct str *out);

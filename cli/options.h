@@ -1,0 +1,38 @@
+/* cli/options.h: the arguments behind a verb. Options may stand anywhere; "--" ends them; "--name=value"
+ * works as well as
+ * "--name value". Pure. */
+#pragma once
+
+#include "base/vec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+enum output_form { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML };
+
+/* Which options a verb knows. */
+enum option_flag {
+    OPTION_OUTPUT = 1 << 0,  /* -o json|yaml|wide */
+    OPTION_NODES = 1 << 1,   /* --nodes N */
+    OPTION_DRY_RUN = 1 << 2, /* --dry-run */
+    OPTION_DETACH = 1 << 3,  /* --detach */
+    OPTION_TIMEOUT = 1 << 4, /* --timeout 5s */
+    OPTION_FOLLOW = 1 << 5,  /* -f */
+    OPTION_LINES = 1 << 6,   /* --lines N */
+};
+
+struct options {
+    VEC(const char *) words; /* what is no option; borrowed from argv */
+    enum output_form output;
+    uint32_t nodes; /* 0: not given */
+    bool dry_run, detach, follow;
+    bool is_help;       /* -h or --help was there */
+    int64_t timeout_ms; /* -1: not given */
+    uint64_t lines;     /* UINT64_MAX: not given */
+};
+
+/* ERR_INVALID: says which argument is wrong, and how it should be. Fill *ret_options in both cases. */
+int options_parse(int argc, char *const *argv, unsigned known, struct options *ret_options, struct err *err);
+void options_done(struct options *options);
