@@ -122,13 +122,6 @@ void world_begin(void)
     world_settle();
 }
 
-void world_end(void)
-{
-    for (size_t i = 0; i < world.line_count; i++)
-        free(world.lines[i]);
-    system_done(world.system);
-}
-
 static void find_stopping(void *ctx, const struct actor_info *info)
 {
     bool *is_stopping = ctx;
@@ -147,6 +140,17 @@ void world_settle(void)
         clock_virtual_advance(&world.clock, TICK_MS * NS_PER_MS);
     }
     world_note("somebody is stopping for ever");
+}
+
+void world_end(void)
+{
+    struct err err = {0};
+    (void)actor_system_unit_stop(world.system, "top", &err); /* it may have ended */
+    (void)actor_system_unit_stop(world.system, "asker", &err);
+    world_settle();
+    for (size_t i = 0; i < world.line_count; i++)
+        free(world.lines[i]);
+    system_done(world.system);
 }
 
 static void deliver(const char *name, struct histrio_ref ref, const char *type, const char *text)

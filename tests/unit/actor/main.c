@@ -25,6 +25,7 @@ int main(void)
         {"links", link_tests, &link_test_count},
         {"units", unit_tests, &unit_test_count},
         {"outside", outside_tests, &outside_test_count},
+        {"supervisor", supervisor_tests, &supervisor_test_count},
     };
     int failed = 0;
     for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)

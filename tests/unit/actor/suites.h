@@ -12,5 +12,6 @@ SUITE(mailbox);
 SUITE(link);
 SUITE(unit);
 SUITE(outside);
+SUITE(supervisor);
 
 #endif
