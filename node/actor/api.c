@@ -111,16 +111,23 @@ enum histrio_error histrio_tell(
     struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
 {
     struct worker *worker = ctx->worker;
-    /* The common case without a detour: an actor of this worker, and a value that fits. */
-    if (__builtin_expect(
-            to.node == worker->node_uid && id_worker(to.id) == worker->number && size <= 20, 1)) {
-        struct actor *actor = registry_find(worker, to.id);
+    uint64_t id = to.id;
+    if (to.node == 0)
+        id = names_present(&worker->system->names, (uint32_t)id);
+    /* The common case without a detour: an actor of this worker, and a value that fits into the smallest
+     * message. */
+    if (__builtin_expect((to.node == worker->node_uid || to.node == 0) && id_worker(id) == worker->number &&
+                             size <= message_payload_bytes(0),
+            1)) {
+        struct actor *actor = registry_find(worker, id);
         if (__builtin_expect(actor != NULL, 1)) {
-            struct message *message = message_new(worker, size);
-            message->target = to.id;
-            message->sender = actor_id(ctx->actor);
-            message->type = type;
-            message->flags = MESSAGE_COUNTS;
+            struct message *message = slab_get(&worker->slab, 0);
+            *message = (struct message){.target = id,
+                .sender = actor_id(ctx->actor),
+                .type = type,
+                .size = (unsigned)size & 0xffffff,
+                .flags = MESSAGE_COUNTS,
+                .owner = (uint8_t)worker->number};
             if (size > 0)
                 memcpy(message->data, value, size);
             return send_deliver(worker, ctx->actor, actor, message);

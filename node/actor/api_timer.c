@@ -4,6 +4,8 @@
 #include "actor/life.h"
 #include "actor/send.h"
 
+#include <assert.h>
+
 static void timer_free(struct worker *worker, struct user_timer *timer)
 {
     wheel_cancel(&worker->wheel, &timer->timer);
@@ -16,7 +18,8 @@ static void timer_free(struct worker *worker, struct user_timer *timer)
 static void timer_fired(struct worker *worker, struct timer *wheel_timer)
 {
     struct user_timer *timer = list_entry(wheel_timer, struct user_timer, timer);
-    struct actor *actor = registry_find(worker, timer->actor); /* its timers end before it does */
+    struct actor *actor = registry_find(worker, timer->actor);
+    assert(actor); /* its timers end before it does */
     send_notice(worker, actor, HISTRIO_TIMER, timer->number, (struct histrio_ref){0}, NULL);
     actor->last->type = timer->type;
     if (timer->number == 0)

@@ -108,6 +108,7 @@ void handle_message(struct worker *worker, struct actor *actor, struct message *
         api_receive_timeout_restart(worker, actor);
     if (__builtin_expect(result != HISTRIO_CONTINUE || message->kind == HISTRIO_ASK, 0))
         finish_message(&ctx, result);
-    free(ctx.fail_reason);
+    if (__builtin_expect(ctx.fail_reason != NULL, 0))
+        free(ctx.fail_reason);
     message_free(worker, message);
 }

@@ -3,10 +3,9 @@
 #include "actor/actor.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { CHUNK_BITS = 10, CHUNK_ENTRIES = 1 << CHUNK_BITS };
 
 void names_init(struct names *names)
 {
@@ -22,24 +21,9 @@ void names_done(struct names *names)
         free(*entry);
     }
     vec_done(&names->entries);
-    for (size_t i = 0; i < INTERN_MAX >> CHUNK_BITS; i++)
+    for (size_t i = 0; i < INTERN_MAX >> NAMES_CHUNK_BITS; i++)
         free(atomic_load_explicit(&names->chunks[i], memory_order_relaxed));
     mutex_done(&names->lock);
-}
-
-struct name_entry *names_find(const struct names *names, uint32_t name)
-{
-    if (name >= INTERN_MAX)
-        return NULL;
-    struct name_entry *_Atomic *chunk =
-        atomic_load_explicit(&names->chunks[name >> CHUNK_BITS], memory_order_acquire);
-    return chunk ? atomic_load_explicit(&chunk[name & (CHUNK_ENTRIES - 1)], memory_order_acquire) : NULL;
-}
-
-uint64_t names_present(const struct names *names, uint32_t name)
-{
-    const struct name_entry *entry = names_find(names, name);
-    return entry ? atomic_load_explicit(&entry->present, memory_order_acquire) : 0;
 }
 
 /* Under the lock. */
@@ -49,15 +33,15 @@ static struct name_entry *names_add(struct names *names, uint32_t name)
     if (entry)
         return entry;
     struct name_entry *_Atomic *chunk =
-        atomic_load_explicit(&names->chunks[name >> CHUNK_BITS], memory_order_relaxed);
+        atomic_load_explicit(&names->chunks[name >> NAMES_CHUNK_BITS], memory_order_relaxed);
     if (!chunk) {
-        chunk = xcalloc(CHUNK_ENTRIES, sizeof(*chunk));
-        atomic_store_explicit(&names->chunks[name >> CHUNK_BITS], chunk, memory_order_release);
+        chunk = xcalloc(NAMES_CHUNK_ENTRIES, sizeof(*chunk));
+        atomic_store_explicit(&names->chunks[name >> NAMES_CHUNK_BITS], chunk, memory_order_release);
     }
     entry = xcalloc(1, sizeof(*entry));
     entry->name = name;
     vec_push(&names->entries, entry);
-    atomic_store_explicit(&chunk[name & (CHUNK_ENTRIES - 1)], entry, memory_order_release);
+    atomic_store_explicit(&chunk[name & (NAMES_CHUNK_ENTRIES - 1)], entry, memory_order_release);
     return entry;
 }
 
@@ -86,6 +70,7 @@ void names_unbind(
     char *copy = xstrdup(reason);
     mutex_lock(&names->lock);
     struct name_entry *entry = names_find(names, name);
+    assert(entry); /* it was bound */
     char *former = entry->last_reason;
     entry->last_reason = copy;
     entry->last_exit_wall_ms = wall_ms;
@@ -101,6 +86,7 @@ void names_release(struct names *names, uint32_t name)
 {
     mutex_lock(&names->lock);
     struct name_entry *entry = names_find(names, name);
+    assert(entry); /* it was bound */
     entry->state = NULL;
     entry->actor = NULL;
     atomic_store_explicit(&entry->present, 0, memory_order_release);

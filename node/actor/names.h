@@ -14,6 +14,8 @@
 
 struct actor;
 
+enum { NAMES_CHUNK_BITS = 10, NAMES_CHUNK_ENTRIES = 1 << NAMES_CHUNK_BITS };
+
 struct name_entry {
     /* Present id: stored with release when the slot is ready, loaded with acquire by senders; 0: nobody. Of a
      * held name it is the id of the slot, where the mailbox goes on. */
@@ -33,7 +35,7 @@ struct name_entry {
 
 struct names {
     struct mutex lock;
-    struct name_entry *_Atomic *_Atomic chunks[INTERN_MAX >> 10];
+    struct name_entry *_Atomic *_Atomic chunks[INTERN_MAX >> NAMES_CHUNK_BITS];
     VEC(struct name_entry *) entries GUARDED_BY(&lock);
 };
 
@@ -41,8 +43,22 @@ void names_init(struct names *names);
 void names_done(struct names *names);
 
 /* The entry of a name, NULL when it was never bound. Any thread. */
-struct name_entry *names_find(const struct names *names, uint32_t name);
-uint64_t names_present(const struct names *names, uint32_t name);
+static inline struct name_entry *names_find(const struct names *names, uint32_t name)
+{
+    if (name >= INTERN_MAX)
+        return NULL;
+    struct name_entry *_Atomic *chunk =
+        atomic_load_explicit(&names->chunks[name >> NAMES_CHUNK_BITS], memory_order_acquire);
+    return chunk ? atomic_load_explicit(&chunk[name & (NAMES_CHUNK_ENTRIES - 1)], memory_order_acquire)
+                 : NULL;
+}
+
+/* The actor that has the name now, 0: nobody. Any thread. */
+static inline uint64_t names_present(const struct names *names, uint32_t name)
+{
+    const struct name_entry *entry = names_find(names, name);
+    return entry ? atomic_load_explicit(&entry->present, memory_order_acquire) : 0;
+}
 
 struct name_binding {
     uint32_t name;

@@ -3,6 +3,8 @@
 #include "actor/send.h"
 #include "actor/system_private.h"
 
+enum { RECENT_WAITERS = 16 };
+
 static void pressure_mute(struct worker *worker, struct actor *sender)
 {
     struct actor_side *side = actor_side(worker, sender);
@@ -60,7 +62,11 @@ static void pressure_hold(
     if (id == 0 || (message->flags & MESSAGE_REMOTE) != 0 || id_slot(id) == 0 ||
         id_worker(id) == worker->number)
         return; /* outside: holds itself back, see names.h and the transport's credit */
-    vec_push(&actor_side(worker, actor)->waiters, id);
+    struct actor_side *side = actor_side(worker, actor);
+    for (size_t i = side->waiters.count; i-- > 0 && side->waiters.count - i <= RECENT_WAITERS;)
+        if (side->waiters.items[i] == id)
+            return; /* what was on its way when the sender was told; a second telling does no harm either */
+    vec_push(&side->waiters, id);
     struct message *job = message_new(worker, 0);
     job->sender = id;
     send_job(worker, id_worker(id), job, mute_job);
@@ -69,6 +75,9 @@ static void pressure_hold(
 static void set_overloaded(struct worker *worker, struct actor *actor)
 {
     actor->flags |= ACTOR_OVERLOADED;
+    if ((actor->flags & ACTOR_QUEUED) != 0 &&
+        atomic_load_explicit(&worker->watched.executing, memory_order_relaxed) != actor)
+        worker->urgent = actor;
     if (actor->name)
         atomic_store_explicit(
             &names_find(&worker->system->names, actor->name)->overloaded, true, memory_order_relaxed);

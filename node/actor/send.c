@@ -27,18 +27,6 @@ static const char *error_text(enum histrio_error error)
     return "error";
 }
 
-struct histrio_ref message_sender(const struct worker *worker, const struct message *message)
-{
-    if ((message->flags & MESSAGE_REMOTE) != 0) {
-        struct histrio_ref ref = {.id = message->sender};
-        memcpy(&ref.node, message->data, sizeof(ref.node));
-        return ref;
-    }
-    if (message->sender == 0 || id_slot(message->sender) == 0)
-        return (struct histrio_ref){0}; /* a clerk asks for somebody outside */
-    return (struct histrio_ref){worker->node_uid, message->sender};
-}
-
 /* As message_sender, and clerks are actors. */
 static struct histrio_caller message_caller(const struct worker *worker, const struct message *message)
 {
@@ -63,20 +51,14 @@ void send_undeliverable(struct worker *worker, struct message *message, enum his
     message_free(worker, message);
 }
 
-enum histrio_error send_deliver(
+enum histrio_error send_deliver_full(
     struct worker *worker, struct actor *sender, struct actor *actor, struct message *message)
 {
-    if (__builtin_expect(actor_depth(actor) >= actor->high, 0)) {
-        enum histrio_error error = pressure_admit(worker, sender, actor, message);
-        if (error != HISTRIO_OK) {
-            send_undeliverable(worker, message, error);
-            return error;
-        }
-    }
-    mailbox_push(actor, message);
-    if ((actor->flags & (ACTOR_QUEUED | ACTOR_MUTED | ACTOR_HELD | ACTOR_STARTING)) == 0)
-        runqueue_push(worker, actor);
-    return HISTRIO_OK;
+    enum histrio_error error = pressure_admit(worker, sender, actor, message);
+    if (error == HISTRIO_OK)
+        return send_push(worker, actor, message);
+    send_undeliverable(worker, message, error);
+    return error;
 }
 
 void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,

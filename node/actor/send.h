@@ -25,9 +25,27 @@ enum histrio_error send_to(struct worker *worker, struct actor *sender, const st
 /* A message for an actor or name of this node, with its target set. */
 enum histrio_error send_message(struct worker *worker, struct actor *sender, struct message *message);
 
-/* Into the mailbox of an actor of this worker, subject to its limits. */
-enum histrio_error send_deliver(
+/* The mailbox is at its mark: see pressure.h. */
+enum histrio_error send_deliver_full(
     struct worker *worker, struct actor *sender, struct actor *actor, struct message *message);
+
+static inline enum histrio_error send_push(
+    struct worker *worker, struct actor *actor, struct message *message)
+{
+    mailbox_push(actor, message);
+    if ((actor->flags & (ACTOR_QUEUED | ACTOR_MUTED | ACTOR_HELD | ACTOR_STARTING)) == 0)
+        runqueue_push(worker, actor);
+    return HISTRIO_OK;
+}
+
+/* Into the mailbox of an actor of this worker, subject to its limits. */
+static inline enum histrio_error send_deliver(
+    struct worker *worker, struct actor *sender, struct actor *actor, struct message *message)
+{
+    if (__builtin_expect(actor_depth(actor) >= actor->high, 0))
+        return send_deliver_full(worker, sender, actor, message);
+    return send_push(worker, actor, message);
+}
 
 /* A message that the runtime makes for an actor of its own worker: does not count, is never refused. */
 void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,
@@ -49,7 +67,16 @@ void send_job(struct worker *worker, unsigned to, struct message *message, messa
 /* A message that came into the worker's inbox. */
 void send_arrived(struct worker *worker, struct message *message);
 
-struct histrio_ref message_sender(const struct worker *worker, const struct message *message);
+/* Nobody, when a clerk asks for somebody outside. */
+static inline struct histrio_ref message_sender(const struct worker *worker, const struct message *message)
+{
+    struct histrio_ref ref = {worker->node_uid, message->sender};
+    if (__builtin_expect((message->flags & MESSAGE_REMOTE) != 0, 0))
+        memcpy(&ref.node, message->data, sizeof(ref.node));
+    else if (__builtin_expect(id_slot(message->sender) == 0, 0))
+        ref = (struct histrio_ref){0};
+    return ref;
+}
 static inline const uint8_t *message_value(const struct message *message)
 {
     return message->data + ((message->flags & MESSAGE_REMOTE) != 0 ? sizeof(uint64_t) : 0);

@@ -92,15 +92,17 @@ void worker_done(struct worker *worker)
 
 /* ---- turns ---- */
 
-static void turn_end(struct worker *worker, struct actor *actor)
+static void turn_end(struct worker *worker, struct actor *actor, bool is_linked)
 {
+    if ((actor->flags & ACTOR_OVERLOADED) != 0)
+        pressure_check(worker, actor);
+    if (is_linked)
+        return; /* its place in the run queue brings it on again */
     actor->flags &= ~(uint32_t)ACTOR_QUEUED;
     if ((actor->flags & (ACTOR_ALIVE | ACTOR_HELD)) == 0) {
         registry_give_back(worker, actor);
         return;
     }
-    if ((actor->flags & ACTOR_OVERLOADED) != 0)
-        pressure_check(worker, actor);
     worker_schedule(worker, actor);
 }
 
@@ -113,19 +115,20 @@ static bool turn_exit(struct worker *worker, struct actor *actor)
     return true;
 }
 
-void worker_turn(struct worker *worker, struct actor *actor)
+/* is_linked: it is still in the run queue. */
+static void worker_turn(struct worker *worker, struct actor *actor, bool is_linked)
 {
     assert((actor->flags & ACTOR_QUEUED) != 0);
     if (__builtin_expect((actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
         if ((actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
             (actor->flags & ACTOR_MUTED) != 0) {
-            turn_end(worker, actor);
+            turn_end(worker, actor, is_linked);
             return;
         }
     }
     /* What is in the mailbox now, and no more: what the actor sends itself waits for the next turn. */
     uint32_t count = actor_depth(actor), handled = 0;
-    int64_t started_ns = worker->now_ns;
+    int64_t started_ns = 0;
     (void)executing_begin(worker, actor, 0);
     while (handled < count) {
         struct message *message = mailbox_pop(actor);
@@ -139,12 +142,16 @@ void worker_turn(struct worker *worker, struct actor *actor)
                 (actor->flags & ACTOR_MUTED) != 0)
                 break;
         }
-        if (handled % TURN_CHECK_MESSAGES == 0 && worker_now(worker) - started_ns > TURN_NS_MAX)
+        if (handled % TURN_CHECK_MESSAGES != 0)
+            continue;
+        if (started_ns == 0)
+            started_ns = worker_now(worker); /* short turns do not look at the clock at all */
+        else if (worker_now(worker) - started_ns > TURN_NS_MAX)
             break;
     }
     executing_end(worker, NULL);
     COUNT(worker->counters.messages, handled);
-    turn_end(worker, actor);
+    turn_end(worker, actor, is_linked);
 }
 
 /* ---- the loop ---- */
@@ -169,15 +176,31 @@ static bool is_suspended(const struct worker *worker)
     return atomic_load_explicit(&worker->system->suspended, memory_order_relaxed);
 }
 
+/* A receiver that was flooded gets its turn at once, while what it got is in the cache, and not after all of
+ * its senders. It keeps its place in the run queue. */
+static void run_urgent(struct worker *worker)
+{
+    struct actor *actor = worker->urgent;
+    worker->urgent = NULL;
+    if ((actor->flags & ACTOR_QUEUED) != 0)
+        worker_turn(worker, actor, true);
+}
+
 static bool run_turns(struct worker *worker)
 {
     unsigned turns = 0;
     while (turns < TURNS_BETWEEN_POLLS && worker->run_first && !is_suspended(worker)) {
-        struct actor *actor = worker->run_first;
-        worker->run_first = actor->next;
-        worker_turn(worker, actor);
-        turns++;
+        if (worker->urgent) {
+            run_urgent(worker);
+        } else {
+            struct actor *actor = worker->run_first;
+            worker->run_first = actor->next;
+            worker_turn(worker, actor, false);
+        }
+        if (++turns % TURNS_BETWEEN_FLUSHES == 0 && worker->pending_outboxes)
+            (void)outbox_flush_all(worker);
     }
+    worker->urgent = NULL; /* perhaps no longer in the run queue when we are back */
     return turns > 0;
 }
 
@@ -229,7 +252,6 @@ void worker_run(void *ctx)
 {
     struct worker *worker = ctx;
     executing_set_thread(worker);
-    int64_t idle_since_ns = 0;
     while (!worker->is_stopping) {
         if (worker_step(worker))
             continue;
@@ -237,9 +259,7 @@ void worker_run(void *ctx)
         returns_collect(worker);
         if (spin(worker))
             continue;
-        idle_since_ns = worker_now(worker);
         worker_park(worker, idle_until(worker));
-        (void)idle_since_ns;
     }
     executing_set_thread(NULL);
 }

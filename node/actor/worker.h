@@ -27,7 +27,8 @@ struct thread;
 enum {
     OUTBOX_MESSAGES_MAX = 64,
     RETURNS_MAX = 256,        /* foreign messages that go back to their slab together */
-    TURNS_BETWEEN_POLLS = 16, /* turns between looks at outboxes, inbox and clock */
+    TURNS_BETWEEN_POLLS = 64, /* turns between looks at inbox and clock, at most */
+    TURNS_BETWEEN_FLUSHES = 8,
     TURN_CHECK_MESSAGES = 32, /* messages between looks at the clock inside of a turn */
     TURN_NS_MAX = 100 * 1000,
     SPIN_NS = 20 * 1000,
@@ -92,6 +93,7 @@ struct worker {
 
     alignas(64) struct actor *run_first; /* the run queue; an actor is in it at most once */
     struct actor *run_last;
+    struct actor *urgent; /* in the run queue, and to run before the others; NULL: none */
     struct actor_system *system;
     uint64_t node_uid;
     struct worker *peers; /* all workers of the system, by number */
@@ -233,7 +235,6 @@ void worker_run(void *worker);
 /* Runs one turn of each runnable actor at most, delivers what came in, fires timers; true when anything was
  * done. What worker_run() does in a loop. */
 bool worker_step(struct worker *worker);
-void worker_turn(struct worker *worker, struct actor *actor);
 int64_t worker_now(struct worker *worker);
 
 #endif
