@@ -1,0 +1,255 @@
+/* How a node's processes end, what is told of it, and how fast. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "node_control/life.h"
+#include "node_fixture.h"
+#include "suites.h"
+
+enum { RESTART_MS = 200, END_MS = 10000 };
+
+static int setup(void **state)
+{
+    (void)node_fixture_setup(state);
+    node_fixture_connect(*state, FIRST_TERM);
+    node_fixture_configure(*state);
+    return 0;
+}
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_system());
+}
+
+/* Waits until the process of that pid has ended; fails when it lives on. */
+static void expect_gone(pid_t pid)
+{
+    struct pollfd polled = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    if (polled.fd < 0)
+        return; /* it is gone already */
+    int ready = poll(&polled, 1, END_MS);
+    (void)close(polled.fd); /* nothing is written through it */
+    assert_int_equal(ready, 1);
+}
+
+static void test_killed_runtime_is_reported_and_replaced(void **state)
+{
+    struct node_fixture *fixture = *state;
+    char uid_text[LIFE_UID_BYTES];
+    uint64_t former = fixture->uid;
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    int64_t killed_ms = now_ms();
+    assert_int_equal(kill(fixture->runtime, SIGKILL), 0);
+    struct json *report = node_process_report(&fixture->node, "exited", END_MS);
+    int64_t exited_ms = now_ms() - killed_ms;
+    assert_string_equal(json_string(json_get(report, "uid")), life_uid_format(former, uid_text));
+    assert_int_equal(json_int(json_get(report, "signal")), SIGKILL);
+    assert_string_equal(json_string(json_get(report, "unit")), "");
+    json_free(report);
+    node_fixture_follow_restart(fixture, FIRST_TERM);
+    int64_t hello_ms = now_ms() - killed_ms;
+    print_message(
+        "exited after %d ms, the next life said hello after %d ms\n", (int)exited_ms, (int)hello_ms);
+    assert_true(fixture->uid != former);
+    assert_true(exited_ms < RESTART_MS);
+    if (!getenv("HISTRIO_TEST_SLOW")) /* set for sanitizer builds */
+        assert_true(hello_ms < RESTART_MS);
+    const Histrio__V1__PreviousLife *previous = control_client_hello(fixture->client)->previous;
+    assert_non_null(previous);
+    assert_true(previous->node_uid == former);
+    assert_int_equal(previous->signal, SIGKILL);
+    assert_int_equal(previous->n_earlier_uids, 0);
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker"); /* a new process has seen no epoch */
+}
+
+static void crash_by(struct node_fixture *fixture, const char *method)
+{
+    node_fixture_run_unit(fixture, "tellers.1", "node_behaviors.worker");
+    (void)node_fixture_ask(fixture, "tellers.1", method, 2000, false);
+    struct json *report = node_process_report(&fixture->node, "exited", END_MS);
+    assert_int_equal(json_int(json_get(report, "signal")), SIGSEGV);
+    assert_string_equal(json_string(json_get(report, "unit")), "tellers.1");
+    assert_string_equal(json_string(json_get(report, "actor")), "tellers.1");
+    assert_non_null(strstr(json_string(json_get(report, "backtrace")), "libnode_behaviors.so"));
+    json_free(report);
+}
+
+static void test_crash_is_attributed(void **state)
+{
+    struct node_fixture *fixture = *state;
+    uint64_t first = fixture->uid;
+    crash_by(fixture, "crash");
+    node_fixture_follow_restart(fixture, FIRST_TERM);
+    uint64_t second = fixture->uid;
+    crash_by(fixture, "overflow");
+    node_fixture_follow_restart(fixture, FIRST_TERM);
+    const Histrio__V1__PreviousLife *previous = control_client_hello(fixture->client)->previous;
+    assert_non_null(previous);
+    assert_true(previous->node_uid == second);
+    assert_int_equal(previous->signal, SIGSEGV);
+    assert_string_equal(previous->unit, "tellers.1");
+    assert_string_equal(previous->actor, "tellers.1");
+    assert_non_null(strstr(previous->backtrace, "libnode_behaviors.so"));
+    assert_int_equal(previous->n_earlier_uids, 1);
+    assert_true(previous->earlier_uids[0] == first);
+}
+
+static bool is_drained(const Histrio__V1__NodeMessage *message, const void *ctx)
+{
+    (void)ctx;
+    return message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_DRAINED;
+}
+
+static void expect_clean_end(struct node_fixture *fixture)
+{
+    (void)control_client_wait(fixture->client, is_drained, NULL, "drained");
+    int status = node_process_wait(&fixture->node, END_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    struct json *report = node_process_report(&fixture->node, "exited", END_MS);
+    assert_int_equal(json_int(json_get(report, "exitCode")), 0);
+    assert_int_equal(json_int(json_get(report, "signal")), 0);
+    json_free(report);
+    assert_int_equal(access(fixture->node.control_address + strlen("unix:"), F_OK), -1);
+    assert_int_equal(access(fixture->node.link_address + strlen("unix:"), F_OK), -1);
+}
+
+static void test_sigterm_drains(void **state)
+{
+    struct node_fixture *fixture = *state;
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    node_fixture_run_unit(fixture, "tellers.0", "node_behaviors.worker");
+    assert_int_equal(kill(fixture->node.pid, SIGTERM), 0);
+    expect_clean_end(fixture);
+}
+
+static void test_drain_command(void **state)
+{
+    struct node_fixture *fixture = *state;
+    Histrio__V1__OperatorMessage message = HISTRIO__V1__OPERATOR_MESSAGE__INIT;
+    Histrio__V1__Drain drain = HISTRIO__V1__DRAIN__INIT;
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    drain.timeout_ms = 5000;
+    message.body_case = HISTRIO__V1__OPERATOR_MESSAGE__BODY_DRAIN;
+    message.drain = &drain;
+    control_client_send(fixture->client, &message);
+    expect_clean_end(fixture);
+}
+
+static void test_drain_needs_no_operator(void **state)
+{
+    struct node_fixture *fixture = *state;
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    control_client_free(fixture->client);
+    fixture->client = NULL;
+    assert_int_equal(kill(fixture->node.pid, SIGTERM), 0);
+    int status = node_process_wait(&fixture->node, END_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_orphan_ends(void **state)
+{
+    struct node_fixture *fixture = *state;
+    (void)close(fixture->node.report_fd); /* as when the run was killed */
+    fixture->node.report_fd = -1;
+    (void)node_process_wait(&fixture->node, END_MS);
+    expect_gone(fixture->runtime);
+}
+
+static void test_runtime_follows_its_parent(void **state)
+{
+    struct node_fixture *fixture = *state;
+    assert_int_equal(kill(fixture->node.pid, SIGKILL), 0);
+    (void)node_process_wait(&fixture->node, END_MS);
+    expect_gone(fixture->runtime);
+}
+
+static void test_stuck_runtime_is_killed(void **state)
+{
+    struct node_fixture *fixture = *state;
+    assert_int_equal(kill(fixture->runtime, SIGSTOP), 0);
+    (void)close(fixture->node.report_fd); /* 2 s for an orphan's drain, then SIGKILL */
+    fixture->node.report_fd = -1;
+    (void)node_process_wait(&fixture->node, END_MS);
+    expect_gone(fixture->runtime);
+}
+
+static void test_node_that_is_declared_dead(void **state)
+{
+    struct node_fixture *fixture = *state;
+    Histrio__V1__OperatorMessage message = HISTRIO__V1__OPERATOR_MESSAGE__INIT;
+    Histrio__V1__Dead dead = HISTRIO__V1__DEAD__INIT;
+    uint64_t former = fixture->uid;
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    dead.node_uids = &former;
+    dead.n_node_uids = 1;
+    message.body_case = HISTRIO__V1__OPERATOR_MESSAGE__BODY_DEAD;
+    message.dead = &dead;
+    control_client_send(fixture->client, &message);
+    struct json *report = node_process_report(&fixture->node, "exited", END_MS);
+    assert_int_equal(json_int(json_get(report, "exitCode")), 75);
+    json_free(report);
+    node_fixture_follow_restart(fixture, FIRST_TERM);
+    assert_true(fixture->uid != former);
+}
+
+static void test_bad_configuration_ends_with_78(void **state)
+{
+    static const char *const settings[] = {"HISTRIO_CREDENTIAL=short", "HISTRIO_SYSTEM=No Label", NULL};
+    struct node_process node;
+    (void)state;
+    node_process_start(&node, settings);
+    int status = node_process_wait(&node, END_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 78);
+    node_process_end(&node, 0);
+}
+
+/* The address belongs to a living node: the second one says so and tries again; the first is not disturbed.
+ */
+static void test_taken_address(void **state)
+{
+    struct node_fixture *fixture = *state;
+    char setting[128];
+    const char *const settings[] = {setting, NULL};
+    struct node_process second;
+    (void)snprintf(setting, sizeof(setting), "HISTRIO_CONTROL_ADDRESS=%s", fixture->node.control_address);
+    node_process_start(&second, settings);
+    struct json *report = node_process_report(&second, "exited", END_MS);
+    assert_int_equal(json_int(json_get(report, "exitCode")), 1);
+    json_free(report);
+    node_process_end(&second, 0);
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    node_fixture_connect(fixture, FIRST_TERM); /* the socket is still the first one's */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, node_fixture_teardown)
+const struct CMUnitTest node_lives_tests[] = {
+    TEST(test_killed_runtime_is_reported_and_replaced),
+    TEST(test_crash_is_attributed),
+    TEST(test_sigterm_drains),
+    TEST(test_drain_command),
+    TEST(test_drain_needs_no_operator),
+    TEST(test_orphan_ends),
+    TEST(test_runtime_follows_its_parent),
+    TEST(test_stuck_runtime_is_killed),
+    TEST(test_node_that_is_declared_dead),
+    TEST(test_taken_address),
+    cmocka_unit_test(test_bad_configuration_ends_with_78),
+};
+const size_t node_lives_test_count = sizeof(node_lives_tests) / sizeof(node_lives_tests[0]);
