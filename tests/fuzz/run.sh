@@ -11,9 +11,12 @@ mkdir -p "$build/crashes"
 while read -r target; do
     [ -n "$target" ] || continue
     mkdir -p "$build/corpus/$target" "tests/fuzz/corpus/$target"
-    echo "== $target, $seconds s"
-    ASAN_OPTIONS=detect_leaks=1 "$build/bin/$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
-        -rss_limit_mb=1024 -print_final_stats=0 -verbosity=0 -artifact_prefix="$build/crashes/$target-" \
-        "$build/corpus/$target" "tests/fuzz/corpus/$target"
+    echo "$target, $seconds s"
+    if ! ASAN_OPTIONS=detect_leaks=1 "$build/bin/$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
+        -rss_limit_mb=1024 -artifact_prefix="$build/crashes/$target-" \
+        "$build/corpus/$target" "tests/fuzz/corpus/$target" >"$build/$target.log" 2>&1; then
+        tail -50 "$build/$target.log"
+        exit 1
+    fi
 done <"$build/fuzz_targets.txt"
 echo "no crash"
