@@ -81,7 +81,7 @@ void log_file_write(struct log_file *log, const char *data, size_t size)
         const char *newline = memchr(data, '\n', size);
         size_t line = newline ? (size_t)(newline - data) + 1 : size;
         if (log->size > 0 && log->size + line > log->bytes_max &&
-            (log->at_line_start || log->size >= log->bytes_max))
+            (log->at_line_start || log->size >= 2 * log->bytes_max))
             rotate(log);
         /* As many whole lines as fit go out in one call. */
         while (line < size && log->size + line < log->bytes_max) {

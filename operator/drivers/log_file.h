@@ -14,7 +14,7 @@ struct log_file {
     size_t size;
     size_t bytes_max;
     unsigned kept;
-    bool at_line_start; /* files change between lines only, unless a line is longer than a whole file */
+    bool at_line_start; /* files change between lines only, unless one of twice the size has no end of line */
     bool is_failing;
 };
 
