@@ -13,6 +13,9 @@ if [ "${1:-}" = --long ]; then
 fi
 [ $# -gt 0 ] || set -- lint dev asan tsan clang fuzz
 
+ours() { pgrep -ax 'histrio|histrio-node|unit_[a-z_]*|erl|beam.smp' | sort; }
+before=$(ours)
+
 passed=0
 failed=0
 count() { # name, exit code
@@ -77,12 +80,9 @@ for name in "$@"; do
     echo "=== $name: $((SECONDS - started)) s"
 done
 
-if pgrep -x 'histrio|histrio-node' >/dev/null; then
-    echo "these processes are left:"
-    pgrep -ax 'histrio|histrio-node'
-    count "no process left" 1
-else
-    count "no process left" 0
-fi
+left=$(comm -13 <(echo "$before") <(ours))
+[ -z "$left" ] || echo "these processes are left: $left"
+[ -z "$left" ]
+count "no process left" $?
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
