@@ -1,10 +1,11 @@
 /* Every frame type that a peer can send us, through the guarded decoder: what is taken can be walked and
  * packed again. The first byte chooses the type. */
+#include "target.h"
+
 #include <grpc/health/v1/health.pb-c.h>
 #include <histrio/v1/control.pb-c.h>
 #include <histrio/v1/gateway.pb-c.h>
 #include <histrio/v1/link.pb-c.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/limits.h"

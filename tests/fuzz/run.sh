@@ -8,15 +8,19 @@ build=${HISTRIO_FUZZ_BUILD:-build/fuzz}
 cmake --preset fuzz -B "$build" >/dev/null
 cmake --build "$build" --target fuzz_all
 mkdir -p "$build/crashes"
+failed=0
 while read -r target; do
     [ -n "$target" ] || continue
     mkdir -p "$build/corpus/$target" "tests/fuzz/corpus/$target"
-    echo "$target, $seconds s"
-    if ! ASAN_OPTIONS=detect_leaks=1 "$build/bin/$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
-        -rss_limit_mb=1024 -artifact_prefix="$build/crashes/$target-" \
-        "$build/corpus/$target" "tests/fuzz/corpus/$target" >"$build/$target.log" 2>&1; then
-        tail -50 "$build/$target.log"
-        exit 1
+    log=$build/$target.log
+    if ASAN_OPTIONS=detect_leaks=1 "$build/bin/$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 \
+        -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$build/crashes/$target-" \
+        "$build/corpus/$target" "tests/fuzz/corpus/$target" >"$log" 2>&1; then
+        echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
+    else
+        failed=$((failed + 1))
+        tail -n 50 "$log"
+        echo "$target: FAILED, replay with $build/bin/$target FILE"
     fi
 done <"$build/fuzz_targets.txt"
-echo "no crash"
+[ "$failed" = 0 ]
