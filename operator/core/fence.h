@@ -1,0 +1,25 @@
+/* The fence record and the term (R0), and deaths (R6). Private to this module. */
+#ifndef CORE_FENCE_H
+#define CORE_FENCE_H
+
+#include "core/core.h"
+
+struct node;
+
+/* Starts from what the last leader left (NULL: nothing): a higher term, and the rest when the system is the
+ * same. */
+void fence_init(struct core *core, const struct fence_record *record);
+void fence_done(struct core *core);
+/* The record was changed: it is to be written, and the number of the change is returned. */
+uint64_t fence_changed(struct core *core);
+bool fence_is_durable(const struct core *core, uint64_t change);
+/* May anything be commanded in this term? */
+bool fence_may_command(const struct core *core);
+/* Somebody knows that term: ours becomes higher. Nothing when it is. */
+void fence_meet_term(struct core *core, uint32_t term, const char *who);
+uint64_t fence_next_epoch(struct core *core);
+/* That uid is proven dead: it loses its units and its place in the roster. Nothing when it is known. */
+void fence_add_death(struct core *core, uint64_t uid);
+void fence_emit(struct core *core);
+
+#endif
