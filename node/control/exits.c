@@ -74,8 +74,12 @@ bool exits_take(struct exits *exits, struct exit_batch *ret_batch)
     batch.lost = exits->lost;
     exits->lost = 0;
     mutex_unlock(&exits->lock);
+    if (batch.entries.count == 0 && batch.lost == 0) {
+        exit_batch_done(&batch);
+        return false;
+    }
     *ret_batch = batch;
-    return batch.entries.count > 0 || batch.lost > 0;
+    return true;
 }
 
 void exits_add_lost(struct exits *exits, const struct exit_batch *batch)
