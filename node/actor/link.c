@@ -199,6 +199,13 @@ static enum place link_place(const struct worker *worker, struct histrio_ref ref
     return *ret_actor && ((*ret_actor)->flags & ACTOR_ALIVE) != 0 ? PLACE_HERE : PLACE_GONE;
 }
 
+/* Signals of one sender keep their order: after an exit signal that ends `other`, nobody links with it or
+ * watches it any more, although it lives until its turn. */
+static bool is_doomed(const struct actor *actor, const struct actor *other)
+{
+    return other != actor && (other->flags & ACTOR_EXITING) != 0;
+}
+
 /* ---- what actors ask for ---- */
 
 void link_pair(struct worker *worker, struct actor *left, struct actor *right)
@@ -246,7 +253,12 @@ void link_connect(struct worker *worker, struct actor *actor, struct histrio_ref
     if (ref.node == worker->node_uid && ref.id == actor_id(actor))
         return;
     switch (link_place(worker, ref, &other)) {
-    case PLACE_HERE: link_pair(worker, actor, other); return;
+    case PLACE_HERE:
+        if (!is_doomed(actor, other))
+            link_pair(worker, actor, other);
+        else if (!actor->side || !link_find(actor->side, ref, 0))
+            link_exit_arrived(worker, actor, ref, 0, why, false);
+        return;
     case PLACE_GONE: link_exit_arrived(worker, actor, ref, 0, why, false); return;
     case PLACE_WORKER:
         if (link_add(worker, actor, ref, node))
@@ -293,6 +305,8 @@ uint64_t link_monitor(struct worker *worker, struct actor *actor, struct histrio
     uint64_t node = ref.node, monitor;
     const char *why = "noproc";
     enum place place = link_place(worker, ref, &other);
+    if (place == PLACE_HERE && is_doomed(actor, other))
+        place = PLACE_GONE;
     if (place == PLACE_HERE)
         return link_watch(worker, actor, other);
     monitor = next_monitor(worker);
