@@ -392,7 +392,8 @@ static enum histrio_result receive(
     return perform(ctx, s);
 }
 
-/* When we end by the machine's rules no child runs any more. Killed, we take them along. */
+/* When we end by the machine's rules no child runs any more. Killed, or ended at once because the start of a
+ * sibling failed, we take them along. */
 static void stop(struct histrio_context *ctx, void *state, const char *reason)
 {
     struct supervisor *s = state;
@@ -400,9 +401,11 @@ static void stop(struct histrio_context *ctx, void *state, const char *reason)
         struct supervised *child = &s->children[i - 1];
         if (child->monitor == 0)
             continue;
-        end_child_now(ctx, s, child, reason);
+        bool brutal = child->spec->shutdown_ms == ACTOR_SHUTDOWN_BRUTAL;
+        const char *why = brutal ? "killed" : reason;
+        end_child_now(ctx, s, child, why);
         actor_report_exit(
-            ctx, child->path, 0, reason, supervision_decision_name(SUPERVISION_SHUT_DOWN), histrio_path(ctx));
+            ctx, child->path, 0, why, supervision_decision_name(SUPERVISION_SHUT_DOWN), histrio_path(ctx));
     }
     supervisor_done(s);
 }
