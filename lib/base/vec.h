@@ -113,7 +113,8 @@ void *vec_grow(void *items, size_t *capacity, size_t wanted, size_t item_size);
 
 /* item is declared as a pointer to each item in turn; vec must not grow or shrink meanwhile. */
 #define vec_for_each(item, vec)                                                                              \
-    for (__typeof__((vec)->items + 0) item = (vec)->items; item != (vec)->items + (vec)->count; item++)
+    for (__typeof__((vec)->items + 0) item = (vec)->items; item && item != (vec)->items + (vec)->count;      \
+         item++)
 
 #define vec_sort(vec, compare)                                                                               \
     __extension__({                                                                                          \
