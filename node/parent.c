@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -290,6 +291,15 @@ static int open_signals(struct err *err)
     return fd < 0 ? err_set_errno(err, errno, "signalfd") : fd;
 }
 
+/* A reader of our log that stopped reading costs log lines, and never the node's work. The runtime shares the
+ * descriptor; files and terminals always take a line. */
+static void make_log_never_wait(void)
+{
+    struct stat status;
+    if (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode))
+        (void)fcntl(STDOUT_FILENO, F_SETFL, fcntl(STDOUT_FILENO, F_GETFL) | O_NONBLOCK); /* else it waits */
+}
+
 static int check_report(const struct environment *environment, struct err *err)
 {
     if (environment->report_fd < 0)
@@ -325,6 +335,7 @@ int parent_run(const struct environment *environment)
         .crash_fd = -1,
         .start_at_ms = NO_TIME,
         .kill_at_ms = NO_TIME};
+    make_log_never_wait();
     log_init(STDOUT_FILENO, environment->log_level);
     log_set_common("system", environment->system);
     log_set_common("node", environment->node_name);

@@ -30,7 +30,13 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { LINK_GRACE_MS = 100, ACTORS_GRACE_MS = 1000, LINK_ADDRESS = 0, GATEWAY_ADDRESS = 1 };
+enum {
+    LINK_BUSY_POLL_US = 50,
+    LINK_GRACE_MS = 100,
+    ACTORS_GRACE_MS = 1000,
+    LINK_ADDRESS = 0,
+    GATEWAY_ADDRESS = 1
+};
 
 /* Why the process ends; stored by the control loop's thread, then the event descriptor wakes main, which
  * loads it. */
@@ -240,6 +246,8 @@ static int start(struct runtime *runtime, struct err *err)
     if (rpc_loop_new("control", &runtime->control_loop, err) < 0 ||
         rpc_loop_new("link", &runtime->link_loop, err) < 0)
         return err_wrap(err, "loops");
+    /* Messages between nodes come in bursts; Control does not, and its thread must not cost anything. */
+    rpc_loop_set_busy_poll(runtime->link_loop, LINK_BUSY_POLL_US);
     log_step(runtime, "loops run");
     if (start_transport(runtime, err) < 0 || start_control(runtime, err) < 0 ||
         start_actors(runtime, err) < 0 || start_gateway(runtime, err) < 0 ||
