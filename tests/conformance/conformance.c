@@ -178,6 +178,8 @@ static void step_signal(const char *name, const char *word)
     char reason[NAME_BYTES + 16];
     const struct puppet *puppet = world_puppet(name);
     bool is_supervisor = puppet->fails < 0;
+    if (!is_supervisor && !puppet->is_alive)
+        return;
     actor_system_signal(
         world.system, &(struct actor_signal){.kind = SIGNAL_EXIT,
                           .from = {99, 1},

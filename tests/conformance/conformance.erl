@@ -70,6 +70,7 @@ trace(Format, Arguments) -> call(collector, {line, lists:flatten(io_lib:format(F
 collector(Lines, Watched) ->
     receive
         {call, From, Ref, take} -> From ! {Ref, lists:reverse(Lines)}, collector([], Watched);
+        {call, From, Ref, count} -> From ! {Ref, length(Lines)}, collector(Lines, Watched);
         {call, From, Ref, mute} -> From ! {Ref, ok}, collector([], #{});
         {call, From, Ref, {line, Line}} -> From ! {Ref, ok}, collector([Line | Lines], Watched);
         {call, From, Ref, {watch, Name, Pid}} ->
@@ -107,30 +108,37 @@ step(["start"]) ->
         {ok, Top} -> put(top, Top), trace("up", []);
         {error, Reason} -> receive {'EXIT', _, _} -> ok end, trace("not up ~s", [reason(Reason)])
     end;
-step(["stop"]) ->
-    put(stopping, true),
-    Ref = monitor(process, get(top)),
-    exit(get(top), shutdown),
-    receive {'DOWN', Ref, _, _, _} -> ok end;
+step(["stop"]) -> alive("top") andalso stop(get(top));
 step(["exit", Name, Reason]) -> tell(Name, {exit, to_reason(Reason)});
 step(["exit2", First, Second, Reason]) ->
     Pids = [pid(First), pid(Second)],
     [Pid ! {exit, to_reason(Reason)} || Pid <- Pids];
-step(["signal", Name, Reason]) -> exit(pid(Name), to_reason(Reason));
+step(["signal", Name, Reason]) -> alive(Name) andalso exit(pid(Name), to_reason(Reason));
 step(["unlink", Name]) -> tell(Name, unlink);
 step(["alive", Name]) ->
     case alive(Name) of true -> trace("~s lives", [Name]); false -> trace("~s is gone", [Name]) end;
 step(["sleep", Ms]) -> timer:sleep(list_to_integer(Ms));
-step(["terminate", Sup, Name]) -> request(supervisor:terminate_child(pid(Sup), list_to_atom(Name)));
-step(["restart", Sup, Name]) -> request(supervisor:restart_child(pid(Sup), list_to_atom(Name)));
-step(["delete", Sup, Name]) -> request(supervisor:delete_child(pid(Sup), list_to_atom(Name)));
+step(["terminate", Sup, Name]) -> request(fun supervisor:terminate_child/2, Sup, Name);
+step(["restart", Sup, Name]) -> request(fun supervisor:restart_child/2, Sup, Name);
+step(["delete", Sup, Name]) -> request(fun supervisor:delete_child/2, Sup, Name);
 step(["procs" | Names]) -> [start_plain(Name, fun proc_lib:spawn/1) || Name <- Names];
 step(["do", Name | Words]) -> tell(Name, {do, commands(Words)}).
+
+stop(Top) ->
+    Ref = monitor(process, Top),
+    exit(Top, shutdown),
+    receive {'DOWN', Ref, _, _, _} -> ok end.
 
 commands(Words) ->
     case lists:splitwith(fun(Word) -> Word =/= ";" end, Words) of
         {Command, []} -> [Command];
         {Command, [";" | Rest]} -> [Command | commands(Rest)]
+    end.
+
+request(Function, Sup, Name) ->
+    case alive(Sup) of
+        true -> request(Function(pid(Sup), list_to_atom(Name)));
+        false -> request({error, not_found})
     end.
 
 request(ok) -> trace("ok", []);
@@ -152,21 +160,12 @@ tell(Name, Message) ->
 
 %% Until every supervisor answers, none has a child to start again, every child answers, and nothing new was noted.
 settle() ->
-    Before = call(collector, {line, "."}),
-    ok = Before,
-    case settle_sups() andalso settle_pids() of
-        true -> settle_once_more();
+    Before = call(collector, count),
+    Quiet = settle_sups() andalso settle_pids() andalso settle_sups() andalso settle_pids(),
+    case Quiet andalso call(collector, count) =:= Before of
+        true -> ok;
         false -> settle()
     end.
-
-settle_once_more() ->
-    _ = settle_sups(),
-    _ = settle_pids(),
-    Lines = call(collector, take),
-    Kept = [Line || Line <- Lines, Line =/= "."],
-    Quiet = lists:last([none | Lines]) =:= "." orelse Lines =:= [],
-    [call(collector, {line, Line}) || Line <- Kept],
-    case Quiet of true -> ok; false -> settle() end.
 
 settle_sups() ->
     {_, Names} = hd(ets:lookup(world, sups)),
