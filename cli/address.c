@@ -17,7 +17,7 @@ int address_parse(const char *text, struct address *ret_address, struct err *err
     char *system = xstrndup(text, size);
     const char *path = text[size] ? text + size + 1 : "";
     if (!text_is_dns_label(system) ||
-        (text[size] && (!*path || text_ends_with(path, "/") || strstr(path, "//")))) {
+        (text[size] && (!*path || *path == '/' || text_ends_with(path, "/") || strstr(path, "//")))) {
         free(system);
         return err_set(err, ERR_INVALID,
             "\"%.80s\" is no address: write SYSTEM or SYSTEM/ACTOR, like bank/ledger", text);

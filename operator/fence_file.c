@@ -17,7 +17,7 @@ struct fence_file {
 int fence_file_open(
     const char *folder, fence_file_writer writer, struct fence_file **ret_file, struct err *err)
 {
-    _cleanup_(cleanup_free) char *lock_path = file_join(folder, "lock");
+    _cleanup_(cleanup_free) char *lock_path = file_join(folder, "fence.lock");
     _cleanup_(cleanup_close) int lock_fd = -1;
     if (file_make_folder(folder, 0700, err) < 0)
         return err_wrap(err, "state folder");
