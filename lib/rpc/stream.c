@@ -168,7 +168,6 @@ static void stream_later(struct rpc_later *later)
 
 void rpc_stream_listen(struct rpc_stream *stream, const struct rpc_stream_events *events, void *ctx)
 {
-    assert(!stream->is_listening);
     assert(events->message && events->closed);
     stream->events = *events;
     stream->ctx = ctx;
