@@ -252,7 +252,7 @@ static void what_has_no_form_is_refused(void **state)
     expect_json_refused("{\"a\":{\"$bin\":\"*\"}}", "line 1: a[\"$bin\"]: must be base64");
     expect_json_refused("{\"$time\":\"noon\"}", "must be a time");
     expect_json_refused("18446744073709551616", "64 bits");
-    expect_json_refused("NaN", "a value");
+    expect_json_refused("NaN", "no JSON value");
     expect_value_refused("\x82\xA1"
                          "a\x01\xA1"
                          "a\x02",
