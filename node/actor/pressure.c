@@ -114,7 +114,7 @@ enum histrio_error pressure_admit(
         case ACTOR_DROP_NEWEST: return HISTRIO_MAILBOX_FULL;
         case ACTOR_DROP_OLDEST: drop_oldest(worker, actor); return HISTRIO_OK;
         case ACTOR_WAIT:
-            if (!sender && (message->flags & MESSAGE_REMOTE) == 0 && id_slot(message->sender) == 0)
+            if ((message->flags & MESSAGE_REMOTE) == 0 && id_slot(message->sender) == 0)
                 return HISTRIO_MAILBOX_FULL; /* a client cannot be made to wait */
             break;
         }

@@ -64,7 +64,7 @@ enum histrio_error send_deliver_full(
 void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,
     struct histrio_ref sender, const char *text)
 {
-    bool is_remote = sender.node != 0 && sender.node != worker->node_uid;
+    bool is_remote = sender.id != 0 && sender.node != worker->node_uid; /* or a name, of node 0 */
     size_t prefix = is_remote ? sizeof(uint64_t) : 0, size = text ? strlen(text) : 0;
     struct message *message = message_new(worker, prefix + size + 1);
     message->size = (unsigned)(prefix + size) & 0xffffff;
