@@ -1,0 +1,363 @@
+#include "base/mem.h"
+#include "base/str.h"
+#include "sim/core/world.h"
+
+enum { PUMP_MAX = 200 };
+
+static void tell_time(struct world *world)
+{
+    core_set_time(world->op.core, world->now, 1000000 + world->now);
+}
+
+/* ---- actions ---- */
+
+static void fence_done_writing(
+    struct world *world, struct sim_node *node, uint64_t write, struct message *message)
+{
+    (void)node;
+    (void)message;
+    struct sim_operator *op = &world->op;
+    op->is_writing = false;
+    tell_time(world);
+    if (world->disk_is_full || (!world->is_calm && world_chance(world, 2))) {
+        fence_record_done(&op->writing);
+        core_fence_failed(op->core, write, "no space left");
+        return;
+    }
+    if (world->has_disk)
+        fence_record_done(&world->disk);
+    world->disk = op->writing;
+    world->has_disk = true;
+    op->writing = (struct fence_record){0};
+    core_fence_written(op->core, write);
+}
+
+static void write_fence(struct world *world, const struct core_action *action)
+{
+    struct sim_operator *op = &world->op;
+    if (op->is_writing)
+        world_violation(world, "two fence writes at one time");
+    check_write(world, action->record);
+    op->is_writing = true;
+    op->write = action->write;
+    fence_record_copy(&op->writing, action->record);
+    int64_t at = world->now + rng_between(&world->rng, 0, world_chance(world, 90) ? 5 : 60);
+    world_at_operator(world, at, fence_done_writing, NULL, action->write, NULL);
+}
+
+static void send(struct world *world, const struct core_action *action, enum message_kind kind)
+{
+    struct sim_node *node = NULL;
+    vec_for_each (item, &world->nodes)
+        if ((*item)->uid == action->uid && (*item)->uid)
+            node = *item;
+    if (!node || node->connection == 0)
+        return;
+    struct message *message = xcalloc(1, sizeof(*message));
+    message->kind = kind;
+    message->term = core_term(world->op.core);
+    message->uid = action->uid;
+    message->connection = node->connection;
+    message->epoch = action->epoch;
+    message->version = kind == TO_ROSTER ? action->roster->version : action->version;
+    message->is_full = action->is_full;
+    if (action->unit)
+        message->generation = action->unit->generation;
+    (void)snprintf(message->unit, sizeof(message->unit), "%s", action->unit_name ? action->unit_name : "");
+    for (size_t i = 0; i < action->route_count; i++) {
+        struct sim_route *route = &message->routes[message->count++];
+        (void)snprintf(route->name, sizeof(route->name), "%s", action->routes[i].unit);
+        route->epoch = action->routes[i].epoch;
+        route->uid = action->routes[i].node_uid;
+    }
+    int64_t delay =
+        world_chance(world, 90) ? rng_between(&world->rng, 0, 3) : rng_between(&world->rng, 0, 400);
+    int64_t at = world->now + delay;
+    at = at > node->to_node_at ? at : node->to_node_at;
+    node->to_node_at = at;
+    world_after(world, at - world->now, at - world->now, node_deliver, node, 0, message);
+}
+
+static void create_node(struct world *world, const char *name, const struct core_action *action)
+{
+    (void)action;
+    if (world_node(world, name))
+        world_violation(world, "node %s is created twice", name);
+    node_create(world, name);
+}
+
+static void delete_node(struct world *world, const struct core_action *action)
+{
+    struct sim_node *node = world_node(world, action->node);
+    if (node)
+        node_delete(world, node, action->is_forced);
+}
+
+static void perform(struct world *world, const struct core_action *action)
+{
+    world->op.actions += action->kind != CORE_STATUS_CHANGED;
+    switch (action->kind) {
+    case CORE_WRITE_FENCE: write_fence(world, action); break;
+    case CORE_CREATE_NODE: create_node(world, action->node, action); break;
+    case CORE_DELETE_NODE: delete_node(world, action); break;
+    case CORE_REQUEST_INVENTORY: send(world, action, TO_INVENTORY); break;
+    case CORE_SEND_ROSTER: send(world, action, TO_ROSTER); break;
+    case CORE_SEND_ROUTES: send(world, action, TO_ROUTES); break;
+    case CORE_SEND_DEAD:
+        check_dead(world, action);
+        send(world, action, TO_DEAD);
+        break;
+    case CORE_ASSIGN:
+        world_trace(world, "assign %s to %lx at %lx", action->unit_name, (unsigned long)action->uid,
+            (unsigned long)action->epoch);
+        check_assign(world, action);
+        send(world, action, TO_ASSIGN);
+        break;
+    case CORE_REVOKE:
+        world_trace(world, "revoke %s of %lx at %lx", action->unit_name, (unsigned long)action->uid,
+            (unsigned long)action->epoch);
+        send(world, action, TO_REVOKE);
+        break;
+    case CORE_DRAIN: send(world, action, TO_DRAIN); break;
+    case CORE_EVENT: world_trace(world, "event %s: %s", action->reason, action->text); break;
+    case CORE_STOPPED: world->is_stopped = true; break;
+    case CORE_SEND_CONFIGURATION:
+    case CORE_STATUS_CHANGED: break;
+    case CORE_LOST: world_violation(world, "the core says lost without a conflict"); break;
+    }
+}
+
+void operator_pump(struct world *world)
+{
+    struct sim_operator *op = &world->op;
+    if (!op->core)
+        return;
+    for (size_t i = 0; i < PUMP_MAX; i++) {
+        struct core_plan plan;
+        tell_time(world);
+        core_plan(op->core, &plan);
+        for (size_t k = 0; k < plan.count; k++)
+            perform(world, &plan.actions[k]);
+        if (plan.count == 0 && !plan.has_more) {
+            if (plan.wake_at_ms != op->wake_at && plan.wake_at_ms != INT64_MAX) {
+                int64_t at = plan.wake_at_ms > world->now ? plan.wake_at_ms : world->now + 1;
+                op->wake_at = plan.wake_at_ms;
+                world_at_operator(world, at, operator_wake, NULL, 0, NULL);
+            }
+            return;
+        }
+    }
+    world_violation(world, "the core plans without end");
+}
+
+void operator_wake(struct world *world, struct sim_node *node, uint64_t number, struct message *message)
+{
+    (void)node;
+    (void)number;
+    (void)message;
+    world->op.wake_at = 0;
+}
+
+/* ---- events ---- */
+
+void operator_node_started(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
+{
+    (void)message;
+    if (!world->op.core || node->uid != uid)
+        return;
+    tell_time(world);
+    core_node_started(world->op.core, node->name, uid, 1);
+}
+
+void operator_node_exited(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
+{
+    (void)message;
+    if (!world->op.core)
+        return; /* nobody was there to read the report: the next hello tells it */
+    tell_time(world);
+    if (node->last_unit[0] && !fence_record_is_dead(core_fence_record(world->op.core), uid))
+        check_failure_told(world, node->last_unit);
+    core_node_exited(world->op.core, node->name, uid, &node->last_exit);
+}
+
+void operator_node_gone(
+    struct world *world, struct sim_node *node, uint64_t exit_code, struct message *message)
+{
+    (void)message;
+    if (!world->op.core)
+        return;
+    tell_time(world);
+    core_node_gone(world->op.core, node->name, (int)exit_code, NULL);
+}
+
+void operator_disconnected(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
+{
+    (void)message;
+    if (!world->op.core || node->connection)
+        return; /* the next stream was quicker: it said everything anew */
+    tell_time(world);
+    core_node_disconnected(world->op.core, uid);
+    if (node->uid == uid)
+        world_after(world, 5, 300, node_dial, node, uid, NULL);
+}
+
+void node_dial(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
+{
+    (void)message;
+    if (!world->op.core || node->uid != uid || node->connection || node->is_deleted)
+        return;
+    if (node->paused_until > world->now) {
+        int64_t wait = node->paused_until - world->now;
+        world_after(world, wait, wait + 20, node_dial, node, uid, NULL);
+        return;
+    }
+    node->connection = ++world->next_connection;
+    node->to_node_at = world->now;
+    struct core_hello hello = {
+        .node = node->name,
+        .uid = uid,
+        .pod_uid = "",
+        .kube_node = "",
+        .zone = "",
+        .link_address = "l",
+        .gateway_address = "g",
+        .term = node->term,
+        .earlier_uids = node->earlier.items,
+        .earlier_count = node->earlier.count,
+    };
+    if (node->earlier.count) {
+        hello.previous_uid = node->earlier.items[node->earlier.count - 1];
+        hello.previous = node->last_exit;
+        if (node->last_unit[0] &&
+            !fence_record_is_dead(core_fence_record(world->op.core), hello.previous_uid))
+            check_failure_told(world, node->last_unit);
+    }
+    tell_time(world);
+    core_node_connected(world->op.core, &hello);
+}
+
+static void take_inventory(struct world *world, struct sim_node *node, const struct message *message)
+{
+    struct core_held_unit units[UNITS_MAX] = {0};
+    struct core_seen_epoch seen[UNITS_MAX] = {0};
+    (void)node;
+    for (size_t i = 0; i < message->count; i++) {
+        units[i] = (struct core_held_unit){.unit = message->units[i].name,
+            .epoch = message->units[i].epoch,
+            .generation = message->units[i].generation,
+            .state = message->units[i].state,
+            .reason = "as its habit is"};
+        if (message->units[i].state == CORE_UNIT_FAILED)
+            check_failure_told(world, message->units[i].name);
+    }
+    for (size_t i = 0; i < message->seen_count; i++)
+        seen[i] = (struct core_seen_epoch){message->seen[i].name, message->seen[i].epoch};
+    struct core_inventory inventory = {.is_full = message->is_full,
+        .roster_version = message->version,
+        .units = units,
+        .unit_count = message->count,
+        .seen = seen,
+        .seen_count = message->seen_count};
+    core_node_inventory(world->op.core, message->uid, &inventory);
+}
+
+void operator_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message)
+{
+    struct core *core = world->op.core;
+    (void)number;
+    if (!core || node->connection != message->connection)
+        return;
+    tell_time(world);
+    switch (message->kind) {
+    case FROM_ASSIGNED:
+        if (message->refusal == CORE_REFUSAL_START_FAILED)
+            check_failure_told(world, message->unit);
+        core_node_assigned(
+            core, message->uid, message->unit, message->epoch, message->refusal, message->seen_epoch, "no");
+        break;
+    case FROM_REVOKED:
+        core_node_revoked(
+            core, message->uid, message->unit, message->epoch, message->refusal, message->seen_epoch);
+        break;
+    case FROM_INVENTORY: take_inventory(world, node, message); break;
+    case FROM_DRAINED: core_node_drained(core, message->uid); break;
+    case FROM_ACKNOWLEDGED: core_node_acknowledged(core, message->uid, message->version, 0, 0); break;
+    case FROM_REFUSED:
+        core_node_refused(core, message->uid, CORE_REFUSAL_OLD_TERM, message->term, "old term");
+        break;
+    case TO_ASSIGN:
+    case TO_REVOKE:
+    case TO_ROSTER:
+    case TO_ROUTES:
+    case TO_DEAD:
+    case TO_DRAIN:
+    case TO_INVENTORY: break;
+    }
+}
+
+/* ---- life ---- */
+
+void operator_start(struct world *world)
+{
+    struct sim_operator *op = &world->op;
+    struct core_options options = {.system_uid = "sim-1", .seed = world->seed + op->life};
+    op->life++;
+    op->wake_at = 0;
+    op->core = core_new(&options, world->spec, world->has_disk ? &world->disk : NULL);
+    tell_time(world);
+    world_trace(world, "operator %lu begins", (unsigned long)op->life);
+    vec_for_each (node, &world->nodes) {
+        if ((*node)->is_deleted || (*node)->uid == 0)
+            continue;
+        core_node_started(op->core, (*node)->name, (*node)->uid, 1);
+        world_after(world, 1, 100, node_dial, *node, (*node)->uid, NULL);
+    }
+    if (!world->has_disk)
+        return;
+    const struct roster *rosters[] = {&world->disk.current, &world->disk.previous};
+    for (size_t i = 0; i < 2; i++)
+        vec_for_each (member, &rosters[i]->members)
+            if (!world_node(world, member->node))
+                core_node_gone(op->core, member->node, 0, NULL);
+}
+
+static void restart_operator(
+    struct world *world, struct sim_node *node, uint64_t number, struct message *message)
+{
+    (void)node;
+    (void)number;
+    (void)message;
+    if (!world->op.core)
+        operator_start(world);
+}
+
+void operator_crash(struct world *world)
+{
+    struct sim_operator *op = &world->op;
+    if (!op->core)
+        return;
+    world_trace(world, "operator %lu crashes", (unsigned long)op->life);
+    if (op->is_writing) { /* the write may have reached the disk */
+        if (world_chance(world, 50)) {
+            if (world->has_disk)
+                fence_record_done(&world->disk);
+            world->disk = op->writing;
+            world->has_disk = true;
+        } else {
+            fence_record_done(&op->writing);
+        }
+        op->writing = (struct fence_record){0};
+        op->is_writing = false;
+    }
+    core_free(op->core);
+    op->core = NULL;
+    vec_for_each (node, &world->nodes)
+        (*node)->connection = 0;
+    map_for_each (item, &world->truths) {
+        struct truth *truth = item.value; /* what the old one counted is forgotten */
+        truth->restarts.count = 0;
+        truth->failed = false;
+    }
+    world->operator_crashes++;
+    world_after(world, 10, 600, restart_operator, NULL, 0, NULL);
+}
