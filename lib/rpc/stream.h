@@ -52,7 +52,7 @@ struct rpc_stream_events {
 };
 
 /* Must be called before the first callback can come, i.e. inside rpc_method.open, or right after
- * rpc_client_open(). */
+ * rpc_client_open(). Called again, also inside a callback, it hands the stream to another listener. */
 void rpc_stream_listen(struct rpc_stream *stream, const struct rpc_stream_events *events, void *ctx);
 
 /* A message to fill in place and to send without a further copy. */

@@ -24,6 +24,7 @@ int64_t patience_deadline(void)
 static struct probe *probe_new(struct fixture *fixture, struct rpc_loop *loop, enum reaction reaction)
 {
     struct probe *probe = xcalloc(1, sizeof(*probe));
+    probe->fixture = fixture;
     probe->loop = loop;
     probe->reaction = reaction;
     mutex_init(&probe->lock, RANK_PROBE, "probe");
@@ -57,6 +58,8 @@ static void reverse(struct probe *probe, const uint8_t *data, size_t size)
     drop_stream(probe);
 }
 
+static void hand_over(struct probe *probe);
+
 static void react(struct probe *probe, const uint8_t *data, size_t size)
 {
     if (probe->reaction == REACT_ECHO)
@@ -67,6 +70,8 @@ static void react(struct probe *probe, const uint8_t *data, size_t size)
         drop_stream(probe);
     else if (probe->reaction == REACT_PAUSE)
         rpc_stream_pause_reading(probe->stream, true);
+    else if (probe->reaction == REACT_HAND_OVER)
+        hand_over(probe);
 }
 
 static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t size, void *ctx)
@@ -154,15 +159,26 @@ static struct probe *attach(struct fixture *fixture, struct rpc_stream *stream, 
     return probe;
 }
 
-static void open_hand(struct rpc_stream *stream, void *ctx)
+static void add_accepted(struct fixture *fixture, struct probe *probe)
 {
-    struct fixture *fixture = ctx;
-    struct probe *probe = attach(fixture, stream, fixture->hand_reaction);
     mutex_lock(&fixture->lock);
     assert_true(fixture->accepted_count < PROBES_MAX);
     fixture->accepted[fixture->accepted_count++] = probe;
     condition_broadcast(&fixture->changed);
     mutex_unlock(&fixture->lock);
+}
+
+static void open_hand(struct rpc_stream *stream, void *ctx)
+{
+    struct fixture *fixture = ctx;
+    add_accepted(fixture, attach(fixture, stream, fixture->hand_reaction));
+}
+
+static void hand_over(struct probe *probe)
+{
+    struct rpc_stream *stream = probe->stream;
+    probe->stream = NULL; /* the other's from here on */
+    add_accepted(probe->fixture, attach(probe->fixture, stream, REACT_ECHO));
 }
 
 static void open_echo(struct rpc_stream *stream, void *ctx)

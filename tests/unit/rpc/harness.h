@@ -30,10 +30,14 @@ enum reaction {
     REACT_FREE,          /* frees the stream at the first message */
     REACT_FREE_AT_CLOSE, /* and at the end */
     REACT_PAUSE,         /* pauses after each message */
+    REACT_HAND_OVER,     /* at the first message makes a new probe the listener: fixture_accept() */
     REACT_REFILL,        /* writes until refused whenever it is writable */
 };
 
+struct fixture;
+
 struct probe {
+    struct fixture *fixture;
     struct rpc_loop *loop;
     struct rpc_stream *stream; /* owned by the loop's thread; NULL once freed */
     enum reaction reaction;

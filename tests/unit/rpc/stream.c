@@ -236,6 +236,23 @@ static void test_free_in_callbacks(void **state)
     assert_int_equal(probe_read(server, closed), 0); /* nothing comes after a free */
 }
 
+static void test_another_listener(void **state)
+{
+    (void)state;
+    fixture.hand_reaction = REACT_HAND_OVER;
+    struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
+    assert_int_equal(probe_write(client, "one", 3, NULL), 0);
+    struct probe *first = fixture_accept(&fixture);
+    struct probe *second = fixture_accept(&fixture);
+    assert_int_equal(probe_write(client, "two", 3, NULL), 0);
+    probe_half_close(client);
+    probe_wait(client, client->closed == 1);
+    assert_string_equal(client->last, "two"); /* echoed by the second */
+    probe_wait(second, second->closed == 1);
+    assert_int_equal(probe_read(first, messages), 1);
+    assert_int_equal(probe_read(first, half_closed) + probe_read(first, closed), 0);
+}
+
 static void test_free_with_everything_under_way(void **state)
 {
     uint8_t data[64 * 1024] = {0};
@@ -314,6 +331,7 @@ const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test_setup_teardown(test_cancel_by_server, setup, teardown),
     cmocka_unit_test_setup_teardown(test_cancel_before_anything, setup, teardown),
     cmocka_unit_test_setup_teardown(test_free_in_callbacks, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_another_listener, setup, teardown),
     cmocka_unit_test_setup_teardown(test_free_with_everything_under_way, setup, teardown),
     cmocka_unit_test_setup_teardown(test_finish_and_free_sends_all, setup, teardown),
     cmocka_unit_test_setup_teardown(test_too_large_to_send, setup, teardown),
