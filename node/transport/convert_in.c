@@ -189,7 +189,7 @@ static int take_batch(struct link_decoder *decoder, const Histrio__V1__Batch *ba
     struct link_row *rows = wire_arena_alloc(arena, count * sizeof(*rows) + 1);
     if (!rows)
         return err_set(err, ERR_LIMIT, "%zu rows do not fit", count);
-    const uint8_t *value = batch->data.data;
+    const uint8_t *value = batch->data.data ? batch->data.data : (const uint8_t *)"";
     for (size_t i = 0; i < count; i++) {
         if (take_row(decoder, batch, i, &rows[i], err) < 0)
             return err_wrap(err, "row %zu", i);

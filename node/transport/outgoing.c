@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-enum { SPARE_MAX = 64, SIGNALS_MAX = 1000 * 1000 };
+enum { SPARE_MAX = 64 };
 
 void outgoing_init(struct outgoing *outgoing, uint64_t self, const struct outgoing_limits *limits)
 {
@@ -243,7 +243,7 @@ static struct route_unit *unit_of(struct outgoing *outgoing, struct text *text)
     return text->unit;
 }
 
-static enum histrio_error error_of(const struct outgoing *outgoing, enum route_verdict verdict)
+enum histrio_error outgoing_error_of(const struct outgoing *outgoing, enum route_verdict verdict)
 {
     switch (verdict) {
     case ROUTE_FORWARD: return HISTRIO_OK;
@@ -267,13 +267,13 @@ static enum histrio_error route(
 {
     enum route_verdict verdict = router_send(&outgoing->router, unit);
     if (verdict != ROUTE_FORWARD)
-        return error_of(outgoing, verdict);
+        return outgoing_error_of(outgoing, verdict);
     struct outbox *outbox = outgoing_find(outgoing, unit->node_uid);
     *ret_outbox = outbox;
     return outbox_error(outbox);
 }
 
-static bool must_hold(const struct unit_queue *queue, const struct outbox *outbox)
+bool queue_must_hold(const struct unit_queue *queue, const struct outbox *outbox)
 {
     if (!queue_is_settled(queue))
         return true;
@@ -344,7 +344,7 @@ enum histrio_error outgoing_send(
     row.target = target;
     row.unit = unit;
     struct unit_queue *queue = outgoing_queue(outgoing, unit);
-    if (must_hold(queue, outbox)) {
+    if (queue_must_hold(queue, outbox)) {
         batch_list_append(&queue->held, &row, envelope->value);
         outgoing_unsettled(outgoing, queue, now_ns);
         if (queue->held.bytes > outgoing->limits.high_bytes)
@@ -368,94 +368,4 @@ struct batch *outgoing_take(struct outgoing *outgoing, struct outbox *outbox, bo
     outbox->sent_sequence = batch_last(batch);
     outgoing_check_room(outgoing, outbox);
     return batch;
-}
-
-/* ---- signals ---- */
-
-static char *put_text(char **place, const char *text, size_t size)
-{
-    if (!text)
-        return NULL;
-    char *start = *place;
-    memcpy(start, text, size);
-    start[size] = 0;
-    *place += size + 1;
-    return start;
-}
-
-static size_t text_size(const char *text)
-{
-    return text ? strlen(text) + 1 : 0;
-}
-
-static struct pending_signal *copy_signal(const struct actor_signal *signal)
-{
-    size_t from = text_size(signal->from_name), to = text_size(signal->to_name);
-    struct pending_signal *copy =
-        xcalloc(1, sizeof(*copy) + 2 * from + 2 * to + text_size(signal->reason) + 2);
-    char *place = copy->texts;
-    copy->signal = *signal;
-    copy->signal.from_name = put_text(&place, signal->from_name, from ? from - 1 : 0);
-    copy->signal.to_name = put_text(&place, signal->to_name, to ? to - 1 : 0);
-    copy->signal.reason =
-        put_text(&place, signal->reason ? signal->reason : "", signal->reason ? strlen(signal->reason) : 0);
-    if (from)
-        copy->from_unit = put_text(&place, signal->from_name, router_unit_size(signal->from_name));
-    if (to)
-        copy->to_unit = put_text(&place, signal->to_name, router_unit_size(signal->to_name));
-    return copy;
-}
-
-static uint64_t unit_epoch(const struct outgoing *outgoing, const char *name, bool own)
-{
-    const struct route_unit *unit = name ? router_find(&outgoing->router, name, strlen(name)) : NULL;
-    return !unit ? 0 : own ? unit->own_epoch : unit->epoch;
-}
-
-void outgoing_push_signal(struct outgoing *outgoing, struct outbox *outbox, struct pending_signal *pending)
-{
-    pending->after = outbox->next_sequence - 1;
-    pending->from_epoch = unit_epoch(outgoing, pending->from_unit, true);
-    pending->to_epoch = unit_epoch(outgoing, pending->to_unit, false);
-    list_push_back(&outbox->signals, &pending->node);
-    outbox->signal_count++;
-    outgoing_mark(outgoing, outbox);
-}
-
-enum histrio_error outgoing_signal(
-    struct outgoing *outgoing, const struct actor_signal *signal, int64_t now_ns, uint64_t *ret_node)
-{
-    if (outgoing->is_closed)
-        return HISTRIO_UNAVAILABLE;
-    struct outbox *outbox = NULL;
-    struct unit_queue *queue = NULL;
-    if (signal->to.node != 0) {
-        outbox = outgoing_find(outgoing, signal->to.node);
-        if (!outbox)
-            return HISTRIO_UNAVAILABLE;
-        if (outbox->is_dead)
-            return HISTRIO_NOT_FOUND;
-    } else {
-        if (!signal->to_name)
-            return HISTRIO_NOT_FOUND;
-        struct route_unit *unit =
-            router_find(&outgoing->router, signal->to_name, router_unit_size(signal->to_name));
-        enum route_verdict verdict = router_send(&outgoing->router, unit);
-        if (verdict != ROUTE_FORWARD)
-            return error_of(outgoing, verdict);
-        outbox = outgoing_find(outgoing, unit->node_uid);
-        if (!outbox || outbox->is_dead)
-            return HISTRIO_UNAVAILABLE;
-        queue = outgoing_queue(outgoing, unit);
-    }
-    if (outbox->signal_count >= SIGNALS_MAX)
-        return HISTRIO_UNAVAILABLE;
-    *ret_node = outbox->node_uid;
-    struct pending_signal *pending = copy_signal(signal);
-    if (queue && must_hold(queue, outbox)) {
-        list_push_back(&queue->signals, &pending->node);
-        outgoing_unsettled(outgoing, queue, now_ns);
-    } else
-        outgoing_push_signal(outgoing, outbox, pending);
-    return HISTRIO_OK;
 }

@@ -107,6 +107,9 @@ enum histrio_error outgoing_send(
 enum histrio_error outgoing_signal(
     struct outgoing *outgoing, const struct actor_signal *signal, int64_t now_ns, uint64_t *ret_node);
 
+/* With its texts, and nothing else filled in. */
+struct pending_signal *outgoing_copy_signal(const struct actor_signal *signal);
+
 /* The next batch to send, which is then in flight and stays ours; NULL: none. only_full: one that waits for
  * more rows stays. */
 struct batch *outgoing_take(struct outgoing *outgoing, struct outbox *outbox, bool only_full);

@@ -22,3 +22,7 @@ void outgoing_fail(struct outgoing *outgoing, const struct row *row, enum histri
 void outgoing_recycle(struct outgoing *outgoing, struct batch *batch);
 /* Lets senders go on when there is room again. */
 void outgoing_check_room(struct outgoing *outgoing, struct outbox *outbox);
+/* What the sender of a message hears; OK for FORWARD. */
+enum histrio_error outgoing_error_of(const struct outgoing *outgoing, enum route_verdict verdict);
+/* Something older of its unit is elsewhere or waits: invariants 1 and 2. */
+bool queue_must_hold(const struct unit_queue *queue, const struct outbox *outbox);

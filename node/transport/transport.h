@@ -24,7 +24,7 @@ struct rpc_method;
 struct transport;
 
 /* docs/locks.md */
-enum { TRANSPORT_RANK_OUTGOING = 600, TRANSPORT_RANK_WATCHERS = 590 };
+enum { TRANSPORT_RANK_OUTGOING = 600 };
 
 /* What came in, and where it goes: functions of actor/system.h with the same contracts, so that tests can
  * stand in for the runtime. Called on the loop's thread and on the thread that called transport_set_dead() or
@@ -123,8 +123,8 @@ enum transport_route transport_route_of(struct transport *transport, const char 
 /* The name of a node; "" when it is not known. `buffer` is filled and returned. */
 const char *transport_node_name(struct transport *transport, uint64_t node_uid, char *buffer, size_t size);
 
-/* `changed` is called after each change that may alter an answer above, on the thread that made it, without
- * locks. One watcher; NULL takes it off, and it is not called any more when that returns. */
+/* `changed` is called on the loop's thread after changes that may alter an answer above. One watcher; NULL
+ * takes it off. Any thread but the loop's; after it returned the former one is not called any more. */
 void transport_watch(struct transport *transport, void (*changed)(void *ctx), void *ctx);
 
 struct transport_counters {

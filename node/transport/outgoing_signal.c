@@ -1,0 +1,94 @@
+/* Signals on their way out: queued beside the messages that they must not overtake. */
+#include "base/mem.h"
+#include "transport/outgoing.h"
+#include "transport/outgoing_private.h"
+
+enum { SIGNALS_MAX = 1000 * 1000 }; /* of one peer, not acknowledged */
+
+static char *put_text(char **place, const char *text, size_t size)
+{
+    if (!text)
+        return NULL;
+    char *start = *place;
+    memcpy(start, text, size);
+    start[size] = 0;
+    *place += size + 1;
+    return start;
+}
+
+static size_t text_size(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+struct pending_signal *outgoing_copy_signal(const struct actor_signal *signal)
+{
+    size_t from = text_size(signal->from_name), to = text_size(signal->to_name);
+    struct pending_signal *copy =
+        xcalloc(1, sizeof(*copy) + 2 * from + 2 * to + text_size(signal->reason) + 2);
+    char *place = copy->texts;
+    copy->signal = *signal;
+    copy->signal.from_name = put_text(&place, signal->from_name, from ? from - 1 : 0);
+    copy->signal.to_name = put_text(&place, signal->to_name, to ? to - 1 : 0);
+    copy->signal.reason =
+        put_text(&place, signal->reason ? signal->reason : "", signal->reason ? strlen(signal->reason) : 0);
+    if (from)
+        copy->from_unit = put_text(&place, signal->from_name, router_unit_size(signal->from_name));
+    if (to)
+        copy->to_unit = put_text(&place, signal->to_name, router_unit_size(signal->to_name));
+    return copy;
+}
+
+static uint64_t unit_epoch(const struct outgoing *outgoing, const char *name, bool own)
+{
+    const struct route_unit *unit = name ? router_find(&outgoing->router, name, strlen(name)) : NULL;
+    return !unit ? 0 : own ? unit->own_epoch : unit->epoch;
+}
+
+void outgoing_push_signal(struct outgoing *outgoing, struct outbox *outbox, struct pending_signal *pending)
+{
+    pending->after = outbox->next_sequence - 1;
+    pending->from_epoch = unit_epoch(outgoing, pending->from_unit, true);
+    pending->to_epoch = unit_epoch(outgoing, pending->to_unit, false);
+    list_push_back(&outbox->signals, &pending->node);
+    outbox->signal_count++;
+    outgoing_mark(outgoing, outbox);
+}
+
+enum histrio_error outgoing_signal(
+    struct outgoing *outgoing, const struct actor_signal *signal, int64_t now_ns, uint64_t *ret_node)
+{
+    if (outgoing->is_closed)
+        return HISTRIO_UNAVAILABLE;
+    struct outbox *outbox = NULL;
+    struct unit_queue *queue = NULL;
+    if (signal->to.node != 0) {
+        outbox = outgoing_find(outgoing, signal->to.node);
+        if (!outbox)
+            return HISTRIO_UNAVAILABLE;
+        if (outbox->is_dead)
+            return HISTRIO_NOT_FOUND;
+    } else {
+        if (!signal->to_name)
+            return HISTRIO_NOT_FOUND;
+        struct route_unit *unit =
+            router_find(&outgoing->router, signal->to_name, router_unit_size(signal->to_name));
+        enum route_verdict verdict = router_send(&outgoing->router, unit);
+        if (verdict != ROUTE_FORWARD)
+            return outgoing_error_of(outgoing, verdict);
+        outbox = outgoing_find(outgoing, unit->node_uid);
+        if (!outbox || outbox->is_dead)
+            return HISTRIO_UNAVAILABLE;
+        queue = outgoing_queue(outgoing, unit);
+    }
+    if (outbox->signal_count >= SIGNALS_MAX)
+        return HISTRIO_UNAVAILABLE;
+    *ret_node = outbox->node_uid;
+    struct pending_signal *pending = outgoing_copy_signal(signal);
+    if (queue && queue_must_hold(queue, outbox)) {
+        list_push_back(&queue->signals, &pending->node);
+        outgoing_unsettled(outgoing, queue, now_ns);
+    } else
+        outgoing_push_signal(outgoing, outbox, pending);
+    return HISTRIO_OK;
+}
