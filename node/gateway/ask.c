@@ -1,264 +1,225 @@
-/* Ask: waits for a route where there is none yet, asks through the runtime, and answers the client.
- *
- * An ask is on the loop's thread, except while `is_asked`: then the runtime holds it, and its outcome is
- * written by a worker and comes back to the loop by a post. */
-#include "base/clock.h"
+/* Ask: waits for a route, asks, and answers once. */
 #include "base/mem.h"
-#include "gateway/private.h"
+#include "gateway/gateway_private.h"
 #include "rpc/loop.h"
 #include "transport/transport.h"
 
-#include <histrio/v1/gateway.pb-c.h>
-#include <stdlib.h>
-#include <string.h>
+enum {
+    TIMEOUT_DEFAULT_MS = 5000,
+    TIMEOUT_MAX_MS = 3600 * 1000,
+    RETRY_MS = 10, /* after a route that was good only until the message left */
+    NODE_NAME_BYTES = 128,
+};
 
-enum { DEFAULT_TIMEOUT_MS = 5000, UNAVAILABLE_RETRY_MS = 20 };
-
-struct ask {
-    struct list_node node;         /* in gateway->asks */
-    struct list_node waiting_node; /* in gateway->waiting, or in no list */
+/* From the request to its outcome; outlives the call when the client goes first. */
+struct asking {
+    struct list_node node; /* in gateway.waiting, while there is no route */
     struct gateway *gateway;
-    struct rpc_stream *stream; /* NULL: the client went, or the gateway is closed */
-    struct rpc_timer *timer;   /* of a waiting ask */
-    char *actor;
-    char *method;
+    struct gateway_call *call; /* NULL: the client is gone */
+    struct rpc_timer *timer;   /* of the wait */
+    char *actor, *method;
     uint8_t *arguments;
     size_t arguments_size;
-    int64_t deadline_ns;
-    int64_t route_deadline_ns; /* until then we wait for a route, as nothing was executed */
-    bool is_asked;
-    enum histrio_error outcome;
+    int64_t deadline_ns, route_deadline_ns;
+    bool is_out; /* the runtime has it */
+    char node_name[NODE_NAME_BYTES];
+    /* Written by the runtime's thread before it posts. */
+    enum histrio_error error;
     uint8_t *value;
     size_t value_size;
 };
 
-static void ask_try(struct ask *ask);
+static void try_now(struct asking *asking);
 
-static void ask_free(struct ask *ask)
+static void free_asking(struct asking *asking)
 {
-    list_remove(&ask->node);
-    list_remove(&ask->waiting_node);
-    ask->gateway->ask_count--;
-    rpc_timer_free(ask->timer);
-    free(ask->actor);
-    free(ask->method);
-    free(ask->arguments);
-    free(ask->value);
-    free(ask);
+    asking->gateway->asking_count--;
+    list_remove(&asking->node);
+    rpc_timer_free(asking->timer);
+    free(asking->actor);
+    free(asking->method);
+    free(asking->arguments);
+    free(asking->value);
+    free(asking);
 }
 
-/* What the client hears besides the error's number; a runtime's error carries its own text. */
-static const char *error_text(enum histrio_error error)
+static void respond(struct gateway_call *call, enum histrio_error error, const char *text,
+    const uint8_t *value, size_t size, const char *node_name)
 {
-    switch (error) {
-    case HISTRIO_NOT_FOUND: return "no such actor";
-    case HISTRIO_UNAVAILABLE: return "the actor's unit is placed nowhere now; nothing was executed";
-    case HISTRIO_UNCERTAIN: return "the connection broke; it may have been executed";
-    case HISTRIO_FENCED: return "the actor's node is not obeyed any more";
-    case HISTRIO_MAILBOX_FULL: return "the actor's mailbox is full";
-    case HISTRIO_TIMEOUT: return "no answer before the deadline";
-    case HISTRIO_CRASHED: return "the actor crashed while it handled the message";
-    case HISTRIO_BAD_ARGUMENT: return "the actor has no such method, or refuses the arguments";
-    case HISTRIO_APPLICATION: return "the actor answered with an error";
-    case HISTRIO_DENIED: return "denied";
-    case HISTRIO_OK: break;
-    }
-    return "";
-}
-
-static void ask_answer(struct ask *ask, enum histrio_error error, const uint8_t *value, size_t size)
-{
-    char node_name[128];
-    uint64_t node_uid = 0;
-    enum transport_route route =
-        transport_route_of(ask->gateway->config.transport, ask->actor, &node_uid, NULL, NULL);
     Histrio__V1__AskResponse response = HISTRIO__V1__ASK_RESPONSE__INIT;
     response.error = (Histrio__V1__Error)error;
-    char *text = NULL;
-    if (error == HISTRIO_OK) {
-        response.value.data = (uint8_t *)(uintptr_t)value;
-        response.value.len = size;
-    } else {
-        text = size > 0 ? xstrndup((const char *)value, size) : xstrdup(error_text(error));
-        response.text = text;
-    }
-    if (route == TRANSPORT_ROUTE_HERE)
-        response.node_name = (char *)(uintptr_t)ask->gateway->config.node_name;
-    else if (node_uid != 0)
-        response.node_name = (char *)(uintptr_t)transport_node_name(
-            ask->gateway->config.transport, node_uid, node_name, sizeof(node_name));
-    call_respond(ask->stream, &response);
-    free(text);
-    ask_free(ask);
+    /* Packing only reads them. */
+    response.text = (char *)text;
+    response.value.data = (uint8_t *)value;
+    response.value.len = size;
+    response.node_name = (char *)node_name;
+    call->asking = NULL;
+    gateway_answer(call, &response);
 }
 
-static uint32_t ms_until(const struct ask *ask, int64_t time_ns)
+/* Ends it; `text` may be NULL. */
+static void finish(struct asking *asking, enum histrio_error error, const char *text)
 {
-    int64_t left = time_ns - clock_now_ns(ask->gateway->config.clock);
-    return left <= 0 ? 0 : (uint32_t)((left + NS_PER_MS - 1) / NS_PER_MS);
-}
-
-static void ask_timer(void *ctx)
-{
-    struct ask *ask = ctx;
-    list_remove(&ask->waiting_node);
-    ask_try(ask);
-}
-
-static void ask_wait(struct ask *ask, uint32_t delay_ms)
-{
-    if (!ask->timer)
-        ask->timer = rpc_timer_new(ask->gateway->config.loop, ask_timer, ask);
-    rpc_timer_set(ask->timer, delay_ms);
-    list_push_back(&ask->gateway->waiting, &ask->waiting_node);
-}
-
-static void ask_settled(void *ctx)
-{
-    struct ask *ask = ctx;
-    ask->is_asked = false;
-    if (!ask->stream) {
-        ask_free(ask);
-        return;
-    }
-    uint32_t wait_ms = ms_until(ask, ask->route_deadline_ns);
-    if (ask->outcome == HISTRIO_UNAVAILABLE && wait_ms > 0) {
-        /* Routes change a moment after the runtime or the transport knew that the place was gone. */
-        free(ask->value);
-        ask->value = NULL;
-        ask_wait(ask, wait_ms < UNAVAILABLE_RETRY_MS ? wait_ms : UNAVAILABLE_RETRY_MS);
-        return;
-    }
-    ask_answer(ask, ask->outcome, ask->value, ask->value_size);
-}
-
-/* On a worker thread. */
-static void ask_done(void *ctx, enum histrio_error error, const uint8_t *value, size_t size)
-{
-    struct ask *ask = ctx;
-    ask->outcome = error;
-    ask->value = size > 0 ? xmemdup(value, size) : NULL;
-    ask->value_size = size;
-    rpc_loop_post(ask->gateway->config.loop, ask_settled, ask);
-}
-
-static bool ask_must_wait(struct ask *ask)
-{
-    uint64_t version = 0;
-    switch (transport_route_of(ask->gateway->config.transport, ask->actor, NULL, NULL, &version)) {
-    case TRANSPORT_ROUTE_UNKNOWN: return version == 0;
-    case TRANSPORT_ROUTE_NOWHERE:
-    case TRANSPORT_ROUTE_STARTING: return true;
-    case TRANSPORT_ROUTE_HERE:
-    case TRANSPORT_ROUTE_THERE:
-    case TRANSPORT_ROUTE_CUT: return false; /* the transport answers for a peer that it cannot reach */
-    }
-    return false;
-}
-
-static void ask_try(struct ask *ask)
-{
-    uint32_t left_ms = ms_until(ask, ask->deadline_ns);
-    uint32_t wait_ms = ms_until(ask, ask->route_deadline_ns);
-    if (left_ms == 0) {
-        ask_answer(ask, HISTRIO_TIMEOUT, NULL, 0);
-    } else if (ask_must_wait(ask)) {
-        if (wait_ms > 0)
-            ask_wait(ask, wait_ms);
+    if (asking->call) {
+        if (error == HISTRIO_OK)
+            respond(asking->call, error, "", asking->value, asking->value_size, asking->node_name);
         else
-            ask_answer(ask, HISTRIO_UNAVAILABLE, NULL, 0);
-    } else {
-        ask->is_asked = true;
-        actor_system_ask(ask->gateway->actors, ask->actor, ask->method, ask->arguments, ask->arguments_size,
-            left_ms, ask_done, ask);
+            respond(asking->call, error, text && *text ? text : histrio_error_name(error), NULL, 0,
+                asking->node_name);
     }
+    free_asking(asking);
 }
 
-static void ask_closed(struct rpc_stream *stream, const struct rpc_status *status, void *ctx)
+static int64_t now_of(const struct asking *asking)
 {
-    (void)status;
-    struct ask *ask = ctx;
-    rpc_stream_free(stream);
-    ask->stream = NULL;
-    if (!ask->is_asked)
-        ask_free(ask);
+    return clock_now_ns(asking->gateway->clock);
 }
 
-static void ask_more(struct rpc_stream *stream, const uint8_t *data, size_t size, void *ctx)
-{
-    (void)stream; /* a unary call has one request: more are ignored */
-    (void)data;
-    (void)size;
-    (void)ctx;
-}
+/* ---- the outcome ---- */
 
-static void ask_request(struct gateway *gateway, struct rpc_stream *stream, const ProtobufCMessage *message)
+static void wait_for_route(struct asking *asking, uint64_t at_most_ms);
+
+static void outcome_on_loop(void *ctx)
 {
-    const Histrio__V1__AskRequest *request = (const Histrio__V1__AskRequest *)message;
-    if (!call_check_credential(gateway, stream, &request->credential))
-        return;
-    const char *wrong = call_check_names(request->actor, request->method);
-    if (wrong) {
-        call_refuse(stream, RPC_INVALID_ARGUMENT, wrong);
+    struct asking *asking = ctx;
+    asking->is_out = false;
+    if (asking->call && asking->error == HISTRIO_UNAVAILABLE && !asking->gateway->is_closed &&
+        now_of(asking) < asking->route_deadline_ns) {
+        free(asking->value);
+        asking->value = NULL;
+        wait_for_route(asking, RETRY_MS); /* nothing was executed */
         return;
     }
-    if (gateway->ask_count >= gateway->config.asks_max) {
-        call_refuse(stream, RPC_RESOURCE_EXHAUSTED, "too many asks are under way at this node");
+    finish(asking, asking->error, (const char *)asking->value);
+}
+
+static void done(void *ctx, enum histrio_error error, const uint8_t *value, size_t size)
+{
+    struct asking *asking = ctx;
+    asking->error = error;
+    asking->value = xmalloc(size + 1); /* as a text, should it be one */
+    if (size > 0)
+        memcpy(asking->value, value, size);
+    asking->value[size] = 0;
+    asking->value_size = size;
+    rpc_loop_post(asking->gateway->config.loop, outcome_on_loop, asking);
+}
+
+/* ---- the way there ---- */
+
+static void timer_due(void *ctx)
+{
+    try_now(ctx);
+}
+
+/* Until the routes change, `at_most_ms` have passed, or it is too late. */
+static void wait_for_route(struct asking *asking, uint64_t at_most_ms)
+{
+    struct gateway *gateway = asking->gateway;
+    if (!list_node_is_linked(&asking->node))
+        list_push_back(&gateway->waiting, &asking->node);
+    if (!asking->timer)
+        asking->timer = rpc_timer_new(gateway->config.loop, timer_due, asking);
+    int64_t left_ms = (asking->route_deadline_ns - now_of(asking) + NS_PER_MS - 1) / NS_PER_MS;
+    uint64_t wait_ms = left_ms < 0 ? 0 : (uint64_t)left_ms;
+    rpc_timer_set(asking->timer, wait_ms < at_most_ms ? wait_ms : at_most_ms);
+}
+
+static void hand_over(struct asking *asking, uint64_t node_uid, int64_t now_ns)
+{
+    struct gateway *gateway = asking->gateway;
+    list_remove(&asking->node);
+    if (asking->timer)
+        rpc_timer_cancel(asking->timer);
+    asking->is_out = true;
+    (void)transport_node_name(
+        gateway->config.transport, node_uid, asking->node_name, sizeof(asking->node_name));
+    int64_t left_ms = (asking->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    actor_system_ask(gateway->actors, asking->actor, asking->method, asking->arguments,
+        asking->arguments_size, (uint32_t)(left_ms < 1 ? 1 : left_ms), done, asking);
+}
+
+static void try_now(struct asking *asking)
+{
+    uint64_t node_uid, version;
+    int64_t now_ns = now_of(asking);
+    bool is_late = now_ns >= asking->route_deadline_ns;
+    if (is_late && now_ns >= asking->deadline_ns) {
+        finish(asking, HISTRIO_TIMEOUT, "no route to the actor in time");
         return;
     }
-    static const struct rpc_stream_events events = {.message = ask_more, .closed = ask_closed};
-    struct ask *ask = xcalloc(1, sizeof(*ask));
-    ask->gateway = gateway;
-    ask->stream = stream;
-    ask->actor = xstrdup(request->actor);
-    ask->method = xstrdup(request->method);
-    ask->arguments_size = request->arguments.len;
-    ask->arguments = ask->arguments_size > 0 ? xmemdup(request->arguments.data, ask->arguments_size) : NULL;
-    int64_t now_ns = clock_now_ns(gateway->config.clock);
-    int64_t timeout_ms = request->timeout_ms != 0 ? request->timeout_ms : DEFAULT_TIMEOUT_MS;
-    ask->deadline_ns = now_ns + timeout_ms * NS_PER_MS;
-    int64_t wait_ms = gateway->config.route_wait_ms < timeout_ms ? gateway->config.route_wait_ms : timeout_ms;
-    ask->route_deadline_ns = now_ns + wait_ms * NS_PER_MS;
-    list_push_back(&gateway->asks, &ask->node);
-    gateway->ask_count++;
-    rpc_stream_listen(stream, &events, ask);
-    ask_try(ask);
-}
-
-void ask_open(struct rpc_stream *stream, void *gateway)
-{
-    call_accept(gateway, stream, &histrio__v1__ask_request__descriptor, ask_request);
-}
-
-static void ask_retry_waiting(void *ctx)
-{
-    struct gateway *gateway = ctx;
-    /* Pairs with the exchange in ask_routes_changed(): a change after this posts again. */
-    atomic_store_explicit(&gateway->retry_posted, false, memory_order_seq_cst);
-    struct list waiting;
-    list_init(&waiting);
-    list_append_all(&waiting, &gateway->waiting);
-    for (struct ask *ask; (ask = list_first_entry(&waiting, struct ask, waiting_node)) != NULL;) {
-        list_remove(&ask->waiting_node);
-        rpc_timer_cancel(ask->timer);
-        ask_try(ask);
+    switch (transport_route_of(asking->gateway->config.transport, asking->actor, &node_uid, NULL, &version)) {
+    case TRANSPORT_ROUTE_HERE:
+    case TRANSPORT_ROUTE_THERE: hand_over(asking, node_uid, now_ns); return;
+    case TRANSPORT_ROUTE_UNKNOWN:
+        if (version > 0) {
+            finish(asking, HISTRIO_NOT_FOUND, "no such unit");
+            return;
+        }
+        break;
+    case TRANSPORT_ROUTE_NOWHERE:
+    case TRANSPORT_ROUTE_STARTING:
+    case TRANSPORT_ROUTE_CUT: break;
     }
+    if (is_late)
+        finish(asking, HISTRIO_UNAVAILABLE, "the actor's unit is placed nowhere now, or cannot be reached");
+    else
+        wait_for_route(asking, UINT64_MAX);
+}
+
+void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request)
+{
+    struct gateway *gateway = call->gateway;
+    const char *problem = gateway_name_problem(request->actor, request->method);
+    if (!problem)
+        problem = gateway_arguments_problem(&request->arguments);
+    if (problem) {
+        respond(call, HISTRIO_BAD_ARGUMENT, problem, NULL, 0, "");
+        return;
+    }
+    if (gateway->asking_count >= gateway->config.asks_max) {
+        gateway_refuse(call, RPC_RESOURCE_EXHAUSTED, "too many asks are under way");
+        return;
+    }
+    uint32_t timeout_ms = request->timeout_ms ? request->timeout_ms : TIMEOUT_DEFAULT_MS;
+    if (timeout_ms > TIMEOUT_MAX_MS)
+        timeout_ms = TIMEOUT_MAX_MS;
+    uint32_t wait_ms =
+        timeout_ms < gateway->config.route_wait_ms ? timeout_ms : gateway->config.route_wait_ms;
+    struct asking *asking = xcalloc(1, sizeof(*asking));
+    asking->gateway = gateway;
+    asking->call = call;
+    call->asking = asking;
+    asking->actor = xstrdup(request->actor);
+    asking->method = xstrdup(request->method);
+    asking->arguments = xmemdup(request->arguments.data, request->arguments.len);
+    asking->arguments_size = request->arguments.len;
+    asking->deadline_ns = now_of(asking) + (int64_t)timeout_ms * NS_PER_MS;
+    asking->route_deadline_ns = now_of(asking) + (int64_t)wait_ms * NS_PER_MS;
+    gateway->asking_count++;
+    try_now(asking);
 }
 
 void ask_routes_changed(void *ctx)
 {
     struct gateway *gateway = ctx;
-    if (!atomic_exchange_explicit(&gateway->retry_posted, true, memory_order_seq_cst))
-        rpc_loop_post(gateway->config.loop, ask_retry_waiting, gateway);
+    struct list waiting;
+    list_init(&waiting);
+    list_append_all(&waiting, &gateway->waiting); /* who still waits comes into the list again */
+    struct list_node *node;
+    while ((node = list_pop_front(&waiting)))
+        try_now(list_entry(node, struct asking, node));
+}
+
+void ask_forget(struct asking *asking)
+{
+    asking->call = NULL;
+    if (!asking->is_out)
+        free_asking(asking); /* else its outcome comes, and is dropped */
 }
 
 void ask_close_all(struct gateway *gateway)
 {
-    list_for_each_safe (ask, &gateway->asks, struct ask, node) {
-        if (ask->stream)
-            call_refuse(ask->stream, RPC_UNAVAILABLE, "the node is stopping");
-        ask->stream = NULL;
-        if (!ask->is_asked)
-            ask_free(ask);
-    }
+    list_for_each_safe (asking, &gateway->waiting, struct asking, node)
+        finish(asking, HISTRIO_UNAVAILABLE, "the node stops");
 }

@@ -23,7 +23,7 @@ struct rpc_method;
 struct transport;
 
 /* docs/locks.md */
-enum { GATEWAY_RANK_EVENTS = 580, GATEWAY_RANK_ASKS = 585 };
+enum { GATEWAY_RANK_EVENTS = 580 };
 
 /* Strings and credential are copied, the rest is borrowed until gateway_free(). Zero means the default. */
 struct gateway_config {
