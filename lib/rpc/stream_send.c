@@ -50,7 +50,7 @@ void rpc_stream_send_drop(struct rpc_stream *stream)
 }
 
 /* Moves the first of the queue into `sending` and describes it in `op`. */
-static void add_message(struct rpc_stream *stream, grpc_op *op)
+static void add_message(struct rpc_stream *stream, bool has_header, grpc_op *op)
 {
     struct rpc_buffer *buffer = stream->first;
     stream->first = buffer->next;
@@ -61,8 +61,9 @@ static void add_message(struct rpc_stream *stream, grpc_op *op)
     rpc_buffer_free(buffer);
     op->op = GRPC_OP_SEND_MESSAGE;
     op->data.send_message.send_message = stream->sending;
-    /* With more to come gRPC may keep it back, and write several at once. */
-    op->flags = stream->first ? GRPC_WRITE_BUFFER_HINT : 0;
+    /* With more to come gRPC may keep it back, and write several at once. Not beside the header: then gRPC
+     * keeps that back, too, while the batch waits until the header is written, and both wait for ever. */
+    op->flags = stream->first && !has_header ? GRPC_WRITE_BUFFER_HINT : 0;
 }
 
 static void add_close(struct rpc_stream *stream, grpc_op *op, grpc_slice *text)
@@ -96,8 +97,9 @@ void rpc_stream_send_next(struct rpc_stream *stream)
         ops[count].op = GRPC_OP_SEND_INITIAL_METADATA;
         ops[count++].flags = stream->header_flags;
     }
+    bool has_header = count > 0;
     if (stream->first)
-        add_message(stream, &ops[count++]);
+        add_message(stream, has_header, &ops[count++]);
     if (has_close && !stream->first)
         add_close(stream, &ops[count++], &text);
     if (count > 0) {
