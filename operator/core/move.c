@@ -1,6 +1,7 @@
 #include "core/move.h"
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "core/fence.h"
 #include "core/roster.h"
 #include "core/state.h"
@@ -24,40 +25,58 @@ static size_t index_of(const struct moves *moves, const struct node *node)
     return PLACEMENT_NOWHERE;
 }
 
-static size_t units_under_way(const struct core *core)
+/* What nobody can take is not on its way: it must not hold up the others. */
+static bool is_under_way(const struct core *core, const struct unit *unit)
 {
-    size_t count = 0;
-    map_for_each (item, &core->units) {
-        const struct unit *unit = item.value;
-        count += unit->spec && unit->rest == REST_NONE && !unit_is_running(unit) &&
-                 unit->not_before_ms <= core->now_ms;
-    }
-    return count;
+    bool is_unplaceable = unit->holds.count == 0 && unit->explanation.unit && !unit->explanation.chosen;
+    return unit->spec && unit->rest == REST_NONE && !unit_is_running(unit) && !is_unplaceable &&
+           unit->not_before_ms <= core->now_ms;
 }
 
-static void begin_move(struct moves *moves, struct unit *unit, const char *rule)
+static bool is_any_under_way(const struct core *core)
+{
+    map_for_each (item, &core->units)
+        if (is_under_way(core, item.value))
+            return true;
+    return false;
+}
+
+static void begin_move(struct moves *moves, struct unit *unit, const char *rule, const char *why)
 {
     struct hold *hold = unit_hold(unit);
     unit->rule = rule;
     moves->begun++;
     moves->core->is_status_dirty = true;
+    journal_event(moves->core, false, unit->name, NULL, rule, "%s leaves %s", unit->name, why);
     if (MUTANT(MUTANT_MOVES_WITHOUT_REVOKE))
         unit_hold_remove(moves->core, unit, hold->uid);
     else
         hold_set_phase(hold, HOLD_REVOKING);
 }
 
+static bool all_nodes_take_units(const struct core *core)
+{
+    size_t count = 0;
+    vec_for_each (node, &core->nodes)
+        count += node_takes_units(core, *node);
+    return count >= nodes_desired(core);
+}
+
 /* True when the unit begins to move: somewhere else is better than where it must not be. */
-static bool try_move(struct moves *moves, struct unit *unit, size_t place, const char *rule)
+static bool try_move(struct moves *moves, struct unit *unit, size_t place, const char *rule, const char *why)
 {
     placement_board_remove(moves->board, unit->spec);
     size_t target = placement_choose(moves->board, unit->spec, NULL, NULL);
+    if (target == PLACEMENT_NOWHERE && !moves->nodes[place]->is_wanted && all_nodes_take_units(moves->core)) {
+        begin_move(moves, unit, rule, why); /* the node goes, and nothing better will come */
+        return true;
+    }
     if (target == PLACEMENT_NOWHERE || target == place) {
         placement_board_put(moves->board, unit->spec, place);
         return false;
     }
     placement_board_put(moves->board, unit->spec, target);
-    begin_move(moves, unit, rule);
+    begin_move(moves, unit, rule, why);
     return true;
 }
 
@@ -71,10 +90,15 @@ static bool move_misplaced(struct moves *moves)
             unit_is_running(unit) ? node_by_uid(moves->core, unit_hold(unit)->uid) : NULL;
         if (!node || !unit->spec || moves->begun >= MOVES_MAX)
             continue;
-        if (!placement_violations(moves->board, unit->spec))
+        unsigned broken = placement_violations(moves->board, unit->spec);
+        if (!broken)
             continue;
+        struct str why = STR_INIT(256);
+        str_appendf(&why, "%s, where it must not be: ", node->name);
+        placement_filters_append(broken, &why);
         is_any = true;
-        (void)try_move(moves, unit, index_of(moves, node), "Move");
+        (void)try_move(moves, unit, index_of(moves, node), "Move", str_text(&why));
+        str_done(&why);
     }
     return is_any;
 }
@@ -101,26 +125,32 @@ static bool find_uneven(const struct moves *moves, size_t *ret_full, size_t *ret
     return true;
 }
 
+/* Only what stands alone and was not moved for this yet: moving one of a group would only begin a chase. */
+static bool may_balance(const struct core *core, const struct unit *unit)
+{
+    if (!unit->spec || !unit_is_running(unit) || unit->balanced_for == core->spec->generation ||
+        unit->spec->entry->placement.spread == SPREAD_PACK || unit->spec->entry->placement.colocate_with)
+        return false;
+    vec_for_each (entry, &core->spec->entries)
+        if (text_equal(entry->placement.colocate_with, unit->spec->entry->root.name))
+            return false;
+    return true;
+}
+
 static bool move_one_off(struct moves *moves, size_t full)
 {
     map_for_each (item, &moves->core->units) {
         struct unit *unit = item.value;
-        if (!unit->spec || !unit_is_running(unit) || unit->spec->entry->placement.spread == SPREAD_PACK)
+        if (!may_balance(moves->core, unit))
             continue;
         if (node_by_uid(moves->core, unit_hold(unit)->uid) != moves->nodes[full])
             continue;
-        if (try_move(moves, unit, full, "Balance"))
+        if (try_move(moves, unit, full, "Balance", "the fullest node for an added one")) {
+            unit->balanced_for = moves->core->spec->generation;
             return true;
+        }
     }
     return false;
-}
-
-static bool all_nodes_take_units(const struct core *core)
-{
-    size_t count = 0;
-    vec_for_each (node, &core->nodes)
-        count += node_takes_units(core, *node);
-    return count >= nodes_desired(core);
 }
 
 static void move_to_balance(struct moves *moves)
@@ -141,7 +171,7 @@ void moves_decide(struct core *core)
 {
     struct moves moves = {.core = core};
     if ((!core->wants_move_check && !core->wants_balance) || core->is_stopping || nodes_desired(core) == 0 ||
-        !core->is_open || units_under_way(core) > 0)
+        !core->is_open || is_any_under_way(core))
         return;
     moves.board = units_board(core, &moves.nodes);
     core->wants_move_check = move_misplaced(&moves);

@@ -53,10 +53,11 @@ void core_node_exited(struct core *core, const char *name, uint64_t uid, const s
         fence_add_death(core, uid); /* late news of a node that is gone */
 }
 
-static void take_deaths_of(struct core *core, struct node *node)
+/* how NULL: it ended as asked. */
+static void take_deaths_of(struct core *core, struct node *node, const struct core_node_exit *how)
 {
     const struct roster *rosters[] = {&core->fence.record.current, &core->fence.record.previous};
-    take_death(core, node, node->uid, NULL);
+    take_death(core, node, node->uid, how);
     for (size_t i = 0; i < 2; i++)
         vec_for_each (member, &rosters[i]->members)
             if (text_equal(member->node, node->name))
@@ -66,18 +67,22 @@ static void take_deaths_of(struct core *core, struct node *node)
 void core_node_gone(struct core *core, const char *name, int exit_code, const char *text)
 {
     struct node *node = node_by_name(core, name);
+    struct core_node_exit how = {.exit_code = exit_code};
     if (!node || core->is_lost)
         return;
-    take_deaths_of(core, node);
-    if (node->is_wanted && node->phase != NODE_DELETING && !core->is_stopping) {
+    bool is_unexpected = node->is_wanted && node->phase != NODE_DELETING && !core->is_stopping;
+    take_deaths_of(core, node, is_unexpected ? &how : NULL);
+    if (is_unexpected) {
         core->create_not_before_ms =
             core->now_ms + backoff_next(&core->create_backoff, core->now_ms, &core->rng);
         free(core->node_trouble);
-        core->node_trouble =
-            text && text[0] ? xstrdup(text)
-            : exit_code == EXIT_BAD_CONFIGURATION
-                ? xasprintf("node %s refused its configuration (exit code 78): see its log", name)
-                : xasprintf("node %s ended with exit code %d: see its log", name, exit_code);
+        if (text && text[0])
+            core->node_trouble = xstrdup(text);
+        else if (exit_code == EXIT_BAD_CONFIGURATION)
+            core->node_trouble =
+                xasprintf("node %s refused its configuration (exit code 78): see its log", name);
+        else
+            core->node_trouble = xasprintf("node %s ended with exit code %d: see its log", name, exit_code);
         journal_event(core, true, NULL, name, "NodeGone", "%s", core->node_trouble);
     }
     node_remove(core, node);

@@ -97,8 +97,8 @@ static const struct roster_member *next_leaver(const struct core *core)
         if (fence_record_is_dead(&core->fence.record, member->uid))
             return member;
         const struct node *node = node_by_uid(core, member->uid);
-        if (!node || node->is_wanted || core->is_stopping)
-            continue;
+        if (!node || node->is_wanted || core->is_stopping || !map64_has(&core->reported, member->uid))
+            continue; /* who did not report may hold anything */
         bool holds_any = false;
         map_for_each (item, &core->units)
             holds_any = holds_any || unit_hold_of(item.value, member->uid) != NULL;

@@ -66,8 +66,10 @@ void core_node_assigned(struct core *core, uint64_t uid, const char *name, uint6
         return; /* its next uid or the next term settles it */
     if (refusal == CORE_REFUSAL_DRAINING)
         node->refuses_units = true;
-    else if (refusal != CORE_REFUSAL_NO_LEASE && hold->phase == HOLD_ASSIGNED)
+    else if (refusal != CORE_REFUSAL_NO_LEASE && !hold->is_counted) {
+        hold->is_counted = true;
         take_failure(core, unit, node, reason);
+    }
     if (refusal == CORE_REFUSAL_NO_LEASE || refusal == CORE_REFUSAL_DRAINING)
         unit->not_before_ms = core->now_ms + REFUSED_AGAIN_MS;
     if (seen_epoch >= epoch) {
@@ -176,10 +178,9 @@ static void take_held(struct core *core, struct node *node, const struct core_he
     if (!hold || hold->epoch > held->epoch)
         return;
     take_actors(core, unit, held);
-    bool was_revoking = hold->phase == HOLD_REVOKING;
-    if (!was_revoking && held->state == CORE_UNIT_FAILED)
+    if (held->state == CORE_UNIT_FAILED && !hold->is_counted)
         take_failure(core, unit, node, held->reason);
-    else if (!was_revoking)
+    else if (held->state == CORE_UNIT_STOPPED && hold->phase != HOLD_REVOKING)
         take_end(core, unit, held->reason);
     release(core, unit, node);
 }

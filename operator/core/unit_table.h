@@ -26,6 +26,7 @@ struct hold {
     uint64_t epoch;
     int64_t generation;
     enum hold_phase phase;
+    bool is_counted;  /* its failure was charged to the unit already */
     bool was_sent;    /* the assignment was, in any session: it may be on its way */
     uint64_t session; /* of the node, in which the command of the phase was sent; 0: not sent */
 };
@@ -69,6 +70,8 @@ struct unit {
     char *last_node;   /* where it is or was */
     char *failed_node; /* where it failed last; NULL: nowhere */
     struct placement_explanation explanation;
+
+    int64_t balanced_for; /* the generation of the spec for which it was moved to balance */
 
     /* What the nodes were told. */
     uint64_t route_uid;

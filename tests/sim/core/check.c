@@ -29,9 +29,15 @@ static void check_intensity(struct world *world, const char *unit, struct truth 
             (long)intensity->period_ms);
 }
 
-void check_failure_told(struct world *world, const char *unit)
+/* What an earlier operator assigned does not count: the present one may find it failed without ever having
+ * known it. */
+void check_failure_told(struct world *world, const char *unit, uint64_t epoch)
 {
-    world_truth(world, unit)->failed = true;
+    struct truth *truth = world_truth(world, unit);
+    if (epoch == truth->epoch_max && epoch_term(epoch) == core_term(world->op.core)) {
+        world_trace(world, "told: %s failed at %lx", unit, (unsigned long)epoch);
+        truth->failed = true;
+    }
 }
 
 void check_assign(struct world *world, const struct core_action *action)

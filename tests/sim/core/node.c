@@ -295,19 +295,45 @@ static void process(struct world *world, struct sim_node *node, const struct mes
 }
 
 /* A message of a broken stream is lost, or was already in the node and is handled late. */
+static void take_message(struct world *world, struct sim_node *node, const struct message *message)
+{
+    if (node->uid && message->uid == node->uid &&
+        (message->connection == node->connection || world_chance(world, 50)))
+        process(world, node, message);
+}
+
+static void inbox_clear(struct sim_node *node)
+{
+    vec_for_each (message, &node->inbox)
+        free(*message);
+    vec_clear(&node->inbox);
+}
+
+static void empty_inbox(struct world *world, struct sim_node *node, uint64_t number, struct message *unused)
+{
+    (void)number;
+    (void)unused;
+    if (node->paused_until > world->now) {
+        int64_t wait = node->paused_until - world->now;
+        world_after(world, wait, wait, empty_inbox, node, 0, NULL);
+        return;
+    }
+    for (size_t i = 0; i < node->inbox.count; i++) /* handling one may end the runtime, but adds none */
+        take_message(world, node, node->inbox.items[i]);
+    inbox_clear(node);
+}
+
 void node_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message)
 {
     (void)number;
-    if (node->uid == 0 || message->uid != node->uid)
-        return;
-    if (message->connection != node->connection && world_chance(world, 50))
-        return;
-    if (node->paused_until > world->now) {
-        int64_t wait = node->paused_until - world->now;
-        world_after(world, wait, wait, node_deliver, node, 0, xmemdup(message, sizeof(*message)));
+    if (node->paused_until <= world->now && node->inbox.count == 0) {
+        take_message(world, node, message);
         return;
     }
-    process(world, node, message);
+    int64_t wait = node->paused_until > world->now ? node->paused_until - world->now : 0;
+    if (node->inbox.count == 0)
+        world_after(world, wait, wait, empty_inbox, node, 0, NULL);
+    vec_push(&node->inbox, xmemdup(message, sizeof(*message)));
 }
 
 /* ---- processes ---- */
@@ -390,6 +416,8 @@ void node_delete(struct world *world, struct sim_node *node, bool is_forced)
 
 void sim_node_free(struct sim_node *node)
 {
+    inbox_clear(node);
+    vec_done(&node->inbox);
     vec_done(&node->earlier);
     vec_done(&node->units);
     vec_done(&node->seen);

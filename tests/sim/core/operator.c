@@ -176,7 +176,7 @@ void operator_node_exited(struct world *world, struct sim_node *node, uint64_t u
         return; /* nobody was there to read the report: the next hello tells it */
     tell_time(world);
     if (node->last_unit[0] && !fence_record_is_dead(core_fence_record(world->op.core), uid))
-        check_failure_told(world, node->last_unit);
+        check_failure_told(world, node->last_unit, world_truth(world, node->last_unit)->epoch_max);
     core_node_exited(world->op.core, node->name, uid, &node->last_exit);
 }
 
@@ -230,7 +230,7 @@ void node_dial(struct world *world, struct sim_node *node, uint64_t uid, struct 
         hello.previous = node->last_exit;
         if (node->last_unit[0] &&
             !fence_record_is_dead(core_fence_record(world->op.core), hello.previous_uid))
-            check_failure_told(world, node->last_unit);
+            check_failure_told(world, node->last_unit, world_truth(world, node->last_unit)->epoch_max);
     }
     tell_time(world);
     core_node_connected(world->op.core, &hello);
@@ -248,7 +248,7 @@ static void take_inventory(struct world *world, struct sim_node *node, const str
             .state = message->units[i].state,
             .reason = "as its habit is"};
         if (message->units[i].state == CORE_UNIT_FAILED)
-            check_failure_told(world, message->units[i].name);
+            check_failure_told(world, message->units[i].name, message->units[i].epoch);
     }
     for (size_t i = 0; i < message->seen_count; i++)
         seen[i] = (struct core_seen_epoch){message->seen[i].name, message->seen[i].epoch};
@@ -271,7 +271,7 @@ void operator_deliver(struct world *world, struct sim_node *node, uint64_t numbe
     switch (message->kind) {
     case FROM_ASSIGNED:
         if (message->refusal == CORE_REFUSAL_START_FAILED)
-            check_failure_told(world, message->unit);
+            check_failure_told(world, message->unit, message->epoch);
         core_node_assigned(
             core, message->uid, message->unit, message->epoch, message->refusal, message->seen_epoch, "no");
         break;

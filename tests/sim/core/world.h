@@ -111,7 +111,8 @@ struct sim_node {
     VEC(struct sim_unit) units;
     VEC(struct sim_seen) seen;
     VEC(struct sim_route) routes;
-    uint64_t connection; /* 0: none */
+    VEC(struct message *) inbox; /* what came while it was paused, in order */
+    uint64_t connection;         /* 0: none */
     uint64_t changes;
     bool is_inventory_due;
     int64_t to_node_at; /* streams keep order */
@@ -223,7 +224,7 @@ void check_dead(struct world *world, const struct core_action *action);
 void check_write(struct world *world, const struct fence_record *record);
 void check_holders(struct world *world, const char *unit);
 /* A failure of the unit was told to the core. */
-void check_failure_told(struct world *world, const char *unit);
+void check_failure_told(struct world *world, const char *unit, uint64_t epoch);
 /* At the end, when all is calm. */
 void check_settled(struct world *world);
 
