@@ -161,6 +161,7 @@ static bool drain_inbox(struct worker *worker)
     struct message *message = inbox_take(worker);
     if (!message)
         return false;
+    SIM_YIELD(worker);
     while (message) {
         struct message *next = message->next;
         if (next)
@@ -197,6 +198,7 @@ static bool run_turns(struct worker *worker)
             worker->run_first = actor->next;
             worker_turn(worker, actor, false);
         }
+        SIM_YIELD(worker);
         if (++turns % TURNS_BETWEEN_FLUSHES == 0 && worker->pending_outboxes)
             (void)outbox_flush_all(worker);
     }
@@ -241,11 +243,12 @@ static bool spin(struct worker *worker)
 
 static int64_t idle_until(struct worker *worker)
 {
-    int64_t until_ns = is_suspended(worker) ? INT64_MAX : wheel_next_ns(&worker->wheel);
+#ifndef HISTRIO_SIM
     /* A clock that is not the machine's moves without waking us. */
-    if (worker->system->config.clock && worker->system->config.clock != clock_system())
+    if (worker->system->clock != clock_system())
         return worker_now(worker) + NS_PER_MS;
-    return until_ns;
+#endif
+    return is_suspended(worker) ? INT64_MAX : wheel_next_ns(&worker->wheel);
 }
 
 void worker_run(void *ctx)
