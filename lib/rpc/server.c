@@ -3,6 +3,7 @@
 #include <grpc/slice.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -17,6 +18,7 @@ enum {
     HANDSHAKE_MS = 10 * 1000,
     KEEPALIVE_MS = 5 * 1000,
     PING_INTERVAL_MIN_MS = 100, /* clients that ping more often are cut off */
+    LINGER_MS = 20,
 };
 
 /* A request for a call that gRPC has not answered yet. */
@@ -44,20 +46,34 @@ struct rpc_server {
     struct call_slot slots[CALL_SLOTS];
     size_t slots_open;
 
-    /* The end. */
+    /* The end: first new calls are refused, until the last stream has gone or the grace is over; then gRPC
+     * closes the connections. A client that writes to a closed connection may fail before it has read what
+     * came before, so there is a little time between the last stream's end and that. */
     struct rpc_tag shutdown_tag;
-    struct rpc_timer *grace_timer;
+    struct rpc_timer *stop_timer;
     uint32_t grace_ms;
-    bool is_shut;    /* gRPC has let go of everything */
-    bool *free_done; /* of who waits; NULL: nobody, the server never came to life */
+    int64_t stop_ms;  /* when the grace is over; 0: not stopping */
+    int64_t gone_ms;  /* when a stream last ended */
+    bool is_shutting; /* gRPC was asked to */
+    bool is_shut;     /* and has let go of everything */
+    bool *free_done;  /* of who waits; NULL: nobody, the server never came to life */
 };
 
 static void server_maybe_gone(struct rpc_server *server);
+static void server_maybe_shut(struct rpc_server *server);
+
+static int64_t now_ms(void)
+{
+    return clock_now_ms(clock_system());
+}
 
 static void stream_gone(void *maker)
 {
     struct rpc_server *server = maker;
     server->stream_count--;
+    server->gone_ms = now_ms();
+    if (server->stop_ms > 0)
+        server_maybe_shut(server);
     server_maybe_gone(server);
 }
 
@@ -87,7 +103,9 @@ static void open_stream(struct rpc_server *server, grpc_call *call, const grpc_s
     stream->maker = server;
     list_push_back(&server->streams, &stream->node);
     server->stream_count++;
-    if (server->stream_count > server->streams_max)
+    if (server->stop_ms > 0)
+        refuse(stream, RPC_UNAVAILABLE, "the server is stopping");
+    else if (server->stream_count > server->streams_max)
         refuse(stream, RPC_RESOURCE_EXHAUSTED, "too many calls at one time");
     else if ((method = find_method(server->methods, server->method_count, path)))
         method->open(stream, method->ctx);
@@ -132,7 +150,7 @@ static void server_destroy(struct rpc_server *server)
 {
     struct rpc_loop *loop = server->loop;
     bool *free_done = server->free_done;
-    rpc_timer_free(server->grace_timer);
+    rpc_timer_free(server->stop_timer);
     grpc_server_destroy(server->server);
     for (size_t i = 0; i < server->address_count; i++)
         free(server->addresses[i]);
@@ -160,25 +178,39 @@ static void shutdown_done(struct rpc_tag *tag, bool ok)
     server_maybe_gone(server);
 }
 
-static void cancel_streams(void *ctx)
+static void shut(void *ctx)
 {
     struct rpc_server *server = ctx;
-    grpc_server_cancel_all_calls(server->server);
-}
-
-static void server_shutdown(void *ctx)
-{
-    struct rpc_server *server = ctx;
-    rpc_health_stop(&server->health);
+    rpc_timer_cancel(server->stop_timer);
+    server->is_shutting = true;
     server->shutdown_tag.done = shutdown_done;
     rpc_tag_post(&server->shutdown_tag);
     grpc_server_shutdown_and_notify(server->server, rpc_loop_queue(server->loop), &server->shutdown_tag);
-    if (server->grace_ms == 0) {
-        cancel_streams(server);
+    grpc_server_cancel_all_calls(server->server);
+}
+
+/* Now, or by the timer. */
+static void server_maybe_shut(struct rpc_server *server)
+{
+    int64_t time_ms = now_ms();
+    int64_t due_ms = server->stream_count > 0 ? server->stop_ms : server->gone_ms + LINGER_MS;
+    if (server->is_shutting)
         return;
-    }
-    server->grace_timer = rpc_timer_new(server->loop, cancel_streams, server);
-    rpc_timer_set(server->grace_timer, server->grace_ms);
+    if (due_ms > server->stop_ms)
+        due_ms = server->stop_ms;
+    if (due_ms > time_ms)
+        rpc_timer_set(server->stop_timer, (uint64_t)(due_ms - time_ms));
+    else
+        shut(server);
+}
+
+static void server_stop(void *ctx)
+{
+    struct rpc_server *server = ctx;
+    server->stop_ms = now_ms() + server->grace_ms;
+    server->stop_timer = rpc_timer_new(server->loop, shut, server);
+    rpc_health_stop(&server->health);
+    server_maybe_shut(server);
 }
 
 /* One address, which is then known by its bound form. */
@@ -245,7 +277,7 @@ int rpc_server_new(struct rpc_loop *loop, const struct rpc_server_config *config
     server->server = make_server(server);
     for (size_t i = 0; i < address_count; i++) {
         if (server_listen(server, config->addresses[i], err) < 0) {
-            rpc_loop_post(loop, server_shutdown, server); /* what was bound before is given back soon */
+            rpc_loop_post(loop, server_stop, server); /* what was bound before is given back soon */
             return -1;
         }
     }
@@ -287,6 +319,6 @@ void rpc_server_free(struct rpc_server *server, uint32_t grace_ms)
     struct rpc_loop *loop = server->loop;
     server->grace_ms = grace_ms;
     server->free_done = &is_done;
-    rpc_loop_post(loop, server_shutdown, server);
+    rpc_loop_post(loop, server_stop, server);
     rpc_loop_wait(loop, &is_done);
 }

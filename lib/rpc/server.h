@@ -35,6 +35,8 @@ const char *rpc_server_address(const struct rpc_server *server, size_t index);
 
 void rpc_server_set_serving(struct rpc_server *server, bool serving); /* health; any thread */
 
-/* Any thread but the loop's. No new calls; streams get `grace_ms` to end, then are cancelled (their owners
- * get `closed`). Returns when the server is gone; removes Unix socket files. NULL is fine. */
+/* Any thread but the loop's. New calls are refused with UNAVAILABLE; streams get `grace_ms` to end, then are
+ * cancelled (their owners get `closed`). With a grace, clients have a moment to read how the last streams
+ * ended before their connection is closed. Returns when the server is gone; removes Unix socket files. NULL
+ * is fine. */
 void rpc_server_free(struct rpc_server *server, uint32_t grace_ms);

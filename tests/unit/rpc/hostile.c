@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/thread.h"
 
 static struct fixture fixture;
 
@@ -167,11 +168,49 @@ static void test_peer_vanishes(void **state)
     check_still_serves();
 }
 
+/* Speaks as much HTTP/2 as a connection needs, and nothing after that, until the other side gives up. */
+static void silent_peer(void *ctx)
+{
+    static const uint8_t settings[] = {0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0};
+    const int *listener = ctx;
+    uint8_t data[4096];
+    int fd = accept4(*listener, NULL, NULL, SOCK_CLOEXEC);
+    (void)send(fd, settings, sizeof(settings), MSG_NOSIGNAL);
+    while (recv(fd, data, sizeof(data), 0) > 0)
+        continue;
+    (void)close(fd);
+}
+
+static void test_silent_peer_is_given_up(void **state)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    struct thread *thread;
+    char address[160];
+    (void)state;
+    (void)snprintf(name.sun_path, sizeof(name.sun_path), "%s/silent", fixture.folder);
+    (void)snprintf(address, sizeof(address), "unix:%s", name.sun_path);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&name, sizeof(name)), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(thread_start(&thread, "silent", silent_peer, &listener, NULL), 0);
+    struct rpc_client *friendly = fixture.client;
+    struct rpc_client_config config = {.address = address, .keepalive_ms = 200};
+    assert_int_equal(rpc_client_new(fixture.client_loop, &config, &fixture.client, NULL), 0);
+    struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, true, REACT_NOTHING);
+    assert_int_equal(probe_write(client, "hello?", 6, NULL), 0);
+    probe_wait(client, client->closed == 1);
+    assert_int_equal(client->code, RPC_UNAVAILABLE);
+    thread_join(thread);
+    (void)close(listener);
+    rpc_client_free(friendly);
+}
+
 const struct CMUnitTest hostile_tests[] = {
     cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
     cmocka_unit_test_setup_teardown(test_half_a_connection, setup, teardown),
     cmocka_unit_test_setup_teardown(test_message_too_large, setup_small_messages, teardown),
     cmocka_unit_test_setup_teardown(test_unknown_methods, setup, teardown),
     cmocka_unit_test_setup_teardown(test_peer_vanishes, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_silent_peer_is_given_up, setup, teardown),
 };
 const size_t hostile_test_count = sizeof(hostile_tests) / sizeof(hostile_tests[0]);
