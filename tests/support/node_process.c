@@ -63,8 +63,8 @@ __attribute__((format(printf, 2, 3))) static void setf(struct settings *settings
 
 static void fill(struct settings *settings, const struct node_process *node, const char *const *more)
 {
-    static const char *const kept[] = {
-        "PATH", "HOME", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LD_LIBRARY_PATH"};
+    static const char *const kept[] = {"PATH", "HOME", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS",
+        "TSAN_OPTIONS", "LD_LIBRARY_PATH", "GRPC_TRACE", "GRPC_VERBOSITY"};
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
         if (getenv(kept[i]))
             setf(settings, "%s=%s", kept[i], getenv(kept[i]));
