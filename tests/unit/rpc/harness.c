@@ -60,6 +60,12 @@ static void reverse(struct probe *probe, const uint8_t *data, size_t size)
 
 static void hand_over(struct probe *probe);
 
+static void burst(struct probe *probe)
+{
+    for (uint32_t i = 0; i < BURST; i++)
+        assert_int_equal(rpc_stream_write(probe->stream, &i, sizeof(i), NULL), 0);
+}
+
 static void react(struct probe *probe, const uint8_t *data, size_t size)
 {
     if (probe->reaction == REACT_ECHO)
@@ -68,6 +74,8 @@ static void react(struct probe *probe, const uint8_t *data, size_t size)
         reverse(probe, data, size);
     else if (probe->reaction == REACT_FREE)
         drop_stream(probe);
+    else if (probe->reaction == REACT_BURST)
+        burst(probe);
     else if (probe->reaction == REACT_PAUSE)
         rpc_stream_pause_reading(probe->stream, true);
     else if (probe->reaction == REACT_HAND_OVER)
@@ -312,6 +320,7 @@ struct opening {
     const char *path;
     uint64_t timeout_ms;
     bool wait_for_ready;
+    bool has_burst;
 };
 
 static void do_open(void *ctx)
@@ -320,6 +329,8 @@ static void do_open(void *ctx)
     opening->probe->stream = rpc_client_open(
         opening->fixture->client, opening->path, opening->timeout_ms, opening->wait_for_ready);
     rpc_stream_listen(opening->probe->stream, &probe_events, opening->probe);
+    if (opening->has_burst)
+        burst(opening->probe);
 }
 
 struct probe *probe_open(struct fixture *fixture, const char *path, uint64_t timeout_ms, bool wait_for_ready,
@@ -331,6 +342,14 @@ struct probe *probe_open(struct fixture *fixture, const char *path, uint64_t tim
         .path = path,
         .timeout_ms = timeout_ms,
         .wait_for_ready = wait_for_ready};
+    rpc_loop_call(fixture->client_loop, do_open, &opening);
+    return probe;
+}
+
+struct probe *probe_open_burst(struct fixture *fixture, const char *path)
+{
+    struct probe *probe = probe_new(fixture, fixture->client_loop, REACT_NOTHING);
+    struct opening opening = {.fixture = fixture, .probe = probe, .path = path, .has_burst = true};
     rpc_loop_call(fixture->client_loop, do_open, &opening);
     return probe;
 }

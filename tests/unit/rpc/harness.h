@@ -18,7 +18,7 @@
 #include "rpc/loop.h"
 #include "rpc/server.h"
 
-enum { PROBES_MAX = 256, PROBE_TEXT = 128 };
+enum { PROBES_MAX = 256, PROBE_TEXT = 128, BURST = 5 };
 
 enum transport { TRANSPORT_UNIX, TRANSPORT_TCP };
 
@@ -29,6 +29,7 @@ enum reaction {
     REACT_REVERSE,       /* unary: sends the bytes back in reverse order, finishes, frees */
     REACT_FREE,          /* frees the stream at the first message */
     REACT_FREE_AT_CLOSE, /* and at the end */
+    REACT_BURST,         /* sends BURST numbered messages at once for each that comes */
     REACT_PAUSE,         /* pauses after each message */
     REACT_HAND_OVER,     /* at the first message makes a new probe the listener: fixture_accept() */
     REACT_REFILL,        /* writes until refused whenever it is writable */
@@ -94,6 +95,9 @@ struct probe *fixture_accept(struct fixture *fixture);
 
 struct probe *probe_open(struct fixture *fixture, const char *path, uint64_t timeout_ms, bool wait_for_ready,
     enum reaction reaction);
+
+/* The same, and BURST numbered messages are written before the loop can send anything. */
+struct probe *probe_open_burst(struct fixture *fixture, const char *path);
 
 int probe_write(struct probe *probe, const void *data, size_t size, struct err *err);
 void probe_write_number(struct probe *probe, uint32_t number, size_t size); /* must be taken */

@@ -68,6 +68,19 @@ static void test_server_speaks_first(void **state)
     assert_string_equal(client->last, "hello");
 }
 
+/* The first messages of either end go together with its header. */
+static void test_bursts_at_once(void **state)
+{
+    (void)state;
+    fixture.hand_reaction = REACT_BURST;
+    struct probe *client = probe_open_burst(&fixture, "/test.Service/Hand");
+    struct probe *server = fixture_accept(&fixture);
+    probe_wait(server, server->messages == BURST);
+    probe_wait(client, client->messages == BURST * BURST);
+    assert_int_equal(probe_read(server, disorder), 0);
+    assert_int_equal(client->disorder, BURST - 1); /* each burst counts from 0 */
+}
+
 static void test_order_is_kept(void **state)
 {
     enum { COUNT = 20000 };
@@ -320,6 +333,7 @@ static void test_hundred_streams(void **state)
 const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test_setup_teardown(test_messages_both_ways, setup, teardown),
     cmocka_unit_test_setup_teardown(test_server_speaks_first, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_bursts_at_once, setup, teardown),
     cmocka_unit_test_setup_teardown(test_order_is_kept, setup, teardown),
     cmocka_unit_test_setup_teardown(test_large_messages, setup, teardown),
     cmocka_unit_test_setup_teardown(test_back_pressure_of_client, setup_small_queue, teardown),
