@@ -1,0 +1,323 @@
+/* failover_bench SYSTEM KILLS CSV: kills runtime processes of a local run, one node after the other, and
+ * measures each time how long it takes until every actor that it hosted answers again, asked through the
+ * gateway of a node that lives on. An ask that fails is sent again at once; "no method" is an answer of the
+ * actor. Prints worst, p50 and p99, and writes a line a kill. Started by tests/bench/failover.py, which makes
+ * the run. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/mutex.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "cli/client.h"
+#include "cli/rows.h"
+#include "operator/run_folder.h"
+#include "rpc/client.h"
+#include "rpc/loop.h"
+#include "wire/arena.h"
+#include "wire/wire.h"
+
+#include <histrio/v1/gateway.pb-c.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ASK_TIMEOUT_MS = 20, RETRY_MS = 1, GIVE_UP_MS = 20 * 1000, CALM_MS = 30 * 1000, LOCK_RANK = 10 };
+
+struct bench;
+
+/* One actor of the killed node. */
+struct probe {
+    struct bench *bench;
+    struct rpc_timer *retry;
+    char *actor;
+    int64_t answered_ns; /* 0: not yet; guarded by the lock of the bench */
+    unsigned asks;
+};
+
+struct bench {
+    const char *system;
+    struct client *client;
+    uint8_t *credential;
+    size_t credential_size;
+    struct rpc_loop *loop;
+    struct rpc_client *gateway; /* of the node that is asked */
+    char *killed;               /* the name of the node that was killed */
+    struct mutex lock;
+    struct condition answered;
+    size_t waiting; /* guarded by the lock */
+    VEC(struct probe *) probes;
+    VEC(double) samples;
+};
+
+static void fail(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "failover_bench: %s: %s\n", what, why);
+    exit(1);
+}
+
+static struct json *read_status(struct bench *bench)
+{
+    struct json *status = NULL;
+    struct err err = {0};
+    if (client_status(bench->client, &status, &err) < 0)
+        fail("status", err.text);
+    return status;
+}
+
+static const char *text_of(const struct json *row, const char *member)
+{
+    return json_string(json_get(row, member));
+}
+
+static bool is_calm(const struct json *status)
+{
+    const struct json *nodes = json_get(status, "nodes");
+    const struct json *units = json_get(status, "units");
+    json_for_each(node, json_get(status, "nodeStatuses"))
+    {
+        if (!text_equal(text_of(node, "state"), "Connected"))
+            return false;
+    }
+    return json_int(json_get(nodes, "ready")) == json_int(json_get(nodes, "desired")) &&
+           json_int(json_get(units, "running")) == json_int(json_get(units, "desired"));
+}
+
+/* The status when all nodes are back and all units run. */
+static struct json *wait_until_calm(struct bench *bench)
+{
+    int64_t deadline_ms = clock_now_ms(clock_system()) + CALM_MS;
+    for (;;) {
+        struct json *status = read_status(bench);
+        if (is_calm(status))
+            return status;
+        json_free(status);
+        if (clock_now_ms(clock_system()) > deadline_ms)
+            fail("wait", "the system did not become ready again");
+        (void)poll(NULL, 0, 10); /* the status has no watch */
+    }
+}
+
+static void ask(void *ctx);
+
+static void on_answer(const struct rpc_status *status, const uint8_t *data, size_t size, void *ctx)
+{
+    struct probe *probe = ctx;
+    struct bench *bench = probe->bench;
+    int64_t now_ns = clock_now_ns(clock_system());
+    uint8_t first[1024];
+    struct wire_arena arena;
+    ProtobufCMessage *message = NULL;
+    bool is_answer = false;
+    wire_arena_init(&arena, first, sizeof(first), 100000);
+    if (status->code == RPC_OK && wire_unpack(&histrio__v1__ask_response__descriptor, data, size, 100000,
+                                      &arena, &message, NULL) == 0) {
+        const Histrio__V1__AskResponse *response = (const Histrio__V1__AskResponse *)message;
+        /* Not the last words of the killed process. */
+        is_answer = (response->error == HISTRIO__V1__ERROR__ERROR_NONE ||
+                        response->error == HISTRIO__V1__ERROR__ERROR_BAD_ARGUMENT) &&
+                    strcmp(response->node_name, bench->killed) != 0;
+    }
+    wire_arena_done(&arena);
+    if (!is_answer) {
+        rpc_timer_set(probe->retry, RETRY_MS);
+        return;
+    }
+    mutex_lock(&bench->lock);
+    probe->answered_ns = now_ns;
+    bench->waiting--;
+    condition_signal(&bench->answered);
+    mutex_unlock(&bench->lock);
+}
+
+static void ask(void *ctx)
+{
+    struct probe *probe = ctx;
+    struct bench *bench = probe->bench;
+    Histrio__V1__AskRequest request = HISTRIO__V1__ASK_REQUEST__INIT;
+    uint8_t packed[2048];
+    request.actor = probe->actor;
+    request.method = (char *)(uintptr_t) "are you there";
+    request.timeout_ms = ASK_TIMEOUT_MS;
+    request.credential = (ProtobufCBinaryData){bench->credential_size, bench->credential};
+    size_t size = wire_packed_size(&request);
+    if (size > sizeof(packed))
+        fail(probe->actor, "name is too long");
+    wire_pack_into(&request, packed);
+    probe->asks++;
+    rpc_client_call(bench->gateway, "/histrio.v1.Gateway/Ask", packed, size, 2000, true, on_answer, probe);
+}
+
+/* Actors without others below them: supervisors answer nobody. */
+static bool is_leaf(const struct json *actors, const char *path)
+{
+    size_t size = strlen(path);
+    json_for_each(actor, actors)
+    {
+        const char *other = text_of(actor, "path");
+        if (strncmp(other, path, size) == 0 && other[size] == '/')
+            return false;
+    }
+    return true;
+}
+
+static void add_probes(struct bench *bench, const struct json *status, const char *node)
+{
+    const struct json *actors = json_get(status, "actorStatuses");
+    json_for_each(actor, actors)
+    {
+        if (!text_equal(text_of(actor, "node"), node) || !is_leaf(actors, text_of(actor, "path")))
+            continue;
+        struct probe *probe = xcalloc(1, sizeof(*probe));
+        probe->bench = bench;
+        probe->actor = xstrdup(text_of(actor, "path"));
+        vec_push(&bench->probes, probe);
+    }
+}
+
+static void start_probes(void *ctx)
+{
+    struct bench *bench = ctx;
+    vec_for_each (probe, &bench->probes) {
+        (*probe)->retry = rpc_timer_new(bench->loop, ask, *probe);
+        ask(*probe);
+    }
+}
+
+static void end_probes(void *ctx)
+{
+    struct bench *bench = ctx;
+    vec_for_each (probe, &bench->probes) {
+        rpc_timer_free((*probe)->retry);
+        free((*probe)->actor);
+        free(*probe);
+    }
+    vec_clear(&bench->probes);
+    rpc_client_free(bench->gateway);
+}
+
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+/* A connection that is there already, as a client's would be. */
+static void connect_gateway(struct bench *bench, const char *address)
+{
+    struct rpc_client_config config = {.address = address};
+    struct err err = {0};
+    uint8_t *response = NULL;
+    size_t size;
+    if (rpc_client_new(bench->loop, &config, &bench->gateway, &err) < 0)
+        fail(address, err.text);
+    /* Its answer does not matter, only that there is one. */
+    (void)rpc_client_call_wait(
+        bench->gateway, "/grpc.health.v1.Health/Check", "", 0, 5000, true, &response, &size, &err);
+    free(response);
+}
+
+static void wait_for_answers(struct bench *bench, int64_t killed_ns)
+{
+    int64_t deadline_ns = killed_ns + GIVE_UP_MS * NS_PER_MS;
+    mutex_lock(&bench->lock);
+    while (bench->waiting > 0) {
+        if (!condition_wait_until(&bench->answered, &bench->lock, deadline_ns)) {
+            vec_for_each (probe, &bench->probes) {
+                if (!(*probe)->answered_ns)
+                    (void)fprintf(
+                        stderr, "%s does not answer after %u asks\n", (*probe)->actor, (*probe)->asks);
+            }
+            fail(bench->killed, "its actors did not answer again");
+        }
+    }
+    mutex_unlock(&bench->lock);
+}
+
+/* Kills the node in row `index` and asks the one in the next row. */
+static void kill_one(struct bench *bench, const struct json *status, size_t index, unsigned number, FILE *csv)
+{
+    const struct json *nodes = json_get(status, "nodeStatuses");
+    const struct json *victim = json_at(nodes, index % json_count(nodes));
+    const struct json *other = json_at(nodes, (index + 1) % json_count(nodes));
+    bench->killed = xstrdup(text_of(victim, "node"));
+    add_probes(bench, status, bench->killed);
+    bench->waiting = bench->probes.count;
+    connect_gateway(bench, text_of(other, "gatewayAddress"));
+    int64_t killed_ns = clock_now_ns(clock_system());
+    if (kill((pid_t)json_int(json_get(victim, "pid")), SIGKILL) < 0)
+        fail(bench->killed, "cannot be killed");
+    rpc_loop_post(bench->loop, start_probes, bench);
+    wait_for_answers(bench, killed_ns);
+    double worst_ms = 0;
+    vec_for_each (probe, &bench->probes) {
+        double ms = (double)((*probe)->answered_ns - killed_ns) / (double)NS_PER_MS;
+        worst_ms = ms > worst_ms ? ms : worst_ms;
+        (void)fprintf(csv, "%u,%s,%s,%.3f,%u\n", number, bench->killed, (*probe)->actor, ms, (*probe)->asks);
+    }
+    if (bench->probes.count > 0)
+        vec_push(&bench->samples, worst_ms);
+    rpc_loop_call(bench->loop, end_probes, bench);
+    rpc_loop_call(bench->loop, nothing, NULL); /* the client of the gateway is gone then */
+    free(bench->killed);
+}
+
+static int compare(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return a < b ? -1 : a > b;
+}
+
+static void print_results(struct bench *bench)
+{
+    size_t count = bench->samples.count;
+    if (count == 0)
+        fail(bench->system, "no node had an actor");
+    qsort(bench->samples.items, count, sizeof(double), compare);
+    (void)printf("failover worst %.1f ms, p99 %.1f ms, p50 %.1f ms, best %.1f ms of %zu kills\n",
+        bench->samples.items[count - 1], bench->samples.items[(count - 1) * 99 / 100],
+        bench->samples.items[count / 2], bench->samples.items[0], count);
+}
+
+int main(int argument_count, char **arguments)
+{
+    struct bench bench = {0};
+    struct err err = {0};
+    _cleanup_(cleanup_free) char *address = NULL;
+    _cleanup_(cleanup_free) char *credential = NULL;
+    uint64_t kills = 0;
+    if (argument_count != 4 || text_to_u64(arguments[2], 100000, &kills, NULL) < 0)
+        fail("usage", "failover_bench SYSTEM KILLS CSV");
+    FILE *csv = fopen(arguments[3], "w");
+    if (!csv)
+        fail(arguments[3], "cannot be written");
+    bench.system = arguments[1];
+    if (client_new(bench.system, &bench.client, &err) < 0 ||
+        run_folder_find(bench.system, &address, &credential, &err) < 0 ||
+        run_folder_unhex(credential, &bench.credential, &bench.credential_size, &err) < 0 ||
+        rpc_loop_new("bench", &bench.loop, &err) < 0)
+        fail(bench.system, err.text);
+    mutex_init(&bench.lock, LOCK_RANK, "bench");
+    condition_init(&bench.answered);
+    (void)fprintf(csv, "kill,node,actor,ms,asks\n");
+    for (uint64_t i = 0; i < kills; i++) {
+        struct json *status = wait_until_calm(&bench);
+        kill_one(&bench, status, (size_t)i, (unsigned)i, csv);
+        json_free(status);
+    }
+    json_free(wait_until_calm(&bench));
+    if (fclose(csv) != 0)
+        fail(arguments[3], "cannot be written");
+    print_results(&bench);
+    vec_done(&bench.probes);
+    vec_done(&bench.samples);
+    rpc_loop_free(bench.loop);
+    client_free(bench.client);
+    condition_done(&bench.answered);
+    mutex_done(&bench.lock);
+    free(bench.credential);
+    return 0;
+}
