@@ -139,6 +139,7 @@ bool outbox_flush_all(struct worker *worker)
 void inbox_post(struct worker *to, struct message *message)
 {
     inbox_push(to, message, message);
+    SIM_YIELD(to);
     inbox_wake(to);
 }
 

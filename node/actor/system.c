@@ -61,6 +61,8 @@ struct actor_system *system_new(const struct actor_system_config *config)
 void system_done(struct actor_system *system)
 {
     for (unsigned i = 0; i < system->worker_count; i++)
+        worker_drop_messages(&system->workers[i]);
+    for (unsigned i = 0; i < system->worker_count; i++)
         worker_done(&system->workers[i]);
     free(system->workers);
     units_done(&system->units);

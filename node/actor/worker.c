@@ -63,15 +63,20 @@ static void free_messages(struct worker *worker, struct message *message)
     (void)worker; /* the rest goes with the slabs */
 }
 
-void worker_done(struct worker *worker)
+void worker_drop_messages(struct worker *worker)
 {
     ask_drop_all(worker);
     free_messages(worker, atomic_load_explicit(&worker->shared.inbox, memory_order_relaxed));
     for (unsigned i = 0; i < worker->worker_count; i++)
         free_messages(worker, worker->outboxes[i].newest);
+    for (uint32_t slot = 0; slot < worker->slot_end; slot++)
+        free_messages(worker, registry_slot(worker, slot)->first);
+}
+
+void worker_done(struct worker *worker)
+{
     for (uint32_t slot = 0; slot < worker->slot_end; slot++) {
         struct actor *actor = registry_slot(worker, slot);
-        free_messages(worker, actor->first);
         if (actor->state)
             slab_release(&worker->slab, actor->state, actor->behavior->state_size);
         actor_side_free(worker, actor);
