@@ -98,12 +98,12 @@ static enum supervision_decision stop_decision(const struct supervision *s, cons
 }
 
 /* `child` of the range does not run any more; `reason` NULL: it did not before either. */
-static void range_stopped(struct supervision *s, struct child *child, const char *reason, uint32_t cause)
+static void range_stopped(struct supervision *s, struct child *child, const char *reason)
 {
     if (!reason)
         reason = child->failure;
     if (reason && s->operation != OPERATION_ADD)
-        report(s, child, reason, stop_decision(s, child), cause);
+        report(s, child, reason, stop_decision(s, child), s->cause);
     free(child->failure);
     child->failure = NULL;
     child->state = SUPERVISION_STOPPED;
@@ -122,7 +122,7 @@ static void stop_child(struct supervision *s, struct child *child)
 {
     if (child->gone) {
         char *reason = supervision_take_exit(s, child);
-        range_stopped(s, child, reason, child->number);
+        range_stopped(s, child, reason);
         free(reason);
     } else if (child->state == SUPERVISION_RUNNING) {
         child->state = SUPERVISION_STOPPING;
@@ -132,7 +132,7 @@ static void stop_child(struct supervision *s, struct child *child)
         else
             supervision_push(s, SUPERVISION_SHUTDOWN, child->number, NULL)->timeout_ms = child->shutdown_ms;
     } else {
-        range_stopped(s, child, NULL, s->cause);
+        range_stopped(s, child, NULL);
     }
 }
 
@@ -208,23 +208,23 @@ void supervision_start(struct supervision *s)
 /* ---- restarts ---- */
 
 /* Counts one restart. False: that is one too many. */
-static bool restart_allowed(struct supervision *s, int64_t now_ms)
+static bool restart_allowed(struct supervision *s)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->restarts.count; i++) {
-        if (s->restarts.items[i] >= now_ms - (int64_t)s->flags.period_ms)
+        if (s->restarts.items[i] >= s->now_ms - (int64_t)s->flags.period_ms)
             s->restarts.items[kept++] = s->restarts.items[i];
     }
     s->restarts.count = kept;
     if (SIM_MUTANT(MUTANT_RESTART_WINDOW))
         s->restarts.count = 0;
-    vec_push(&s->restarts, now_ms);
+    vec_push(&s->restarts, s->now_ms);
     return s->restarts.count <= s->flags.restarts_max;
 }
 
-static void restart(struct supervision *s, struct child *child, const char *reason, int64_t now_ms)
+static void restart(struct supervision *s, struct child *child, const char *reason)
 {
-    if (!restart_allowed(s, now_ms)) {
+    if (!restart_allowed(s)) {
         uint32_t cause = child->number;
         report(s, child, reason, SUPERVISION_GIVE_UP, 0);
         child->state = SUPERVISION_STOPPED;
@@ -256,7 +256,7 @@ void supervision_handle_exited(struct supervision *s, const struct event *event)
     bool again = child->restart == ACTOR_PERMANENT ||
                  (child->restart == ACTOR_TRANSIENT && !supervision_reason_is_clean(event->text));
     if (again) {
-        restart(s, child, event->text, event->now_ms);
+        restart(s, child, event->text);
         return;
     }
     report(s, child, event->text, SUPERVISION_REMOVE, 0);
@@ -273,7 +273,7 @@ void supervision_handle_retry(struct supervision *s, const struct event *event)
         return;
     char *failure = child->failure;
     child->failure = NULL;
-    restart(s, child, failure, event->now_ms);
+    restart(s, child, failure);
     free(failure);
 }
 
@@ -358,9 +358,10 @@ void supervision_child_start_failed(struct supervision *s, uint32_t number, cons
 
 void supervision_child_exited(struct supervision *s, uint32_t number, const char *reason, int64_t now_ms)
 {
+    s->now_ms = now_ms;
     struct child *stopped = answering(s, number, SUPERVISION_STOPPING);
     if (stopped) {
-        range_stopped(s, stopped, reason, s->cause);
+        range_stopped(s, stopped, reason);
         operation_step(s);
         supervision_drain(s);
         return;
@@ -369,10 +370,8 @@ void supervision_child_exited(struct supervision *s, uint32_t number, const char
     if (!child || child->state != SUPERVISION_RUNNING || child->gone)
         return;
     child->gone = true;
-    supervision_queue(s, &(struct event){.kind = EVENT_EXITED,
-                             .child = number,
-                             .now_ms = now_ms,
-                             .text = xstrndup(reason, REASON_BYTES_MAX)});
+    supervision_queue(s,
+        &(struct event){.kind = EVENT_EXITED, .child = number, .text = xstrndup(reason, REASON_BYTES_MAX)});
 }
 
 void supervision_shutdown_expired(struct supervision *s, uint32_t number)

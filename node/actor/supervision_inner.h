@@ -57,7 +57,6 @@ struct event {
     struct list_node node;
     enum event_kind kind;
     uint32_t child;
-    int64_t now_ms;
     uint64_t request;
     char *text; /* a reason, or a child's name; owned */
     enum actor_restart restart;
@@ -89,6 +88,8 @@ struct supervision {
     char *end_reason;
 
     struct list events;
+    /* Of the last event that said it: a restart counts when it is done, not when it was due. */
+    int64_t now_ms;
     VEC(int64_t) restarts; /* times, oldest first, in the window at the last restart */
     VEC(struct queued_action) actions;
     size_t action_next;  /* items before were handed out */

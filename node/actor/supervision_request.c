@@ -153,7 +153,8 @@ void supervision_stop(struct supervision *s, const char *reason)
 
 void supervision_retry(struct supervision *s, uint32_t number, int64_t now_ms)
 {
-    supervision_queue(s, &(struct event){.kind = EVENT_RETRY, .child = number, .now_ms = now_ms});
+    s->now_ms = now_ms;
+    supervision_queue(s, &(struct event){.kind = EVENT_RETRY, .child = number});
 }
 
 /* ---- the queue ---- */

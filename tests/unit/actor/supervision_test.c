@@ -435,7 +435,7 @@ static void test_sibling_that_ended_meanwhile(void **state)
     exits(&f, "b", "crash", 1); /* c is being stopped: this waits, and is found when b's turn comes */
     expect(&f, "report a boom RestartAll;shutdown c 100;");
     exits(&f, "c", "shutdown", 2);
-    expect(&f, "report c shutdown RestartAll by a;report b crash RestartAll;start a;");
+    expect(&f, "report c shutdown RestartAll by a;report b crash RestartAll by a;start a;");
     started(&f, "a");
     exits(&f, "a", "again", 3); /* ended before the group has started: judged after it */
     started(&f, "b");
