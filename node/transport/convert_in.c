@@ -182,7 +182,7 @@ static int take_row(const struct link_decoder *decoder, const Histrio__V1__Batch
 static int take_batch(struct link_decoder *decoder, const Histrio__V1__Batch *batch, struct wire_arena *arena,
     struct link_frame *frame, struct err *err)
 {
-    size_t count;
+    size_t count = 0;
     if (count_rows(batch, &count, err) < 0 || check_sizes(batch, err) < 0 ||
         check_sequence(decoder, batch->sequence, count, err) < 0 || take_tables(decoder, batch, err) < 0)
         return -1;

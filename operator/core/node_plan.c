@@ -1,5 +1,7 @@
 #include <inttypes.h>
 
+#include <assert.h>
+
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/fence.h"
@@ -62,6 +64,7 @@ void nodes_decide(struct core *core)
     }
     while (wanted > desired) {
         struct node *node = next_unwanted(core);
+        assert(node); /* wanted counts what it looks for */
         node->is_wanted = false;
         wanted--;
         core->wants_move_check = true;
