@@ -13,31 +13,47 @@ enum {
 
 /* ---- what goes out of the lock ---- */
 
+static void flush(void *ctx);
+
+static bool wants_flush(struct transport *transport) REQUIRES(&transport->lock)
+{
+    if (!transport->outgoing.wake_wanted || transport->is_flush_posted)
+        return false;
+    transport->is_flush_posted = true;
+    return true;
+}
+
+/* What the runtime has to hear; false: nothing (more). */
+static bool drain_once(struct transport *transport)
+{
+    mutex_lock(&transport->lock);
+    struct outgoing *outgoing = &transport->outgoing;
+    __typeof__(outgoing->outcomes) outcomes = outgoing->outcomes;
+    struct batch_list local = outgoing->local;
+    bool lift = outgoing->lift_wanted;
+    memset(&outgoing->outcomes, 0, sizeof(outgoing->outcomes));
+    outgoing->local = (struct batch_list){0};
+    outgoing->lift_wanted = false;
+    bool post = wants_flush(transport);
+    mutex_unlock(&transport->lock);
+    if (post)
+        rpc_loop_post(transport->loop, flush, transport);
+    vec_for_each (outcome, &outcomes)
+        deliver_outcome(transport, outcome);
+    for (struct batch *batch = local.first; batch; batch = batch->next)
+        deliver_local(transport, batch);
+    if (lift)
+        transport->inbound.pressure_lifted(transport->inbound.ctx);
+    bool had_any = outcomes.count > 0 || local.first || lift;
+    vec_done(&outcomes);
+    batch_list_done(&local);
+    return had_any;
+}
+
 void transport_drain(struct transport *transport)
 {
-    while (true) {
-        mutex_lock(&transport->lock);
-        struct outgoing *outgoing = &transport->outgoing;
-        __typeof__(outgoing->outcomes) outcomes = outgoing->outcomes;
-        struct batch_list local = outgoing->local;
-        bool lift = outgoing->lift_wanted;
-        memset(&outgoing->outcomes, 0, sizeof(outgoing->outcomes));
-        outgoing->local = (struct batch_list){0};
-        outgoing->lift_wanted = false;
-        mutex_unlock(&transport->lock);
-        if (outcomes.count == 0 && !local.first && !lift) {
-            vec_done(&outcomes);
-            return;
-        }
-        vec_for_each (outcome, &outcomes)
-            deliver_outcome(transport, outcome);
-        vec_done(&outcomes);
-        for (struct batch *batch = local.first; batch; batch = batch->next)
-            deliver_local(transport, batch);
-        batch_list_done(&local);
-        if (lift)
-            transport->inbound.pressure_lifted(transport->inbound.ctx);
-    }
+    while (drain_once(transport))
+        ; /* answers may be outcomes in turn; each ends an ask or empties a queue */
 }
 
 void transport_notify(struct transport *transport)
@@ -87,14 +103,6 @@ static void flush(void *ctx)
         system_flush(peer);
     }
     transport_drain(transport);
-}
-
-static bool wants_flush(struct transport *transport) REQUIRES(&transport->lock)
-{
-    if (!transport->outgoing.wake_wanted || transport->is_flush_posted)
-        return false;
-    transport->is_flush_posted = true;
-    return true;
 }
 
 static enum histrio_error send_out(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure)

@@ -98,11 +98,11 @@ static inline int64_t transport_now(const struct transport *transport)
 }
 
 /* transport.c */
+/* After anything that may have changed what is outgoing: tells the runtime, and has the loop look at what became ready. */
 void transport_drain(struct transport *transport);
 /* Posts transport_refresh() once for a burst of changes. Any thread, without the lock. */
 void transport_refresh_later(struct transport *transport);
 void transport_notify(struct transport *transport);
-/* Delivers a row of our own whose unit turned out to be here. */
 
 /* peer.c */
 struct peer *peer_new(struct transport *transport, struct outbox *outbox);

@@ -1,0 +1,6 @@
+#include "suites.h"
+
+int main(void)
+{
+    return router_suite() + outgoing_suite() + convert_suite() + nodes_suite() + faults_suite() != 0;
+}
