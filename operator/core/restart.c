@@ -143,6 +143,15 @@ static void keep_crash(
     unit->crash_wall_ms = core->wall_ms;
 }
 
+/* As the last inventory said; 0: it never did. */
+static uint64_t incarnation_of(const struct unit *unit, const char *path)
+{
+    vec_for_each (actor, &unit->actors)
+        if (text_equal(actor->path, path))
+            return actor->incarnation;
+    return 0;
+}
+
 void restart_node_died(struct core *core, struct node *node, uint64_t uid, const struct core_node_exit *how)
 {
     char *reason = describe_node_exit(how);
@@ -182,6 +191,7 @@ void restart_node_died(struct core *core, struct node *node, uint64_t uid, const
         .rule = xstrdup("Proof"),
         .backtrace = how && how->backtrace ? xstrdup(how->backtrace) : NULL,
         .epoch = charged ? charged->last_epoch : 0,
+        .incarnation = charged && how ? incarnation_of(charged, how->actor) : 0,
         .at_wall_ms = core->wall_ms,
     };
     journal_exit_take(core, &exit);

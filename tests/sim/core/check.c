@@ -15,17 +15,15 @@ void check_holders(struct world *world, const char *unit)
         world_violation(world, "%s is held by %zu runtimes", unit, holders);
 }
 
+/* As in OTP a restart counts at the time of the failure that it answers. */
 static void check_intensity(struct world *world, const char *unit, struct truth *truth)
 {
     const struct intensity_spec *intensity = &world->spec->supervision.intensity;
     if (!truth->failed)
         return;
     truth->failed = false;
-    vec_push(&truth->restarts, world->now);
-    while (truth->restarts.count && truth->restarts.items[0] < world->now - intensity->period_ms)
-        vec_remove_at(&truth->restarts, 0);
-    if (truth->restarts.count > intensity->restarts)
-        world_violation(world, "%s was restarted %zu times in %ld ms", unit, truth->restarts.count,
+    if (truth->failures.count > intensity->restarts)
+        world_violation(world, "%s was restarted after %zu failures in %ld ms", unit, truth->failures.count,
             (long)intensity->period_ms);
 }
 
@@ -34,10 +32,12 @@ static void check_intensity(struct world *world, const char *unit, struct truth 
 void check_failure_told(struct world *world, const char *unit, uint64_t epoch)
 {
     struct truth *truth = world_truth(world, unit);
-    if (epoch == truth->epoch_max && epoch_term(epoch) == core_term(world->op.core)) {
-        world_trace(world, "told: %s failed at %lx", unit, (unsigned long)epoch);
-        truth->failed = true;
-    }
+    if (truth->failed || epoch != truth->epoch_max || epoch_term(epoch) != core_term(world->op.core))
+        return;
+    truth->failed = true;
+    vec_push(&truth->failures, world->now);
+    while (truth->failures.items[0] < world->now - world->spec->supervision.intensity.period_ms)
+        vec_remove_at(&truth->failures, 0);
 }
 
 void check_assign(struct world *world, const struct core_action *action)

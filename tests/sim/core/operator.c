@@ -355,7 +355,7 @@ void operator_crash(struct world *world)
         (*node)->connection = 0;
     map_for_each (item, &world->truths) {
         struct truth *truth = item.value; /* what the old one counted is forgotten */
-        truth->restarts.count = 0;
+        truth->failures.count = 0;
         truth->failed = false;
     }
     world->operator_crashes++;

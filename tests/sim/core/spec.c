@@ -16,7 +16,7 @@ static const char *const manifest =
     "  nodes: {replicas: %u, capacity: {units: 40}, update: {drainTimeout: 2s}}\n"
     "  code: {c: [{library: l, path: l.so}]}\n"
     "  supervision: {intensity: {restarts: 5, period: 4s}, backoff: {initial: 100ms, "
-    "max: 5s}}\n"
+    "max: %s}}\n"
     "  failure: {nodeLease: 1s}\n"
     "  actors:\n"
     "    - {name: ledger, behavior: {c: l.ledger}, args: {version: %u}}\n"
@@ -33,7 +33,8 @@ static const char *const manifest =
 struct system_spec *sim_spec(const struct world *world)
 {
     char *text = xasprintf(manifest, world->spec_suspend ? "true" : "false", world->spec_nodes,
-        world->spec_version, world->spec_replicas, world->spec_apart ? "friend" : "");
+        world->seed % 2 ? "5s" : "300ms", world->spec_version, world->spec_replicas,
+        world->spec_apart ? "friend" : "");
     struct json *documents = NULL;
     struct api_problems problems;
     api_problems_init(&problems, "sim");

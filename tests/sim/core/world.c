@@ -172,7 +172,7 @@ static void resume_all(struct world *world)
         struct truth *truth = world_truth(world, units[i]);
         if (core_resume(world->op.core, units[i], NULL) < 0)
             continue;
-        truth->restarts.count = 0;
+        truth->failures.count = 0;
         truth->failed = false;
     }
 }
@@ -249,7 +249,7 @@ void world_init(struct world *world, uint64_t seed, bool is_trace)
 static void truth_free(void *value)
 {
     struct truth *truth = value;
-    vec_done(&truth->restarts);
+    vec_done(&truth->failures);
     free(truth);
 }
 

@@ -91,7 +91,7 @@ struct truth {
     enum unit_habit habit;
     uint64_t epoch_max;
     uint64_t epoch_uid;
-    VEC(int64_t) restarts; /* times of assignments after a failure that the core was told */
+    VEC(int64_t) failures; /* times of those that the core was told, in the period */
     bool failed;           /* the core was told of a failure since the last assignment */
 };
 
