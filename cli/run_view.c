@@ -128,9 +128,11 @@ static void erase(struct run_view *view)
 
 static void draw(struct run_view *view, const struct status *status)
 {
-    struct winsize size = {.ws_row = LINES_DEFAULT, .ws_col = COLUMNS_DEFAULT};
+    struct winsize size = {0};
     _cleanup_(str_done) struct str text = STR_INIT(TEXT_BYTES);
     (void)ioctl(fileno(view->out), TIOCGWINSZ, &size); /* else the defaults */
+    if (size.ws_row == 0)
+        size.ws_row = LINES_DEFAULT;
     size_t rows = size.ws_row > RUN_VIEW_EVENTS_MAX + 6 ? size.ws_row - RUN_VIEW_EVENTS_MAX - 2u : 4;
     size_t columns = size.ws_col > 20 ? size.ws_col - 1u : COLUMNS_DEFAULT;
     run_view_tree(status, clock_wall_ms(clock_system()), rows, columns, &text);
