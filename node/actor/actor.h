@@ -88,6 +88,7 @@ struct actor {
     uint32_t high;          /* depth from which a message needs a closer look */
     uint32_t flags;
     uint32_t name;    /* interned, 0: unnamed */
+    uint32_t exits;   /* HISTRIO_EXIT messages in the mailbox: while there are any, nothing mutes the actor */
     uint8_t overflow; /* enum actor_overflow */
     uint8_t bounded;
 };

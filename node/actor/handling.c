@@ -74,6 +74,8 @@ static enum histrio_result handle_special(
 {
     struct actor *actor = ctx->actor;
     struct ask ask = {0};
+    if (message->kind == HISTRIO_EXIT)
+        actor->exits--;
     if (!prepare_notice(ctx->worker, actor, message, &ask))
         return HISTRIO_CONTINUE;
     if (ask.done) {

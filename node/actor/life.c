@@ -190,6 +190,7 @@ unsigned life_remove_notices(struct worker *worker, struct actor *actor, enum hi
             actor->last = previous;
         actor_set_depth(actor, actor_depth(actor) - 1);
         actor->uncounted--;
+        actor->exits -= kind == HISTRIO_EXIT;
         message_free(worker, message);
         removed++;
     }
@@ -203,6 +204,7 @@ static void life_drain(struct worker *worker, struct actor *actor, bool keep, en
     actor->first = NULL;
     actor->last = NULL;
     actor->uncounted = 0;
+    actor->exits = 0;
     actor_set_depth(actor, 0);
     for (; message; message = next) {
         next = message->next;

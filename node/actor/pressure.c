@@ -26,7 +26,17 @@ static void pressure_unmute(struct worker *worker, uint64_t id)
 
 static bool may_mute(const struct actor *sender)
 {
-    return (sender->flags & (ACTOR_OVERLOADED | ACTOR_UNMUTABLE | ACTOR_ENDING)) == 0;
+    return (sender->flags & (ACTOR_OVERLOADED | ACTOR_UNMUTABLE | ACTOR_ENDING)) == 0 && sender->exits == 0;
+}
+
+void pressure_exit_came(struct actor *actor)
+{
+    actor->exits++;
+    if ((actor->flags & ACTOR_MUTED) == 0)
+        return;
+    actor->flags &= ~(uint32_t)ACTOR_MUTED;
+    actor->side->mute_count = 0;
+    actor->side->muted_by = 0;
 }
 
 static void unmute_job(struct worker *worker, struct message *message)

@@ -22,6 +22,10 @@ enum { PRESSURE_HIGH = 4096 };
  * waits), else why not. sender: the actor that runs now, NULL when the message came from elsewhere. */
 enum histrio_error pressure_admit(
     struct worker *worker, struct actor *sender, struct actor *actor, const struct message *message);
+/* A HISTRIO_EXIT message is in the mailbox: its receiver waits for nobody until it has handled it. Else a
+ * supervisor could wait for the end of a child that waits for a sibling, which that supervisor starts only
+ * afterwards. */
+void pressure_exit_came(struct actor *actor);
 /* Of an overloaded actor, after a turn or when it ends: lets the senders go on if there is room. */
 void pressure_check(struct worker *worker, struct actor *actor);
 void pressure_release(struct worker *worker, struct actor *actor);

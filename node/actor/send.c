@@ -80,6 +80,8 @@ void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint6
         memcpy(message->data + prefix, text, size);
     message->data[prefix + size] = 0;
     mailbox_push(actor, message);
+    if (kind == HISTRIO_EXIT)
+        pressure_exit_came(actor);
     worker_schedule(worker, actor);
 }
 

@@ -229,7 +229,8 @@ static inline struct message *mailbox_pop(struct actor *actor)
 /* ---- the thread ---- */
 
 void worker_init(struct worker *worker, struct actor_system *system, unsigned number);
-/* What still waits anywhere on it. Of all workers before worker_done() of any: messages of one's slab wait at others. */
+/* What still waits anywhere on it. Of all workers before worker_done() of any: messages of one's slab wait at
+ * others. */
 void worker_drop_messages(struct worker *worker);
 void worker_done(struct worker *worker);
 /* Runs until worker_stop(). */
