@@ -273,8 +273,8 @@ struct system_spec *manifest_decode_documents(
     if (count == 0)
         api_problems_add(problems, 0, "", "holds no document; write one ActorSystem");
     else if (count > 1)
-        api_problems_add_at(
-            problems, json_at(documents, 1), "is a second document; a run takes exactly one ActorSystem");
+        api_problems_add(problems, json_line(json_at(documents, 1)), "",
+            "is a second document; a run takes exactly one ActorSystem");
     if (count != 1)
         return NULL;
     struct json *document = json_dup(json_at(documents, 0)); /* a root, so that paths begin at the document */

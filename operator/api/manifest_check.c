@@ -87,26 +87,41 @@ static void check_children(
 }
 
 /* Following colocateWith from an entry must end: each entry has at most one, so a walk of as many steps as
- * there are entries is in a circle. */
-static bool is_in_circle(const struct system_spec *spec, const struct entry_spec *entry)
+ * there are entries is in a circle. next: for each entry the index + 1 of its colocateWith. */
+static bool is_in_circle(const size_t *next, size_t count, size_t entry)
 {
-    const struct entry_spec *at = entry;
-    for (size_t step = 0; step < spec->entries.count && at && at->placement.colocate_with; step++) {
-        at = system_spec_entry(spec, at->placement.colocate_with);
+    size_t at = entry;
+    for (size_t step = 0; step < count && next[at]; step++) {
+        at = next[at] - 1;
         if (at == entry)
             return true;
     }
     return false;
 }
 
+/* The caller frees it. */
+static size_t *colocations(const struct system_spec *spec)
+{
+    size_t *next = xcalloc(spec->entries.count + 1, sizeof(*next));
+    struct map by_name = {0};
+    vec_for_each (entry, &spec->entries)
+        if (entry->root.name && !map_has(&by_name, entry->root.name))
+            (void)map_put(&by_name, entry->root.name, (void *)(uintptr_t)(entry->index + 1));
+    vec_for_each (entry, &spec->entries)
+        if (entry->placement.colocate_with)
+            next[entry->index] = (size_t)(uintptr_t)map_get(&by_name, entry->placement.colocate_with);
+    map_done(&by_name, NULL);
+    return next;
+}
+
 static void check_placement(struct api_problems *problems, const struct json *spec_node,
-    const struct system_spec *spec, const struct entry_spec *entry)
+    const struct system_spec *spec, const size_t *next, const struct entry_spec *entry)
 {
     const struct json *node = json_get(entry_node(spec_node, entry), "placement");
     const char *with = entry->placement.colocate_with;
-    if (with && !system_spec_entry(spec, with))
+    if (with && !next[entry->index])
         api_problems_add_at(problems, json_get(node, "colocateWith"), "there is no entry '%s'", with);
-    else if (with && is_in_circle(spec, entry))
+    else if (with && is_in_circle(next, spec->entries.count, entry->index))
         api_problems_add_at(problems, json_get(node, "colocateWith"),
             "leads back to '%s'; one entry must come first", entry->root.name);
     vec_for_each (name, &entry->placement.anti_affinity) {
@@ -192,11 +207,12 @@ void manifest_check(struct api_problems *problems, const struct json *spec_node,
     const struct api_checks *checks, const struct system_spec *spec)
 {
     struct map passed = {0};
+    size_t *next = colocations(spec);
     check_entry_names(problems, spec_node, spec);
     check_libraries(problems, spec_node, checks, spec, &passed);
     vec_for_each (entry, &spec->entries) {
         check_children(problems, spec_node, entry);
-        check_placement(problems, spec_node, spec, entry);
+        check_placement(problems, spec_node, spec, next, entry);
         check_behavior(problems, entry_node(spec_node, entry), checks, spec, &passed, &entry->root);
         for (size_t i = 0; i < entry->children.count; i++)
             check_behavior(
@@ -208,4 +224,5 @@ void manifest_check(struct api_problems *problems, const struct json *spec_node,
             "makes %zu units; at most %d are allowed: lower replicas or shards", units_count(spec),
             LIMIT_UNITS);
     map_done(&passed, NULL);
+    free(next);
 }
