@@ -28,8 +28,10 @@ count() { # name, exit code
 }
 
 build() { # preset
-    local folder=build/$1
-    cmake --preset "$1" -DHISTRIO_WERROR=ON >/dev/null && cmake --build "$folder" -- --quiet
+    local folder=build/$1 strict=OFF
+    # Sanitizers make compilers see paths that are not there: their warnings are for dev and clang to judge.
+    case $1 in dev | clang) strict=ON ;; esac
+    cmake --preset "$1" -DHISTRIO_WERROR=$strict >/dev/null && cmake --build "$folder" -- --quiet
     local code=$?
     count "build of preset $1" $code
     return $code
