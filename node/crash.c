@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,8 +19,9 @@ enum {
     CRASH_STACK_BYTES = 64 * 1024,
 };
 
-/* A signal handler has no ctx: these two are the one exception to "no globals". Written before any thread
- * starts. */
+/* A signal handler has no ctx: these are the one exception to "no globals". Written before any thread starts.
+ * The stack is the main thread's; base/thread.h gives each other thread its own. */
+static char crash_stack[CRASH_STACK_BYTES];
 static int crash_fd = -1;
 static crash_executing crash_executing_function;
 static atomic_flag crash_taken = ATOMIC_FLAG_INIT;
@@ -96,14 +96,11 @@ int crash_install(int record_fd, crash_executing executing, struct err *err)
 {
     static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     struct sigaction action = {.sa_sigaction = handle_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    stack_t stack = {.ss_size = CRASH_STACK_BYTES};
+    stack_t stack = {.ss_sp = crash_stack, .ss_size = sizeof(crash_stack)};
     void *frame = NULL;
     (void)backtrace(&frame, 1); /* the first call loads the unwinder, which a handler must not */
-    stack.ss_sp = malloc(CRASH_STACK_BYTES);
-    if (!stack.ss_sp || sigaltstack(&stack, NULL) < 0) {
-        free(stack.ss_sp);
-        return err_set(err, ERR_SYSTEM, "no alternate signal stack");
-    }
+    if (sigaltstack(&stack, NULL) < 0)
+        return err_set_errno(err, errno, "alternate signal stack");
     crash_fd = record_fd;
     crash_executing_function = executing;
     (void)sigemptyset(&action.sa_mask); /* of our own memory: cannot fail */
