@@ -107,9 +107,15 @@ void explainer_finish(
     struct placement_explanation explanation = {.unit = xstrdup(explainer->unit->name)};
     const struct explained_node *winner = NULL;
     vec_sort(&explainer->rows, compare_rows);
-    vec_for_each (row, &explainer->rows)
-        if (row->node == chosen)
-            winner = row;
+    for (size_t i = 0; i < explainer->rows.count; i++) {
+        struct explained_node row = explainer->rows.items[i];
+        if (row.node != chosen)
+            continue;
+        vec_remove_at(&explainer->rows, i); /* to the front: of equal ones any may have been chosen */
+        vec_insert_at(&explainer->rows, 0, row);
+        winner = &explainer->rows.items[0];
+        break;
+    }
     explanation.reason = reason_text(explainer, winner);
     vec_for_each (row, &explainer->rows) {
         const char *name = explainer->board->nodes.items[row->node].name;
