@@ -139,6 +139,7 @@ static void stop_child(struct supervision *s, struct child *child)
 static void start_child(struct supervision *s, struct child *child)
 {
     child->state = SUPERVISION_STARTING;
+    child->held = true; /* also when it fails */
     s->waiting = child;
     (void)supervision_push(s, SUPERVISION_START, child->number, NULL);
 }
@@ -294,7 +295,6 @@ void supervision_child_started(struct supervision *s, uint32_t number)
     if (!child)
         return;
     child->state = SUPERVISION_RUNNING;
-    child->held = true;
     if (s->operation == OPERATION_ADD || s->operation == OPERATION_AGAIN)
         supervision_answer(s, s->request, SUPERVISION_OK, number, NULL);
     operation_step(s);
@@ -348,7 +348,10 @@ void supervision_child_start_failed(struct supervision *s, uint32_t number, cons
         supervision_answer(s, s->request, SUPERVISION_START_ERROR, 0, reason);
         supervision_forget(s, child);
         break;
-    case OPERATION_AGAIN: supervision_answer(s, s->request, SUPERVISION_START_ERROR, 0, reason); break;
+    case OPERATION_AGAIN:
+        supervision_release(s, child);
+        supervision_answer(s, s->request, SUPERVISION_START_ERROR, 0, reason);
+        break;
     case OPERATION_NONE:
     case OPERATION_TERMINATE:
     case OPERATION_END: assert(!"nothing is started here"); break;

@@ -28,8 +28,8 @@ struct child {
     enum actor_restart restart;
     uint32_t shutdown_ms;
     enum supervision_state state;
-    bool gone;     /* invariant 3 */
-    bool held;     /* it has been started and not been released: its name and mailbox are kept */
+    bool gone; /* invariant 3 */
+    bool held; /* a start was asked for, and it has not been released since: its name and mailbox are kept */
     char *failure; /* why the last start failed, until that is judged; NULL: nothing to judge */
 };
 

@@ -32,6 +32,7 @@ struct supervisor {
     struct supervised *children; /* child number n is children[n - 1] */
     uint32_t child_count;
     struct map64 by_monitor; /* -> struct supervised, of those that run */
+    struct map64 by_retry;   /* timer -> struct supervised, to be started again */
     struct map64 callers;    /* request -> struct histrio_caller */
     uint64_t last_request;
     uint64_t shutdown_timer;
@@ -199,7 +200,7 @@ static enum histrio_result end(
 }
 
 /* Everything that the machine wants now. Starting children adds to it, so this is where loops end: each
- * restart counts towards the intensity, and a retry comes back as a message. */
+ * restart counts towards the intensity, and a retry comes back later. */
 static enum histrio_result perform(struct histrio_context *ctx, struct supervisor *s)
 {
     struct supervision_action action;
@@ -215,8 +216,8 @@ static enum histrio_result perform(struct histrio_context *ctx, struct superviso
                 supervision_stop(s->machine, "normal");
             break;
         case SUPERVISION_RETRY:
-            (void)histrio_tell(ctx, histrio_self(ctx), s->type_retry, (const uint8_t *)&action.child,
-                sizeof(action.child)); /* to ourselves, unbounded: it arrives */
+            /* Behind what waits in the mailbox already; ends with us, unlike a message. */
+            map64_put(&s->by_retry, histrio_timer_start(ctx, 0, 0, s->type_retry), child_of(s, action.child));
             break;
         case SUPERVISION_ANSWER: answer(ctx, s, &action); break;
         case SUPERVISION_FAILED:
@@ -242,6 +243,7 @@ static void supervisor_done(struct supervisor *s)
         free(s->children[i].path);
     free(s->children);
     map64_done(&s->by_monitor, NULL);
+    map64_done(&s->by_retry, NULL);
     map64_done(&s->callers, free_caller);
     supervision_free(s->machine);
     memset(s, 0, sizeof(*s));
@@ -359,28 +361,28 @@ static void handle_exit(
     }
 }
 
+static void handle_timer(
+    struct histrio_context *ctx, struct supervisor *s, const struct histrio_message *message)
+{
+    const struct supervised *again = map64_remove(&s->by_retry, message->reference);
+    if (again) {
+        supervision_retry(s->machine, number_of(s, again), now_ms(ctx));
+    } else if (message->reference == s->shutdown_timer) {
+        s->shutdown_timer = 0;
+        supervision_shutdown_expired(s->machine, s->shutdown_child);
+    }
+}
+
 static enum histrio_result receive(
     struct histrio_context *ctx, void *state, const struct histrio_message *message)
 {
     struct supervisor *s = state;
     uint32_t type = message->type;
-    uint32_t number = 0;
     switch ((enum histrio_kind)message->kind) {
     case HISTRIO_DOWN: handle_down(ctx, s, message); break;
     case HISTRIO_EXIT: handle_exit(ctx, s, message); break;
-    case HISTRIO_TIMER:
-        if (message->reference == s->shutdown_timer) {
-            s->shutdown_timer = 0;
-            supervision_shutdown_expired(s->machine, s->shutdown_child);
-        }
-        break;
-    case HISTRIO_TELL:
-        if (type != s->type_retry || message->size != sizeof(number) ||
-            !histrio_ref_equal(message->sender, histrio_self(ctx)))
-            return HISTRIO_UNHANDLED;
-        memcpy(&number, message->value, sizeof(number));
-        supervision_retry(s->machine, number, now_ms(ctx));
-        break;
+    case HISTRIO_TIMER: handle_timer(ctx, s, message); break;
+    case HISTRIO_TELL: return HISTRIO_UNHANDLED;
     case HISTRIO_ASK:
         if (type != s->type_terminate && type != s->type_restart && type != s->type_delete)
             return HISTRIO_UNHANDLED;

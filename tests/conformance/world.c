@@ -122,10 +122,10 @@ void world_begin(void)
     world_settle();
 }
 
-static void find_stopping(void *ctx, const struct actor_info *info)
+static void find_changing(void *ctx, const struct actor_info *info)
 {
-    bool *is_stopping = ctx;
-    *is_stopping |= strcmp(info->state, "Stopping") == 0;
+    bool *is_changing = ctx;
+    *is_changing |= strcmp(info->state, "Stopping") == 0 || strcmp(info->state, "Restarting") == 0;
 }
 
 void world_settle(void)
@@ -133,13 +133,13 @@ void world_settle(void)
     for (int tick = 0; tick < TICKS_MAX; tick++) {
         while (worker_step(&world.system->workers[0]))
             ;
-        bool is_stopping = false;
-        actor_system_list(world.system, "", find_stopping, &is_stopping);
-        if (!is_stopping)
+        bool is_changing = false;
+        actor_system_list(world.system, "", find_changing, &is_changing);
+        if (!is_changing)
             return;
         clock_virtual_advance(&world.clock, TICK_MS * NS_PER_MS);
     }
-    world_note("somebody is stopping for ever");
+    world_note("somebody stops or restarts for ever");
 }
 
 void world_end(void)

@@ -48,7 +48,7 @@ __attribute__((format(printf, 1, 2))) void world_note(const char *fmt, ...);
 
 void world_begin(void);
 void world_end(void);
-/* Until nothing is left to do; lets time pass while somebody is stopping. */
+/* Until nothing is left to do; lets time pass while somebody stops or is restarted. */
 void world_settle(void);
 /* Commands for a puppet, separated by ';'. */
 void world_command(const struct puppet *puppet, const char *commands);

@@ -166,7 +166,7 @@ static void test_first_start_fails(void **state)
     started(&f, "a");
     started(&f, "b");
     start_fails(&f, "c", "no file");
-    expect(&f, "start a;start b;start c;report c no file GiveUp;kill b;");
+    expect(&f, "start a;start b;start c;report c no file GiveUp;release c;kill b;");
     exits(&f, "b", "killed", 1);
     expect(&f, "report b killed Shutdown by c;release b;shutdown a 100;");
     exits(&f, "a", "shutdown", 1);
@@ -367,7 +367,7 @@ static void test_ignored(void **state)
     supervision_child_ignored(f.machine, number(&f, "a"));
     supervision_child_ignored(f.machine, number(&f, "t"));
     started(&f, "b");
-    expect(&f, "start a;start gone;forget;start b;started;");
+    expect(&f, "start a;release a;start gone;release gone;forget;start b;started;");
     exits(&f, "b", "boom", 1);
     started(&f, "a"); /* a group restart starts everything */
     started(&f, "b");
@@ -499,7 +499,7 @@ static void test_start_child(void **state)
     expect(&f, "answer 2=3;");
     supervision_start_child(f.machine, &(struct supervision_child){"e", ACTOR_PERMANENT, 100}, 3);
     start_fails(&f, "e", "no");
-    expect(&f, "start gone;answer 3=5 no;forget;");
+    expect(&f, "start gone;answer 3=5 no;release gone;forget;");
     exits(&f, "c", "boom", 1); /* d is after c */
     expect(&f, "report c boom RestartRest;shutdown d 100;");
     fixture_done(&f);
@@ -531,7 +531,7 @@ static void test_terminate_restart_delete(void **state)
     start_fails(&f, "a", "no");
     supervision_restart_child(f.machine, "a", 12);
     started(&f, "a");
-    expect(&f, "start a;answer 11=5 no;start a;answer 12=0;");
+    expect(&f, "start a;release a;answer 11=5 no;start a;answer 12=0;");
     fixture_done(&f);
 }
 
