@@ -85,7 +85,7 @@ static void lifted_in(void *ctx)
     mutex_unlock(&node->lock);
 }
 
-static void listen_at(struct fake_node *node)
+void fake_listen(struct fake_node *node)
 {
     const char *addresses[] = {node->address, NULL};
     struct rpc_server_config config = {.addresses = addresses};
@@ -118,13 +118,13 @@ static void start_node(struct fake_node *node, const struct transport_config *wa
     struct transport_inbound inbound = {deliver, signal_in, name_in, dead_in, lifted_in, node};
     transport_attach_inbound(node->transport, &inbound);
     node->out = transport_outbound(node->transport);
-    listen_at(node);
+    fake_listen(node);
 }
 
 void fake_restart_server(struct fake_node *node)
 {
     rpc_server_free(node->server, 0);
-    listen_at(node);
+    fake_listen(node);
 }
 
 void fakes_start(struct fakes *fakes, size_t count, const struct transport_config *config)
@@ -136,7 +136,7 @@ void fakes_start(struct fakes *fakes, size_t count, const struct transport_confi
     for (size_t i = 0; i < count; i++) {
         struct fake_node *node = &fakes->nodes[i];
         node->uid = 101 + i;
-        (void)snprintf(node->name, sizeof(node->name), "node-%zu", i);
+        (void)snprintf(node->name, sizeof(node->name), "node-%u", (unsigned)i % 10);
         (void)snprintf(node->address, sizeof(node->address), "unix:%s/%zu.sock", fakes->folder, i);
         start_node(node, config);
         members[i] = (struct transport_member){node->uid, node->name, node->address};

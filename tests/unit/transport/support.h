@@ -58,6 +58,7 @@ void fakes_start(struct fakes *fakes, size_t count, const struct transport_confi
 void fakes_stop(struct fakes *fakes);
 /* Stops the server of a node with all its streams, and starts it anew. */
 void fake_restart_server(struct fake_node *node);
+void fake_listen(struct fake_node *node); /* after its server was freed */
 /* Places a unit everywhere; its node holds it. */
 void fakes_place(struct fakes *fakes, const char *unit, uint64_t epoch, struct fake_node *node);
 
