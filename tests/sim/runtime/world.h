@@ -1,0 +1,101 @@
+/* The simulated world: random units of random actors, everything that they do to each other, and the rules
+ * that must hold.
+ *
+ * Each incarnation of an actor has a record, which outlives it: what it waits for (answers, DOWNs, timers),
+ * whom it is linked with, how it ended. Rules are checked as things happen and whenever everything is quiet:
+ * 1. Messages of one actor to another come in order, none twice.
+ * 2. Each ask has exactly one outcome, in time, as long as the asker lives; it times out only when the
+ * receiver keeps it waiting, never because the receiver is gone.
+ * 3. Each monitor fires exactly once, only for the dead, never after demonitor.
+ * 4. A link takes along or tells, once, and not after unlink.
+ * 5. A timer fires once, not early, not after cancel.
+ * 6. Tells are received, are dead letters, or still wait: none is lost.
+ * 7. Quiet means: no runnable actor has a message, nobody is muted, no inbox is full, no child is between
+ * incarnations.
+ * 8. No supervisor restarts more often than its intensity allows, and none gives up earlier. */
+#ifndef SIM_RUNTIME_WORLD_H
+#define SIM_RUNTIME_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <histrio/actor.h>
+
+#include "actor/system.h"
+#include "base/map.h"
+#include "base/vec.h"
+
+enum { OUTSIDE = 0, NAMES_MAX = 64, PATH_BYTES = 128 };
+
+struct wait {
+    uint64_t number; /* of the ask, monitor or timer */
+    uint32_t target; /* record, 0: not known */
+    bool is_at_once; /* an ask that cannot time out */
+    int64_t due_ns;
+};
+
+struct record {
+    uint32_t number;
+    uint32_t
+        identity; /* the name's number + 1, or NAMES_MAX + number for unnamed ones: what order is about */
+    struct histrio_ref ref;
+    bool is_alive, traps;
+    char reason[32];
+    VEC(struct wait) asks;
+    VEC(struct wait) monitors;
+    VEC(struct wait) timers;
+    VEC(uint32_t) links; /* records */
+};
+
+struct payload {
+    uint32_t sender;   /* record; OUTSIDE */
+    uint32_t sequence; /* for sender and the receiver's identity */
+    uint32_t depth;    /* how many more acts it may cause */
+    uint32_t at_once;  /* 1: an ask that is answered at once, or whose receiver ends */
+};
+
+struct window {
+    VEC(int64_t) restarts_ns;
+    uint32_t restarts_max, period_ms;
+};
+
+struct world {
+    struct actor_system *system;
+    VEC(struct record *) records; /* by number; 0 is the outside */
+    char names[NAMES_MAX][PATH_BYTES];
+    size_t name_count;
+    struct map64 sequences_sent;     /* sender << 32 | identity -> last */
+    struct map64 sequences_received; /* the same */
+    struct map64 signals;            /* from << 32 | to -> exit signals that were sent and not seen */
+    struct map windows;              /* supervisor path -> struct window */
+    int64_t budget;                  /* acts that are left */
+    uint64_t peace;                  /* one in so many violent acts is done */
+    uint64_t tells, received;
+    uint64_t outside_asks, outside_answers;
+    uint64_t hash; /* of everything that happened, in order */
+    size_t unit_count;
+    bool unit_runs[16];
+};
+
+extern struct world world;
+extern const struct histrio_library actors_library;
+
+/* world.c */
+/* Once, before the first world. */
+void world_intern_names(void);
+void world_begin(void);
+void world_end(void);
+void world_drive(void *ctx);
+void world_on_exited(void *ctx, const struct actor_exit_report *report);
+void world_on_unit(
+    void *ctx, const char *unit, uint64_t epoch, enum actor_unit_state state, const char *reason);
+struct record *world_record_new(void);
+/* NULL: not one of ours, such as a supervisor. */
+struct record *world_record_of(struct histrio_ref ref);
+void world_hash(uint64_t value);
+/* Rule 1. */
+struct payload world_payload(uint32_t sender, uint32_t identity, uint32_t depth);
+void world_check_order(const struct record *receiver, const struct payload *payload);
+
+#endif
