@@ -81,10 +81,9 @@ static int watch_child(
 int detach_begin(struct detach *detach, const char *run_folder, const char *system, int64_t timeout_ms,
     FILE *errors, struct err *err)
 {
-    _cleanup_(cleanup_free) char *folder = file_join(run_folder, "logs");
-    _cleanup_(cleanup_free) char *path = file_join(folder, "run.txt");
+    _cleanup_(cleanup_free) char *path = file_join(run_folder, "run.txt");
     int fds[2];
-    if (file_make_folder(folder, 0700, err) < 0)
+    if (file_make_folder(run_folder, 0700, err) < 0)
         return -1;
     _cleanup_(cleanup_close) int log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log_fd < 0)

@@ -99,6 +99,11 @@ static int check_library(void *ctx, const struct library_spec *library, struct e
         return err_set(err, ERR_NOT_FOUND,
             "library file \"%.100s\" is missing: build it, or put its folder into HISTRIO_LIBRARY_PATH",
             library->path);
+    if (strchr(path, ':')) {
+        free(path);
+        return err_set(err, ERR_INVALID,
+            "library file \"%.100s\" is in a folder with \":\" in its name: move it", library->path);
+    }
     free(map_put(&finder->paths, library->path, path));
     if (!finder->node_program)
         return 0;

@@ -5,6 +5,7 @@
 #include "cli/age.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *text_of(const struct json *object, const char *member)
 {
@@ -159,9 +160,13 @@ void rows_of_actors(const struct json *status, bool is_wide, int64_t now_ms, str
     }
 }
 
-/* The first line of a backtrace that names a function, for the table; `-o json` has all of it. */
+/* The first line of a backtrace, for the table; `-o json` has all of it. The C library's frame of the signal
+ * says nothing. */
 static const char *first_line(const char *text, char *buffer, size_t size)
 {
+    const char *next = strchr(text, '\n');
+    if (next && next[1] && memmem(text, (size_t)(next - text), "/libc.so", strlen("/libc.so")))
+        text = next + 1;
     (void)snprintf(buffer, size, "%.*s", (int)(size - 1), text);
     for (char *at = buffer; *at; at++) {
         if (*at == '\n') {

@@ -49,8 +49,11 @@ static void add_unit(const struct status *status, const struct status_unit *unit
     vec_for_each (actor, &status->actor_rows) {
         if (!text_equal(actor->unit, unit->unit) || text_equal(actor->path, unit->unit))
             continue;
-        _cleanup_(cleanup_free) char *row = xasprintf("        %-16s %-12s #%llu%s%s%s%s",
-            actor->path + strlen(unit->unit) + 1, actor->state, (unsigned long long)actor->incarnation,
+        /* 0: its node has not told yet. */
+        _cleanup_(cleanup_free) char *incarnation =
+            actor->incarnation ? xasprintf("#%llu", (unsigned long long)actor->incarnation) : xstrdup("");
+        _cleanup_(cleanup_free) char *row = xasprintf("        %-16s %-12s %s%s%s%s%s",
+            actor->path + strlen(unit->unit) + 1, actor->state, incarnation,
             *actor->last_exit ? "  last exit: " : "", actor->last_exit, *actor->last_exit ? ", " : "",
             *actor->last_exit ? age_format(now_wall_ms - actor->last_exit_wall_ms, age) : "");
         add_line(out, columns, row);
@@ -144,12 +147,19 @@ static void draw(struct run_view *view, const struct status *status)
     (void)fflush(view->out);
 }
 
+/* Many texts begin with what they are about, or name it. */
+static bool names_it(const struct run_event *event)
+{
+    return strstr(event->text, event->about) != NULL;
+}
+
 static char *event_text(const struct run_event *event)
 {
     char time[CLOCK_TEXT_BYTES];
+    const char *about = names_it(event) ? "" : event->about;
     (void)clock_format_wall(event->at_wall_ms, time); /* returns its buffer */
     return xasprintf("%.8s %s%s%s%s%s%s", time + strlen("2026-11-23T"), event->is_warning ? "! " : "",
-        event->reason, *event->about ? " " : "", event->about, *event->text ? ": " : "", event->text);
+        event->reason, *about ? " " : "", about, *event->text ? ": " : "", event->text);
 }
 
 void run_view_event(struct run_view *view, const struct run_event *event)

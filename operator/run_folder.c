@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -114,6 +115,19 @@ static void remove_leftovers(const char *path)
     }
 }
 
+/* The logs of the run before this one stay readable, those of earlier ones go: node names are never used
+ * again, so they would pile up. */
+static void keep_last_logs(const char *path)
+{
+    _cleanup_(cleanup_free) char *logs = file_join(path, "logs");
+    _cleanup_(cleanup_free) char *old = file_join(path, "logs.old");
+    if (access(logs, F_OK) < 0)
+        return;
+    (void)file_remove_tree(
+        old, NULL); /* without it the rename fails, and logs pile up: no reason not to run */
+    (void)rename(logs, old);
+}
+
 static int write_identity(
     struct run_folder *folder, const char *system, const char *system_uid, struct err *err)
 {
@@ -162,6 +176,7 @@ int run_folder_open(
                 : -1;
     if (!failed) {
         remove_leftovers(folder.path);
+        keep_last_logs(folder.path);
         failed = write_identity(&folder, system, system_uid, err);
     }
     if (failed) {

@@ -7,6 +7,7 @@
  *         credential      token of this run as hex digits, mode 0600
  *         run.json        pid, system uid, when it started
  *         nodes/ logs/    drivers/process.h
+ *         logs.old/       of the run before
  *
  * Thread: any; an open folder belongs to one. */
 #pragma once
@@ -25,9 +26,9 @@ struct run_folder {
     int lock_fd;
 };
 
-/* Makes the folder of a new run and takes its lock. What a crashed run left is removed, but for its logs.
- * ERR_CONFLICT: a run of this system is alive. ERR_INVALID: the path is too long for sockets. ERR_DENIED: the
- * folder belongs to somebody else. */
+/* Makes the folder of a new run and takes its lock. What a former run left is removed, its logs become
+ * logs.old. ERR_CONFLICT: a run of this system is alive. ERR_INVALID: the path is too long for sockets.
+ * ERR_DENIED: the folder belongs to somebody else. */
 int run_folder_open(
     const char *system, const char *system_uid, struct run_folder *ret_folder, struct err *err);
 /* Removes sockets, credential and nodes/; the logs stay. Fits a zeroed struct. */

@@ -140,7 +140,7 @@ static void test_run_folder_after_crash(void **state)
     assert_int_equal(run_folder_open("bank", "uid", &folder, NULL), 0);
     assert_true(run_folder_is_alive("bank"));
     assert_int_equal(access(left, F_OK), -1);
-    char *log = temp_folder_read(base, "bank/logs/bank-nodes-0.log");
+    char *log = temp_folder_read(base, "bank/logs.old/bank-nodes-0.log");
     assert_string_equal(log, "what happened");
     char *credential = temp_folder_read(base, "bank/credential");
     assert_string_equal(credential, folder.credential);
