@@ -142,12 +142,11 @@ static void run_loop(void *ctx)
     atomic_store_explicit(&loop->self, pthread_self(), memory_order_relaxed); /* only compared with oneself */
     while (true) {
         run_posts(loop);
-        int64_t due_ns = INT64_MAX;
         if (loop->timers.count > 0)
-            due_ns = rpc_timers_run(&loop->timers, clock_now_ns(clock_system()));
+            rpc_timers_run(&loop->timers, clock_now_ns(clock_system()));
         run_later(loop);
-        if (has_posts(loop))
-            due_ns = 0; /* from this thread: they came without a wake-up */
+        /* Asked last: all of the above sets timers. Posts from this thread come without a wake-up. */
+        int64_t due_ns = has_posts(loop) ? 0 : rpc_timers_due_ns(&loop->timers);
         if (!is_shut && is_finished(loop)) {
             grpc_completion_queue_shutdown(loop->queue);
             is_shut = true;

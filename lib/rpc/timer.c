@@ -90,7 +90,7 @@ void rpc_timer_free(struct rpc_timer *timer)
     free(timer);
 }
 
-int64_t rpc_timers_run(struct rpc_timers *timers, int64_t now_ns)
+void rpc_timers_run(struct rpc_timers *timers, int64_t now_ns)
 {
     /* A timer that arms itself again is due after now_ns (or, with no delay, in the next round): each runs
      * once. */
@@ -101,6 +101,10 @@ int64_t rpc_timers_run(struct rpc_timers *timers, int64_t now_ns)
         rpc_timer_cancel(timer);
         timer->run(timer->ctx);
     }
+}
+
+int64_t rpc_timers_due_ns(const struct rpc_timers *timers)
+{
     return timers->count > 0 ? timers->items[0]->due_ns : INT64_MAX;
 }
 

@@ -13,6 +13,8 @@ struct rpc_timers {
     size_t capacity;
 };
 
-/* Runs what is due. Returns when the next is due, INT64_MAX when there is none. */
-int64_t rpc_timers_run(struct rpc_timers *timers, int64_t now_ns);
+/* Runs what is due. */
+void rpc_timers_run(struct rpc_timers *timers, int64_t now_ns);
+/* When the next is due, INT64_MAX when there is none. */
+int64_t rpc_timers_due_ns(const struct rpc_timers *timers);
 void rpc_timers_done(struct rpc_timers *timers);

@@ -195,6 +195,55 @@ static void test_client_that_never_connects(void **state)
     rpc_client_free(NULL);
 }
 
+struct late_timer {
+    struct rpc_timer *timer;
+    struct mutex lock;
+    struct condition fired;
+    bool has_fired; /* guarded */
+};
+
+static void late_timer_fires(void *ctx)
+{
+    struct late_timer *late = ctx;
+    mutex_lock(&late->lock);
+    late->has_fired = true;
+    condition_signal(&late->fired);
+    mutex_unlock(&late->lock);
+}
+
+static void set_late_timer(const struct rpc_status *status, const uint8_t *data, size_t size, void *ctx)
+{
+    struct late_timer *late = ctx;
+    (void)status, (void)data, (void)size;
+    late->timer = rpc_timer_new(fixture.client_loop, late_timer_fires, late);
+    rpc_timer_set(late->timer, 20);
+}
+
+static void free_late_timer(void *ctx)
+{
+    rpc_timer_free(((struct late_timer *)ctx)->timer);
+}
+
+/* On a loop where nothing else happens: it must not sleep on what it knew before the callback. */
+static void test_timer_set_by_a_callback(void **state)
+{
+    struct late_timer late = {0};
+    int64_t deadline_ns = clock_now_ns(clock_system()) + 2 * NS_PER_S; /* before keepalive would wake it */
+    (void)state;
+    mutex_init(&late.lock, 1, "late timer");
+    condition_init(&late.fired);
+    rpc_client_call(fixture.client, "/test.Service/Reverse", "abc", 3, 5000, true, set_late_timer, &late);
+    mutex_lock(&late.lock);
+    while (!late.has_fired && condition_wait_until(&late.fired, &late.lock, deadline_ns))
+        continue;
+    bool has_fired = late.has_fired;
+    mutex_unlock(&late.lock);
+    rpc_loop_call(fixture.client_loop, free_late_timer, &late);
+    condition_done(&late.fired);
+    mutex_done(&late.lock);
+    assert_true(has_fired);
+}
+
 const struct CMUnitTest client_tests[] = {
     cmocka_unit_test_setup_teardown(test_unary, setup, teardown),
     cmocka_unit_test_setup_teardown(test_unary_failures, setup, teardown),
@@ -205,5 +254,6 @@ const struct CMUnitTest client_tests[] = {
     cmocka_unit_test_setup_teardown(test_free_ends_streams, setup, teardown),
     cmocka_unit_test_setup_teardown(test_bad_addresses, setup, teardown),
     cmocka_unit_test_setup_teardown(test_client_that_never_connects, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_timer_set_by_a_callback, setup, teardown),
 };
 const size_t client_test_count = sizeof(client_tests) / sizeof(client_tests[0]);
