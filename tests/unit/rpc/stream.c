@@ -68,17 +68,32 @@ static void test_server_speaks_first(void **state)
     assert_string_equal(client->last, "hello");
 }
 
-/* The first messages of either end go together with its header. */
+/* The first messages of either end go together with its header. Many times on one connection: a new one has
+ * so much to say of its own that it carries along what was left lying. */
 static void test_bursts_at_once(void **state)
 {
     (void)state;
     fixture.hand_reaction = REACT_BURST;
-    struct probe *client = probe_open_burst(&fixture, "/test.Service/Hand");
-    struct probe *server = fixture_accept(&fixture);
-    probe_wait(server, server->messages == BURST);
-    probe_wait(client, client->messages == BURST * BURST);
-    assert_int_equal(probe_read(server, disorder), 0);
-    assert_int_equal(client->disorder, BURST - 1); /* each burst counts from 0 */
+    for (int i = 0; i < 30; i++) {
+        struct probe *client = probe_open_burst(&fixture, "/test.Service/Hand");
+        struct probe *server = fixture_accept(&fixture);
+        probe_wait(server, server->messages == BURST);
+        probe_wait(client, client->messages == BURST * BURST);
+        assert_int_equal(probe_read(server, disorder), 0);
+        assert_int_equal(probe_read(client, disorder), BURST - 1); /* each burst counts from 0 */
+    }
+}
+
+static void test_one_question_many_answers(void **state)
+{
+    (void)state;
+    fixture.hand_reaction = REACT_BURST;
+    for (int i = 0; i < 30; i++) {
+        struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
+        assert_int_equal(probe_write(client, "?", 1, NULL), 0);
+        probe_wait(client, client->messages == BURST);
+        assert_int_equal(probe_read(client, disorder), 0);
+    }
 }
 
 static void test_order_is_kept(void **state)
@@ -334,6 +349,7 @@ const struct CMUnitTest stream_tests[] = {
     cmocka_unit_test_setup_teardown(test_messages_both_ways, setup, teardown),
     cmocka_unit_test_setup_teardown(test_server_speaks_first, setup, teardown),
     cmocka_unit_test_setup_teardown(test_bursts_at_once, setup, teardown),
+    cmocka_unit_test_setup_teardown(test_one_question_many_answers, setup, teardown),
     cmocka_unit_test_setup_teardown(test_order_is_kept, setup, teardown),
     cmocka_unit_test_setup_teardown(test_large_messages, setup, teardown),
     cmocka_unit_test_setup_teardown(test_back_pressure_of_client, setup_small_queue, teardown),
