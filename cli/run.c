@@ -1,6 +1,7 @@
 #include "cli/run.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -23,7 +24,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { PROBLEM_BYTES_MAX = 256 * 1024 };
+enum { PROBLEM_BYTES_MAX = 256 * 1024, SAME_SIGTERM_MS = 500 };
 
 /* One `histrio run`. */
 struct running {
@@ -31,6 +32,7 @@ struct running {
     struct run_view view;
     struct detach detach;
     int signal_fd;
+    int64_t last_sigterm_ms; /* INT64_MIN: none yet */
 };
 
 char *run_node_program(void)
@@ -74,13 +76,26 @@ static void on_status(const struct status *status, void *ctx)
         detach_ready(&running->detach);
 }
 
+/* Who ends a process group ends its leader twice: that is one wish. */
+static bool is_repeated_sigterm(struct running *running, const struct signalfd_siginfo *info)
+{
+    int64_t now_ms = clock_now_ms(clock_system());
+    bool is_repeated = running->last_sigterm_ms > now_ms - SAME_SIGTERM_MS;
+    if (info->ssi_signo != SIGTERM)
+        return false;
+    running->last_sigterm_ms = now_ms;
+    return is_repeated;
+}
+
 /* SIGINT and SIGTERM: the first one drains, the second one stops at once, the third one kills. */
 static void on_signal(struct run *run, void *ctx)
 {
     struct running *running = ctx;
     struct signalfd_siginfo info;
-    while (read(running->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-        run_stop(run, 0);
+    while (read(running->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (!is_repeated_sigterm(running, &info))
+            run_stop(run, 0);
+    }
 }
 
 static int open_signals(struct err *err)
@@ -131,7 +146,7 @@ static void say_what_is_ignored(struct cli *cli, const struct system_spec *spec)
 static enum exit_code start(
     struct cli *cli, struct system_spec *spec, const char *node_program, const char *code_folders)
 {
-    struct running running = {.cli = cli};
+    struct running running = {.cli = cli, .last_sigterm_ms = INT64_MIN};
     struct err err = {0};
     bool is_live = !cli->options.detach && isatty(fileno(cli->out)) == 1;
     say_what_is_ignored(cli, spec);

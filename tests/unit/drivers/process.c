@@ -93,6 +93,16 @@ static const struct seen *await(struct fixture *fixture, enum driver_event_kind 
     return find(fixture, kind);
 }
 
+/* An event that must be there already. */
+static struct seen told(const struct fixture *fixture, enum driver_event_kind kind)
+{
+    const struct seen *seen = find(fixture, kind);
+    if (seen)
+        return *seen;
+    fail_msg("no event of kind %d", (int)kind);
+    return (struct seen){0};
+}
+
 static void test_life_of_a_node(void **state)
 {
     struct fixture fixture;
@@ -112,16 +122,14 @@ static void test_life_of_a_node(void **state)
     const struct seen *gone = await(&fixture, DRIVER_NODE_GONE);
     assert_int_equal(gone->exit_code, 78);
     assert_string_equal(gone->name, "bank-nodes-0");
-    const struct seen *started = find(&fixture, DRIVER_RUNTIME_STARTED);
-    assert_non_null(started);
-    assert_int_equal(started->node_uid, 0xaa);
-    assert_int_equal(started->pid, gone->pid);
-    const struct seen *exited = find(&fixture, DRIVER_RUNTIME_EXITED);
-    assert_non_null(exited);
-    assert_int_equal(exited->node_uid, 0xaa);
-    assert_int_equal(exited->signal, SIGSEGV);
-    assert_string_equal(exited->unit, "vandal");
-    assert_string_equal(exited->backtrace, "smash");
+    struct seen started = told(&fixture, DRIVER_RUNTIME_STARTED);
+    assert_int_equal(started.node_uid, 0xaa);
+    assert_int_equal(started.pid, gone->pid);
+    struct seen exited = told(&fixture, DRIVER_RUNTIME_EXITED);
+    assert_int_equal(exited.node_uid, 0xaa);
+    assert_int_equal(exited.signal, SIGSEGV);
+    assert_string_equal(exited.unit, "vandal");
+    assert_string_equal(exited.backtrace, "smash");
     assert_int_equal(fixture.events.count, 3);
     char *log = temp_folder_read(fixture.folder, "logs/bank-nodes-0.log");
     char *expected =
