@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/vec.h"
 
+#include <stdalign.h>
 #include <stdatomic.h>
 
 struct worker;
@@ -47,7 +48,8 @@ enum actor_flag {
     ACTOR_STARTING = 512,        /* start runs */
     ACTOR_PERMANENT_HOLD = 1024, /* spawned with hold: becomes ACTOR_HELD when it ends */
     ACTOR_DROP_MAILBOX = 2048,
-    ACTOR_ENDING = 4096, /* life_exit() is at work: sends of its stop function do not mute it */
+    ACTOR_TIMES_OUT = 8192, /* has a receive timeout */
+    ACTOR_ENDING = 4096,    /* life_exit() is at work: sends of its stop function do not mute it */
 };
 
 /* A link or a monitor's other end. */
@@ -73,27 +75,29 @@ struct actor_side {
 };
 
 struct actor {
-    struct message *first; /* the mailbox */
+    /* The first cache line is all that a message and a turn touch. */
+    alignas(64) struct message *first; /* the mailbox */
     struct message *last;
     struct actor *next; /* in the run queue, or in the list of free slots */
     const struct histrio_behavior *behavior;
     void *state;
+    uint32_t index; /* the low half of the id */
+    uint32_t generation;
+    _Atomic uint32_t depth; /* messages in the mailbox; written by the worker only, read by listings */
+    uint32_t high;          /* depth from which a message needs a closer look */
+    uint32_t flags;
+    uint32_t name; /* interned, 0: unnamed */
+
     struct actor_side *side;
     struct actor_unit *unit;
     struct histrio_ref parent;
-    uint32_t generation;
-    uint32_t index;         /* the low half of the id */
-    _Atomic uint32_t depth; /* messages in the mailbox; written by the worker only, read by listings */
-    uint32_t uncounted;     /* of these, without MESSAGE_COUNTS */
-    uint32_t high;          /* depth from which a message needs a closer look */
-    uint32_t flags;
-    uint32_t name;    /* interned, 0: unnamed */
+    uint32_t uncounted; /* messages in the mailbox without MESSAGE_COUNTS */
     uint32_t exits;   /* HISTRIO_EXIT messages in the mailbox: while there are any, nothing mutes the actor */
     uint8_t overflow; /* enum actor_overflow */
     uint8_t bounded;
 };
 
-_Static_assert(sizeof(struct actor) <= 128, "an idle actor stays small");
+_Static_assert(sizeof(struct actor) == 128, "an idle actor stays small");
 
 static inline uint64_t actor_id(const struct actor *actor)
 {

@@ -107,6 +107,14 @@ const char *histrio_ref_name(struct histrio_context *ctx, struct histrio_ref ref
     return actor ? intern_text(actor->name) : "";
 }
 
+/* To other workers and nodes, with a large value, or to nobody. */
+static __attribute__((noinline)) enum histrio_error tell_further(
+    struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
+{
+    struct sending sending = {.to = to, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size};
+    return send_to(ctx->worker, ctx->actor, &sending);
+}
+
 enum histrio_error histrio_tell(
     struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
 {
@@ -125,7 +133,7 @@ enum histrio_error histrio_tell(
             *message = (struct message){.target = id,
                 .sender = actor_id(ctx->actor),
                 .type = type,
-                .size = (unsigned)size & 0xffffff,
+                .size = (uint32_t)size,
                 .flags = MESSAGE_COUNTS,
                 .owner = (uint8_t)worker->number};
             if (size > 0)
@@ -133,8 +141,7 @@ enum histrio_error histrio_tell(
             return send_deliver(worker, ctx->actor, actor, message);
         }
     }
-    struct sending sending = {.to = to, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size};
-    return send_to(worker, ctx->actor, &sending);
+    return tell_further(ctx, to, type, value, size);
 }
 
 uint64_t histrio_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,

@@ -96,6 +96,8 @@ void histrio_receive_timeout(struct histrio_context *ctx, uint32_t timeout_ms)
     struct worker *worker = ctx->worker;
     struct actor_side *side = actor_side(worker, ctx->actor);
     side->receive_timeout_ms = timeout_ms;
+    ctx->actor->flags =
+        (ctx->actor->flags & ~(uint32_t)ACTOR_TIMES_OUT) | (timeout_ms > 0 ? ACTOR_TIMES_OUT : 0);
     if (timeout_ms > 0) {
         if (!side->receive_timeout)
             side->receive_timeout = timer_new(worker, ctx->actor);

@@ -26,12 +26,13 @@ static void copy_text(char *buffer, size_t size, const char *text)
 bool actor_executing(char *path, size_t path_size, char *unit, size_t unit_size, char *type, size_t type_size)
 {
     const struct worker *worker = executing_worker;
-    if (!worker || !atomic_load_explicit(&worker->watched.executing, memory_order_relaxed))
+    const struct actor *actor =
+        worker ? atomic_load_explicit(&worker->watched.executing, memory_order_relaxed) : NULL;
+    if (!actor)
         return false;
-    const struct actor_unit *of = atomic_load_explicit(&worker->watched.executing_unit, memory_order_relaxed);
     copy_text(path, path_size,
         intern_text(atomic_load_explicit(&worker->watched.executing_name, memory_order_relaxed)));
-    copy_text(unit, unit_size, of ? unit_name(of) : "");
+    copy_text(unit, unit_size, actor->unit ? unit_name(actor->unit) : "");
     copy_text(type, type_size,
         intern_text(atomic_load_explicit(&worker->watched.executing_type, memory_order_relaxed)));
     return true;

@@ -13,18 +13,17 @@ static inline struct actor *executing_begin(struct worker *worker, struct actor 
     struct actor *before = atomic_load_explicit(&worker->watched.executing, memory_order_relaxed);
     atomic_store_explicit(&worker->watched.executing_type, type, memory_order_relaxed);
     atomic_store_explicit(&worker->watched.executing_name, actor->name, memory_order_relaxed);
-    atomic_store_explicit(&worker->watched.executing_unit, actor->unit, memory_order_relaxed);
     atomic_store_explicit(&worker->watched.executing, actor, memory_order_relaxed);
     return before;
 }
 
 static inline void executing_end(struct worker *worker, struct actor *before)
 {
+    COUNT(worker->watched.steps, 1);
     if (before)
         (void)executing_begin(worker, before, 0);
     else
         atomic_store_explicit(&worker->watched.executing, NULL, memory_order_relaxed);
-    COUNT(worker->watched.steps, 1);
 }
 
 /* The calling thread is this worker's; NULL when it ends. */

@@ -87,30 +87,32 @@ static enum histrio_result handle_special(
     return actor->behavior->receive(ctx, actor->state, view);
 }
 
-void handle_message(struct worker *worker, struct actor *actor, struct message *message)
+void handle_other(struct histrio_context *ctx, struct message *message)
 {
-    struct histrio_context ctx = {.worker = worker, .actor = actor, .message = message};
+    struct worker *worker = ctx->worker;
+    struct actor *actor = ctx->actor;
+    bool is_error = message->kind == HISTRIO_ERROR;
     struct histrio_message view = {
-        .type = message->type,
+        .type = is_error ? 0 : message->type,
         .kind = message->kind,
-        .error = message->error,
+        .error = is_error ? (uint8_t)message->error : 0,
         .size = message_value_size(message),
         .value = message_value(message),
         .sender = message_sender(worker, message),
         .reference = message->reference,
     };
-    atomic_store_explicit(&worker->watched.executing_type, message->type, memory_order_relaxed);
-    COUNT(worker->watched.steps, 1);
     enum histrio_result result;
-    if (__builtin_expect(message->kind <= HISTRIO_ASK, 1))
-        result = actor->behavior->receive(&ctx, actor->state, &view);
+    if (message->kind <= HISTRIO_ASK)
+        result = actor->behavior->receive(ctx, actor->state, &view);
     else
-        result = handle_special(&ctx, &view, message);
-    if (__builtin_expect(actor->side && actor->side->receive_timeout_ms > 0, 0))
-        api_receive_timeout_restart(worker, actor);
-    if (__builtin_expect(result != HISTRIO_CONTINUE || message->kind == HISTRIO_ASK, 0))
-        finish_message(&ctx, result);
-    if (__builtin_expect(ctx.fail_reason != NULL, 0))
-        free(ctx.fail_reason);
-    message_free(worker, message);
+        result = handle_special(ctx, &view, message);
+    handle_result(ctx, result);
+}
+
+void handle_result(struct histrio_context *ctx, enum histrio_result result)
+{
+    if (result != HISTRIO_CONTINUE || ctx->message->kind == HISTRIO_ASK)
+        finish_message(ctx, result);
+    free(ctx->fail_reason);
+    ctx->fail_reason = NULL;
 }

@@ -254,12 +254,13 @@ static void life_finish(struct worker *worker, struct actor *actor, const char *
     life_drain(worker, actor, keep, held ? HISTRIO_CRASHED : HISTRIO_NOT_FOUND);
     slab_release(&worker->slab, actor->state, actor->behavior->state_size);
     actor->state = NULL;
+    actor->unit = NULL;
     actor_side_free(worker, actor);
     COUNT(worker->counters.exited, 1);
     COUNT(worker->counters.actors, (uint32_t)-1);
     if (!held && (actor->flags & ACTOR_QUEUED) == 0)
         registry_give_back(worker, actor);
-    if (unit) {
+    if (unit) { /* the slot has forgotten it: it may be freed now */
         unit->actors--;
         unit_actor_ended(worker, unit, id, reason);
     }

@@ -40,11 +40,13 @@ struct message {
         uint64_t reference; /* ask, timer or monitor */
         message_job job;
     };
-    uint32_t type;
-    unsigned size : 24; /* of the payload, with the uid when MESSAGE_REMOTE */
-    unsigned flags : 8;
+    union {
+        uint32_t type;
+        uint32_t error; /* of HISTRIO_ERROR, which has no type */
+    };
+    uint32_t size; /* of the payload, with the uid when MESSAGE_REMOTE */
     uint8_t kind;
-    uint8_t error;
+    uint8_t flags;
     uint8_t class; /* of the slab */
     uint8_t owner; /* the worker whose slab it came from */
     uint8_t data[];

@@ -73,8 +73,10 @@ static struct message *envelope_message(const struct actor_envelope *envelope, u
     message->target = target;
     message->sender = envelope->sender.id;
     message->kind = kinds[envelope->kind];
-    message->error = (uint8_t)envelope->error;
-    message->type = envelope->type ? histrio_type(envelope->type) : envelope->type_id;
+    if (message->kind == HISTRIO_ERROR)
+        message->error = envelope->error;
+    else
+        message->type = envelope->type ? histrio_type(envelope->type) : envelope->type_id;
     message->reference = envelope->ask;
     message->flags = MESSAGE_REMOTE | (envelope->kind <= ENVELOPE_ASK ? MESSAGE_COUNTS : 0);
     memcpy(message->data, &envelope->sender.node, prefix);
@@ -102,6 +104,13 @@ enum histrio_error actor_system_deliver(
     if (ret_pressure)
         *ret_pressure = overloaded;
     return HISTRIO_OK;
+}
+
+bool actor_system_is_overloaded(struct actor_system *system, uint64_t name)
+{
+    const struct name_entry *entry = name ? names_find(&system->names, (uint32_t)name) : NULL;
+    return entry && atomic_load_explicit(&entry->present, memory_order_acquire) != 0 &&
+           atomic_load_explicit(&entry->overloaded, memory_order_relaxed);
 }
 
 void actor_system_signal(struct actor_system *system, const struct actor_signal *signal)

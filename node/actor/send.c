@@ -67,7 +67,7 @@ void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint6
     bool is_remote = sender.id != 0 && sender.node != worker->node_uid; /* or a name, of node 0 */
     size_t prefix = is_remote ? sizeof(uint64_t) : 0, size = text ? strlen(text) : 0;
     struct message *message = message_new(worker, prefix + size + 1);
-    message->size = (unsigned)(prefix + size) & 0xffffff;
+    message->size = (uint32_t)(prefix + size);
     message->kind = kind;
     message->target = actor_id(actor);
     message->reference = reference;
@@ -155,12 +155,11 @@ static struct message *sending_message(
 {
     bool is_text = sending->kind == HISTRIO_ERROR;
     struct message *message = message_new(worker, sending->size + (is_text ? 1 : 0));
-    message->size = (unsigned)sending->size & 0xffffff;
+    message->size = (uint32_t)sending->size;
     message->target = target;
     message->sender = sender ? actor_id(sender) : 0;
     message->kind = sending->kind;
-    message->error = sending->error;
-    message->type = sending->type;
+    message->type = sending->kind == HISTRIO_ERROR ? sending->error : sending->type;
     message->reference = sending->reference;
     message->flags = sending->kind <= HISTRIO_ASK ? MESSAGE_COUNTS : 0;
     if (sending->size > 0)

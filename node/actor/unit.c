@@ -112,8 +112,6 @@ static void unit_finish(struct worker *worker, struct actor_unit *unit)
     mutex_unlock(&units->lock);
     /* It can be started again from here on, also from inside of the callback. */
     unit_report(worker, unit, failed ? UNIT_FAILED : UNIT_STOPPED, reason);
-    if (atomic_load_explicit(&worker->watched.executing_unit, memory_order_relaxed) == unit)
-        atomic_store_explicit(&worker->watched.executing_unit, NULL, memory_order_relaxed);
     unit_free(unit);
     mutex_lock(&units->lock);
     condition_broadcast(&units->changed);

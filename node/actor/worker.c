@@ -33,7 +33,7 @@ struct message *message_new_text(struct worker *worker, const char *text)
     size_t size = strlen(text);
     struct message *message = message_new(worker, size + 1);
     memcpy(message->data, text, size + 1);
-    message->size = (unsigned)size & 0xffffff;
+    message->size = (uint32_t)size;
     return message;
 }
 
@@ -97,18 +97,31 @@ void worker_done(struct worker *worker)
 
 /* ---- turns ---- */
 
-static void turn_end(struct worker *worker, struct actor *actor, bool is_linked)
+/* Of an actor that ended, waits, or has waiters. */
+static __attribute__((noinline)) void turn_end_special(
+    struct worker *worker, struct actor *actor, bool is_linked)
 {
     if ((actor->flags & ACTOR_OVERLOADED) != 0)
         pressure_check(worker, actor);
     if (is_linked)
         return; /* its place in the run queue brings it on again */
     actor->flags &= ~(uint32_t)ACTOR_QUEUED;
-    if ((actor->flags & (ACTOR_ALIVE | ACTOR_HELD)) == 0) {
+    if ((actor->flags & (ACTOR_ALIVE | ACTOR_HELD)) == 0)
         registry_give_back(worker, actor);
+    else
+        worker_schedule(worker, actor);
+}
+
+static inline void turn_end(struct worker *worker, struct actor *actor, bool is_linked)
+{
+    enum { SPECIAL = ACTOR_ALIVE | ACTOR_HELD | ACTOR_OVERLOADED | ACTOR_MUTED | ACTOR_EXITING };
+    if (__builtin_expect((actor->flags & SPECIAL) != ACTOR_ALIVE || is_linked, 0)) {
+        turn_end_special(worker, actor, is_linked);
         return;
     }
-    worker_schedule(worker, actor);
+    actor->flags &= ~(uint32_t)ACTOR_QUEUED;
+    if (actor->first)
+        runqueue_push(worker, actor);
 }
 
 /* Exits that wait come before messages. True when the actor ended. */
@@ -134,13 +147,14 @@ static void worker_turn(struct worker *worker, struct actor *actor, bool is_link
     /* What is in the mailbox now, and no more: what the actor sends itself waits for the next turn. */
     uint32_t count = actor_depth(actor), handled = 0;
     int64_t started_ns = 0;
+    struct histrio_context ctx = {.worker = worker, .actor = actor};
     (void)executing_begin(worker, actor, 0);
     while (handled < count) {
         struct message *message = mailbox_pop(actor);
         if (!message)
             break; /* some were taken out meanwhile */
         handled++;
-        handle_message(worker, actor, message);
+        handle_message(&ctx, message);
         if (__builtin_expect(
                 (actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
             if ((actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||

@@ -86,7 +86,6 @@ struct worker {
         struct actor *_Atomic executing; /* NULL: between turns */
         _Atomic uint32_t executing_name;
         _Atomic uint32_t executing_type;
-        struct actor_unit *_Atomic executing_unit;
         _Atomic uint64_t steps; /* changes with each handler call */
     } watched;
     struct worker_counters counters;
@@ -140,7 +139,7 @@ static inline struct message *message_new(struct worker *worker, size_t size)
         return message_new_large(worker, size);
     struct message *message = slab_get(&worker->slab, class);
     memset(message, 0, offsetof(struct message, data));
-    message->size = (unsigned)size & 0xffffff;
+    message->size = (uint32_t)size;
     message->class = (uint8_t) class;
     message->owner = (uint8_t)worker->number;
     return message;
@@ -211,7 +210,8 @@ static inline void mailbox_push(struct actor *actor, struct message *message)
     else
         actor->first = message;
     actor->last = message;
-    actor->uncounted += (message->flags & MESSAGE_COUNTS) == 0;
+    if (__builtin_expect((message->flags & MESSAGE_COUNTS) == 0, 0))
+        actor->uncounted++;
     actor_set_depth(actor, actor_depth(actor) + 1);
 }
 
@@ -220,7 +220,8 @@ static inline struct message *mailbox_pop(struct actor *actor)
     struct message *message = actor->first;
     if (message) {
         actor->first = message->next;
-        actor->uncounted -= (message->flags & MESSAGE_COUNTS) == 0;
+        if (__builtin_expect((message->flags & MESSAGE_COUNTS) == 0, 0))
+            actor->uncounted--;
         actor_set_depth(actor, actor_depth(actor) - 1);
     }
     return message;
