@@ -211,6 +211,8 @@ static void emit_session(struct core *core, struct node *node)
         action->uid = node->uid;
         node->is_inventory_asked = true;
     }
+    if (node->roster_sent)
+        emit_dead(core, node); /* news first; a first roster brings all deaths with it */
     emit_roster(core, node);
     emit_dead(core, node);
 }

@@ -1,0 +1,15 @@
+#ifndef UNIT_CORE_SUITES_H
+#define UNIT_CORE_SUITES_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+extern const struct CMUnitTest life_tests[9];
+extern const struct CMUnitTest restart_tests[8];
+extern const struct CMUnitTest fencing_tests[8];
+
+#endif
