@@ -190,7 +190,8 @@ unsigned life_remove_notices(struct worker *worker, struct actor *actor, enum hi
             actor->last = previous;
         actor_set_depth(actor, actor_depth(actor) - 1);
         actor->uncounted--;
-        actor->exits -= kind == HISTRIO_EXIT;
+        if (kind == HISTRIO_EXIT)
+            actor->exits--;
         message_free(worker, message);
         removed++;
     }
