@@ -13,7 +13,8 @@ int library_check_run(const char *name, const char *path)
     int failed = libraries_load(&libraries, name, path, &err);
     if (failed)
         (void)printf("error %s\n", err.text);
-    map_for_each(item, &libraries.behaviors)(void) printf("behavior %s\n", item.key);
+    map_for_each (item, &libraries.behaviors)
+        (void)printf("behavior %s\n", item.key);
     /* Whoever asked sees by the exit code whether all of it came through. */
     failed |= fflush(stdout);
     libraries_done(&libraries);

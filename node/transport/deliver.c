@@ -140,7 +140,7 @@ static void send_back(struct link *link, const struct link_frame *frame, bool *i
     free(rows);
 }
 
-bool deliver_batch(struct link *link, const struct link_frame *frame, size_t *ret_pressed)
+bool deliver_batch(struct link *link, const struct link_frame *frame, bool *ret_pressed)
 {
     if (!check_rows(link, frame))
         return false;
@@ -150,7 +150,10 @@ bool deliver_batch(struct link *link, const struct link_frame *frame, size_t *re
         if (verdict_of(row) == ROUTE_DELIVER) {
             bool pressed = false;
             deliver_row(link, row, &pressed);
-            *ret_pressed += pressed;
+            if (pressed) {
+                *ret_pressed = true;
+                link->peer->overloaded = row->target ? row->target->number : 0;
+            }
             continue;
         }
         if (!is_back)

@@ -13,6 +13,11 @@ static void signal_to_runtime(void *ctx, const struct actor_signal *signal)
     actor_system_signal(ctx, signal);
 }
 
+static bool is_overloaded_in_runtime(void *ctx, uint64_t name)
+{
+    return actor_system_is_overloaded(ctx, name);
+}
+
 static uint64_t name_of_runtime(void *ctx, const char *name)
 {
     return actor_system_name(ctx, name);
@@ -38,6 +43,7 @@ void transport_attach(struct transport *transport, struct actor_system *actors)
     const struct transport_inbound inbound = {
         .deliver = to_runtime,
         .signal = signal_to_runtime,
+        .is_overloaded = is_overloaded_in_runtime,
         .name = name_of_runtime,
         .node_dead = dead_to_runtime,
         .pressure_lifted = lift_in_runtime,

@@ -10,8 +10,9 @@ enum {
     WRITE_AHEAD_BYTES = 128 * 1024, /* given to the stream before its first write is done */
     ACKNOWLEDGE_ROWS = 1024,        /* so many are told at once, fewer with the next frame or by the timer */
     ACKNOWLEDGE_MS = 10,
-    WITHHELD_PART = 16, /* of what is withheld, goes back at each timer */
-    WITHHELD_MIN = 64,
+    PRESSED_MS = 1,     /* how often overloaded receivers are looked at */
+    WITHHELD_PART = 64, /* of what is withheld, goes back at each look all the same */
+    WITHHELD_MIN = 16,
 };
 
 /* ---- out ---- */
@@ -129,7 +130,7 @@ static void arm_acknowledge(struct peer *peer)
     if (peer->is_acknowledge_armed)
         return;
     peer->is_acknowledge_armed = true;
-    rpc_timer_set(peer->acknowledge_timer, ACKNOWLEDGE_MS);
+    rpc_timer_set(peer->acknowledge_timer, peer->withheld_messages > 0 ? PRESSED_MS : ACKNOWLEDGE_MS);
 }
 
 static uint64_t part_of(uint64_t withheld)
@@ -142,9 +143,14 @@ void messages_acknowledge(struct peer *peer)
 {
     if (!peer->messages || !peer->messages->is_up)
         return;
+    const struct transport_inbound *inbound = &peer->transport->inbound;
     uint64_t messages = part_of(peer->withheld_messages), bytes = part_of(peer->withheld_bytes);
-    if (peer->withheld_messages <= WITHHELD_MIN)
+    bool is_over = peer->overloaded != 0 && inbound->is_overloaded &&
+                   !inbound->is_overloaded(inbound->ctx, peer->overloaded);
+    if (peer->withheld_messages <= WITHHELD_MIN || is_over) {
+        messages = peer->withheld_messages;
         bytes = peer->withheld_bytes;
+    }
     peer->withheld_messages -= messages;
     peer->withheld_bytes -= bytes;
     peer->spent_messages += messages;
@@ -156,10 +162,10 @@ void messages_acknowledge(struct peer *peer)
 }
 
 /* The credit of what was taken goes back; of overloaded receivers slowly, so that the sender feels it. */
-static void give_back(struct peer *peer, size_t rows, size_t bytes, size_t pressed)
+static void give_back(struct peer *peer, size_t rows, size_t bytes, bool pressed)
 {
     const struct transport_config *config = &peer->transport->config;
-    if (pressed > 0) {
+    if (pressed) {
         peer->withheld_messages += rows;
         peer->withheld_bytes += bytes;
     } else {
@@ -183,7 +189,7 @@ static void take_batch(struct link *link, const struct link_frame *frame, size_t
     }
     link->granted_bytes -= (int64_t)size;
     link->granted_messages -= (int64_t)frame->row_count;
-    size_t pressed = 0;
+    bool pressed = false;
     if (!deliver_batch(link, frame, &pressed))
         return; /* of a dead node: as if it had never come */
     peer->taken = frame->sequence + frame->row_count - 1;

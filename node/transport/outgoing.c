@@ -268,7 +268,10 @@ static enum histrio_error route(
     enum route_verdict verdict = router_send(&outgoing->router, unit);
     if (verdict != ROUTE_FORWARD)
         return outgoing_error_of(outgoing, verdict);
-    struct outbox *outbox = outgoing_find(outgoing, unit->node_uid);
+    /* Mostly it is where the last one went. */
+    struct outbox *outbox = unit->queue ? unit->queue->flight : NULL;
+    if (!outbox || outbox->node_uid != unit->node_uid)
+        outbox = outgoing_find(outgoing, unit->node_uid);
     *ret_outbox = outbox;
     return outbox_error(outbox);
 }

@@ -27,10 +27,14 @@ struct text *texts_get(struct texts *texts, enum text_kind kind, uint64_t number
 {
     if (number == 0)
         return by_text(texts, text);
+    if (texts->last_number[kind] == number)
+        return texts->last[kind];
     struct text *found = map64_get(&texts->by_number[kind], number);
     if (!found) {
         found = by_text(texts, text);
         (void)map64_put(&texts->by_number[kind], number, found); /* it was not there */
     }
+    texts->last_number[kind] = number;
+    texts->last[kind] = found;
     return found;
 }

@@ -21,6 +21,8 @@ struct text {
 struct texts {
     struct map64 by_number[2]; /* of names, of methods; the values belong to by_text */
     struct map by_text;
+    uint64_t last_number[2]; /* cache: actors say the same thing to the same one again and again */
+    struct text *last[2];
 };
 
 enum text_kind { TEXT_NAME, TEXT_METHOD };

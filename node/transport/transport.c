@@ -91,6 +91,7 @@ static void flush(void *ctx)
     mutex_lock(&transport->lock);
     transport->is_flush_posted = false;
     transport->outgoing.wake_wanted = false;
+    transport->coarse_ns = transport_now(transport);
     bool has_unsettled = !list_is_empty(&transport->outgoing.unsettled);
     mutex_unlock(&transport->lock);
     if (transport->is_closed)
@@ -108,8 +109,10 @@ static void flush(void *ctx)
 static enum histrio_error send_out(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure)
 {
     struct transport *transport = ctx;
-    int64_t now_ns = transport_now(transport);
+    int64_t now_ns = envelope->kind == ENVELOPE_ASK ? transport_now(transport) : 0;
     mutex_lock(&transport->lock);
+    if (now_ns == 0)
+        now_ns = transport->coarse_ns;
     enum histrio_error error = outgoing_send(&transport->outgoing, envelope, now_ns, ret_pressure);
     bool post = wants_flush(transport);
     mutex_unlock(&transport->lock);
@@ -194,6 +197,9 @@ static void tick(void *ctx)
     if (transport->is_closed)
         return;
     int64_t now_ns = transport_now(transport);
+    mutex_lock(&transport->lock);
+    transport->coarse_ns = now_ns;
+    mutex_unlock(&transport->lock);
     struct peer_list peers = all_peers(transport);
     for (size_t i = 0; i < peers.count; i++)
         peer_tick(peers.items[i], now_ns);
@@ -311,6 +317,7 @@ int transport_new(const struct transport_config *config, struct transport **ret_
         .high_bytes = transport->config.route_high_bytes,
     };
     outgoing_init(&transport->outgoing, config->node_uid, &limits);
+    transport->coarse_ns = transport_now(transport);
     list_init(&transport->links);
     rng_seed(&transport->rng, config->node_uid);
     wire_arena_init(&transport->arena, NULL, 0, ARENA_BYTES_MAX);

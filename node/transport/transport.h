@@ -32,6 +32,8 @@ enum { TRANSPORT_RANK_OUTGOING = 600 };
 struct transport_inbound {
     enum histrio_error (*deliver)(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure);
     void (*signal)(void *ctx, const struct actor_signal *signal);
+    bool (*is_overloaded)(
+        void *ctx, uint64_t name); /* of a name's number; may be NULL: credit then goes back slowly */
     uint64_t (*name)(void *ctx, const char *name);
     void (*node_dead)(void *ctx, uint64_t node_uid);
     void (*pressure_lifted)(void *ctx);

@@ -58,6 +58,7 @@ struct peer {
     uint64_t acknowledged;                      /* of these, what the peer was told */
     uint64_t spent_bytes, spent_messages;       /* credit to give back */
     uint64_t withheld_bytes, withheld_messages; /* the same, later: receivers are overloaded */
+    uint64_t overloaded;                        /* the number of an overloaded receiver; 0: it has none */
     struct rpc_timer *acknowledge_timer;
     bool is_acknowledge_armed;
     /* Signals. */
@@ -79,6 +80,7 @@ struct transport {
     struct mutex lock;
     struct outgoing outgoing GUARDED_BY(&lock);
     struct transport_counters counters GUARDED_BY(&lock);
+    int64_t coarse_ns GUARDED_BY(&lock); /* when the loop last looked: good enough for how long things wait */
     bool is_flush_posted GUARDED_BY(&lock);
     bool is_refresh_posted GUARDED_BY(&lock);
     struct list links;
@@ -98,7 +100,8 @@ static inline int64_t transport_now(const struct transport *transport)
 }
 
 /* transport.c */
-/* After anything that may have changed what is outgoing: tells the runtime, and has the loop look at what became ready. */
+/* After anything that may have changed what is outgoing: tells the runtime, and has the loop look at what
+ * became ready. */
 void transport_drain(struct transport *transport);
 /* Posts transport_refresh() once for a burst of changes. Any thread, without the lock. */
 void transport_refresh_later(struct transport *transport);
@@ -132,9 +135,9 @@ void messages_acknowledge(struct peer *peer); /* the timer */
 struct link_extra messages_extra(struct peer *peer);
 
 /* deliver.c */
-/* Hands the rows of a batch to the runtime; false: the peer is dead. Sets *ret_pressed to how many went to
- * overloaded receivers. */
-bool deliver_batch(struct link *link, const struct link_frame *frame, size_t *ret_pressed);
+/* Hands the rows of a batch to the runtime; false: the peer is dead. *ret_pressed: a receiver is overloaded,
+ * its number is in peer->overloaded. */
+bool deliver_batch(struct link *link, const struct link_frame *frame, bool *ret_pressed);
 void deliver_local(struct transport *transport, const struct batch *batch);
 void deliver_outcome(struct transport *transport, const struct outcome *outcome);
 

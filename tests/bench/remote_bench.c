@@ -1,4 +1,4 @@
-/* Two nodes in two processes: remote_bench [tcp|unix] [--workers N] [--seconds S]
+/* Two nodes in two processes: remote_bench [tcp|unix] [--workers N] [--seconds S] [--only ask|asks|oneway]
  *
  * Prints `name workers value unit`: remote_ask_p50 and _p99 (one caller, one ask at a time), remote_asks (64
  * callers, one ask each at a time), remote_oneway (8 senders of 32-byte messages to one receiver, counted
@@ -359,22 +359,31 @@ static int by_size(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void measure(struct node *node, unsigned workers, double seconds)
+static void measure_ask(struct node *node, unsigned workers, uint64_t duration_ms)
 {
-    uint64_t duration_ms = (uint64_t)(seconds * 1000);
     (void)run(node, "caller", 1, 200); /* warms up */
     (void)run(node, "caller", 1, duration_ms | 1ull << 32);
     qsort(samples_us10, sample_count, sizeof(samples_us10[0]), by_size);
     (void)printf("remote_ask_p50 %u %.1f us\n", workers, samples_us10[sample_count / 2] / 10.0);
     (void)printf("remote_ask_p99 %u %.1f us\n", workers, samples_us10[sample_count * 99 / 100] / 10.0);
-    double took = run(node, "caller", CALLERS, duration_ms);
-    (void)printf("remote_asks %u %.1f k/s\n", workers, (double)node->total / took / 1e3);
-    uint64_t first = 200 * 1000;
-    uint64_t count = (uint64_t)((double)first / oneway(node, first) * seconds);
-    if (count < first)
-        count = first;
-    took = oneway(node, count);
-    (void)printf("remote_oneway %u %.3f M/s\n", workers, (double)count / took / 1e6);
+}
+
+static void measure(struct node *node, unsigned workers, double seconds, const char *only)
+{
+    uint64_t duration_ms = (uint64_t)(seconds * 1000);
+    if (!only || strcmp(only, "ask") == 0)
+        measure_ask(node, workers, duration_ms);
+    if (!only || strcmp(only, "asks") == 0) {
+        double took = run(node, "caller", CALLERS, duration_ms);
+        (void)printf("remote_asks %u %.1f k/s\n", workers, (double)node->total / took / 1e3);
+    }
+    if (!only || strcmp(only, "oneway") == 0) {
+        uint64_t first = 200 * 1000, count = (uint64_t)((double)first / oneway(node, first) * seconds);
+        if (count < first)
+            count = first;
+        double took = oneway(node, count);
+        (void)printf("remote_oneway %u %.3f M/s\n", workers, (double)count / took / 1e6);
+    }
 }
 
 /* Starts ourselves as the server and reads its address. */
@@ -406,7 +415,8 @@ static pid_t spawn_server(const char *program, const char *address, const char *
     return pid;
 }
 
-static int drive(const char *program, const char *address, const char *workers, double seconds)
+static int drive(
+    const char *program, const char *address, const char *workers, double seconds, const char *only)
 {
     int life;
     char server_address[256];
@@ -423,7 +433,7 @@ static int drive(const char *program, const char *address, const char *workers, 
         if (i < SENDERS)
             start_unit(&node, name, "bench.sender", ++units);
     }
-    measure(&node, worker_count, seconds);
+    measure(&node, worker_count, seconds, only);
     stop_node(&node);
     (void)close(life);
     (void)waitpid(pid, NULL, 0); /* how it ends is not measured */
@@ -432,7 +442,7 @@ static int drive(const char *program, const char *address, const char *workers, 
 
 int main(int argc, char **argv)
 {
-    const char *workers = "1", *served = NULL, *address = "127.0.0.1:0";
+    const char *workers = "1", *served = NULL, *only = NULL, *address = "127.0.0.1:0";
     char unix_address[128];
     double seconds = 1.5;
     for (int i = 1; i < argc; i++) {
@@ -440,6 +450,8 @@ int main(int argc, char **argv)
             workers = argv[++i];
         else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc)
             seconds = strtod(argv[++i], NULL);
+        else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            only = argv[++i];
         else if (strcmp(argv[i], "--serve") == 0 && i + 1 < argc)
             served = argv[++i];
         else if (strcmp(argv[i], "unix") == 0) {
@@ -457,5 +469,5 @@ int main(int argc, char **argv)
     type_count = histrio_type("count");
     if (served)
         return serve(served, (unsigned)strtoul(workers, NULL, 10));
-    return drive(argv[0], address, workers, seconds);
+    return drive(argv[0], address, workers, seconds, only);
 }

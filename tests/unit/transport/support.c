@@ -115,7 +115,7 @@ static void start_node(struct fake_node *node, const struct transport_config *wa
         config.credential_size = sizeof(credential);
     }
     assert_int_equal(transport_new(&config, &node->transport, &err), 0);
-    struct transport_inbound inbound = {deliver, signal_in, name_in, dead_in, lifted_in, node};
+    struct transport_inbound inbound = {deliver, signal_in, NULL, name_in, dead_in, lifted_in, node};
     transport_attach_inbound(node->transport, &inbound);
     node->out = transport_outbound(node->transport);
     fake_listen(node);
