@@ -155,7 +155,13 @@ static void act_link(struct histrio_context *ctx, struct actor_state *state)
     struct record *record = any_record();
     if (!record)
         return;
+    uint64_t theirs = pair(record->number, state->record->number);
     if (below(4) == 0) {
+        if (map64_has(&world.links_asked, theirs)) {
+            /* Their link may be on its way to us: then our unlink comes before it, and ends nothing. */
+            expect_signal(record->number, state->record->number);
+            expect_signal(state->record->number, record->number);
+        }
         drop_link(state->record, record->number);
         drop_link(record, state->record->number);
         histrio_unlink(ctx, record->ref);
@@ -163,6 +169,7 @@ static void act_link(struct histrio_context *ctx, struct actor_state *state)
     }
     if (has_link(state->record, record->number))
         expect_signal(record->number, state->record->number); /* two links to the dead: two answers */
+    map64_put(&world.links_asked, pair(state->record->number, record->number), record);
     add_link(state->record, record);
     histrio_link(ctx, record->ref);
 }

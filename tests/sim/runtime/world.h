@@ -68,6 +68,7 @@ struct world {
     struct map64 sequences_sent;     /* sender << 32 | identity -> last */
     struct map64 sequences_received; /* the same */
     struct map64 signals;            /* from << 32 | to -> exit signals that were sent and not seen */
+    struct map64 links_asked;        /* from << 32 | to -> the record of to */
     struct map windows;              /* supervisor path -> struct window */
     int64_t budget;                  /* acts that are left */
     uint64_t peace;                  /* one in so many violent acts is done */
@@ -94,6 +95,11 @@ struct record *world_record_new(void);
 /* NULL: not one of ours, such as a supervisor. */
 struct record *world_record_of(struct histrio_ref ref);
 void world_hash(uint64_t value);
+
+/* check.c */
+/* The limits and restarts of a supervisor, made when it is not known. */
+struct window *world_window(const char *path);
+void world_check_quiet(void);
 /* Rule 1. */
 struct payload world_payload(uint32_t sender, uint32_t identity, uint32_t depth);
 void world_check_order(const struct record *receiver, const struct payload *payload);
