@@ -338,7 +338,7 @@ class Failures(HistrioTest):
         wait_until("the vandal is quarantined", lambda: self.unit("vandal")["state"] == "Quarantined")
         wait_until("the others run", lambda: all(
             unit["state"] == "Running" for unit in self.rows("units") if unit["unit"] != "vandal"))
-        crash = [row for row in self.rows("exits") if "SIGSEGV" in row["reason"]]
+        crash = [row for row in self.rows("exits") if re.search("SIGSEGV|SIGABRT", row["reason"])]
         self.assertEqual(len(crash), 2)
         self.assertEqual(crash[-1]["actor"], "vandal")
         self.assertEqual(crash[-1]["unit"], "vandal")

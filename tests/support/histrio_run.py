@@ -51,6 +51,9 @@ class HistrioTest(unittest.TestCase):
             HISTRIO_RUN_DIR=os.path.join(self.folder, "run"),
             HISTRIO_STATE_DIR=os.path.join(self.folder, "state"),
             HISTRIO_TEST_MARK=self.folder,  # in each process that comes from this test
+            # What a sanitizer finds ends a process as a crash does.
+            ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":abort_on_error=1",
+            UBSAN_OPTIONS=os.environ.get("UBSAN_OPTIONS", "") + ":abort_on_error=1",
         )
         self.runs = []
         self.addCleanup(self.clean_up)
