@@ -235,15 +235,13 @@ int link_decode(struct link_decoder *decoder, const uint8_t *data, size_t size, 
         ret_frame->extra.credit_bytes = frame->credit->bytes;
         ret_frame->extra.credit_messages = frame->credit->messages;
     }
-    switch (frame->body_case) {
-    case HISTRIO__V1__MESSAGES_FRAME__BODY_HELLO:
+    if (frame->body_case == HISTRIO__V1__MESSAGES_FRAME__BODY_BATCH)
+        return take_batch(decoder, frame->batch, arena, ret_frame, err);
+    if (frame->body_case == HISTRIO__V1__MESSAGES_FRAME__BODY_BOUNCE)
+        return take_bounce(frame->bounce, ret_frame, err);
+    if (frame->body_case == HISTRIO__V1__MESSAGES_FRAME__BODY_HELLO) {
         ret_frame->kind = LINK_HELLO;
         convert_hello_in(frame->hello, &ret_frame->hello);
-        return 0;
-    case HISTRIO__V1__MESSAGES_FRAME__BODY_BATCH:
-        return take_batch(decoder, frame->batch, arena, ret_frame, err);
-    case HISTRIO__V1__MESSAGES_FRAME__BODY_BOUNCE: return take_bounce(frame->bounce, ret_frame, err);
-    case HISTRIO__V1__MESSAGES_FRAME__BODY__NOT_SET:
-    default: return 0; /* credit alone, or something of a newer peer */
     }
+    return 0; /* credit alone, or something of a newer peer */
 }

@@ -131,20 +131,15 @@ int system_decode(const uint8_t *data, size_t size, struct wire_arena *arena, st
         return -1;
     const Histrio__V1__SystemFrame *frame = (const Histrio__V1__SystemFrame *)message;
     *ret_frame = (struct system_frame){.sequence = frame->sequence, .acknowledge = frame->acknowledge};
-    switch (frame->body_case) {
-    case HISTRIO__V1__SYSTEM_FRAME__BODY_HELLO:
-        ret_frame->kind = SYSTEM_HELLO;
-        convert_hello_in(frame->hello, &ret_frame->hello);
-        return 0;
-    case HISTRIO__V1__SYSTEM_FRAME__BODY_SIGNAL: return take_signal(frame, ret_frame, err);
-    case HISTRIO__V1__SYSTEM_FRAME__BODY_HEARTBEAT:
+    if (frame->body_case == HISTRIO__V1__SYSTEM_FRAME__BODY_SIGNAL)
+        return take_signal(frame, ret_frame, err);
+    if (frame->body_case == HISTRIO__V1__SYSTEM_FRAME__BODY_HEARTBEAT) {
         ret_frame->kind = SYSTEM_HEARTBEAT;
         ret_frame->nonce = frame->heartbeat->nonce;
         ret_frame->echo = frame->heartbeat->echo;
-        return 0;
-    case HISTRIO__V1__SYSTEM_FRAME__BODY__NOT_SET:
-    case HISTRIO__V1__SYSTEM_FRAME__BODY_GRANT_REQUEST:
-    case HISTRIO__V1__SYSTEM_FRAME__BODY_GRANT:
-    default: return 0; /* an acknowledgement alone, or something of a newer peer */
+    } else if (frame->body_case == HISTRIO__V1__SYSTEM_FRAME__BODY_HELLO) {
+        ret_frame->kind = SYSTEM_HELLO;
+        convert_hello_in(frame->hello, &ret_frame->hello);
     }
+    return 0; /* an acknowledgement alone, or something of a newer peer */
 }
