@@ -61,7 +61,7 @@ bool restart_unit_failed(
     if (unit->running_since_ms && core->now_ms - unit->running_since_ms >= intensity->period_ms)
         backoff_reset(&unit->backoff);
     unit->running_since_ms = 0;
-    unit->trial_since_ms = 0;
+    restart_end_trial(core, unit);
     free(unit->failed_node);
     unit->failed_node = node ? xstrdup(node->name) : NULL;
     vec_push(&unit->failures_ms, core->now_ms);
@@ -178,7 +178,7 @@ void restart_node_died(struct core *core, struct node *node, uint64_t uid, const
         if (!unit_hold_of(unit, uid))
             continue;
         unit->running_since_ms = 0;
-        unit->trial_since_ms = 0;
+        restart_end_trial(core, unit);
     }
     if (is_crash)
         core->restarts++;
@@ -200,23 +200,8 @@ void restart_node_died(struct core *core, struct node *node, uint64_t uid, const
     free(reason);
 }
 
-static size_t trials_under_way(const struct core *core, bool *ret_is_strict)
-{
-    size_t count = 0;
-    *ret_is_strict = false;
-    map_for_each (item, &core->units) {
-        const struct unit *unit = item.value;
-        if (!unit->trial_since_ms)
-            continue;
-        count++;
-        *ret_is_strict = *ret_is_strict || unit->is_strict;
-    }
-    return count;
-}
-
 bool restart_may_place(struct core *core, struct unit *unit)
 {
-    bool is_strict;
     if (unit->not_before_ms > core->now_ms) {
         plan_wake(core, unit->not_before_ms);
         return false;
@@ -225,18 +210,31 @@ bool restart_may_place(struct core *core, struct unit *unit)
         unit->is_suspect = false;
     if (!unit->is_suspect)
         return true;
-    size_t under_way = trials_under_way(core, &is_strict);
     /* After crashes one at a time. After kills, which are mostly somebody's doing and not the code's, each
      * one that stands lets another one go beside it: still a single one first, but many are up again soon. */
-    if (is_strict || unit->is_strict)
-        return under_way == 0;
-    return under_way <= core->trials_passed;
+    if (core->strict_trials || unit->is_strict)
+        return core->trials == 0;
+    return core->trials <= core->trials_passed;
 }
 
 void restart_placed(struct core *core, struct unit *unit)
 {
-    if (unit->is_suspect)
-        unit->trial_since_ms = core->now_ms ? core->now_ms : 1;
+    restart_end_trial(core, unit); /* of a placement that never left */
+    if (!unit->is_suspect)
+        return;
+    unit->trial_since_ms = core->now_ms ? core->now_ms : 1;
+    unit->is_strict_trial = unit->is_strict;
+    core->trials++;
+    core->strict_trials += unit->is_strict_trial;
+}
+
+void restart_end_trial(struct core *core, struct unit *unit)
+{
+    if (!unit->trial_since_ms)
+        return;
+    unit->trial_since_ms = 0;
+    core->trials--;
+    core->strict_trials -= unit->is_strict_trial;
 }
 
 void restart_tick(struct core *core)
@@ -252,7 +250,7 @@ void restart_tick(struct core *core)
             plan_wake(core, end_ms);
             continue;
         }
-        unit->trial_since_ms = 0;
+        restart_end_trial(core, unit);
         unit->is_suspect = false;
         core->trials_passed++;
     }

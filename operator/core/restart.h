@@ -22,6 +22,8 @@ void restart_node_died(struct core *core, struct node *node, uint64_t uid, const
 bool restart_may_place(struct core *core, struct unit *unit);
 /* It is being placed. */
 void restart_placed(struct core *core, struct unit *unit);
+/* Nothing when it is on no trial. */
+void restart_end_trial(struct core *core, struct unit *unit);
 /* Ends trials whose time is over. */
 void restart_tick(struct core *core);
 void restart_quarantine(struct core *core, struct unit *unit, const char *reason);

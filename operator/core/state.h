@@ -75,6 +75,8 @@ struct core {
     bool wants_balance;
     uint64_t route_version;
     uint64_t routes_full_from; /* sessions with older routes get all of them */
+    size_t trials;             /* units on trial now */
+    size_t strict_trials;      /* of them those after crashes */
     size_t trials_passed;      /* since the last death of a node */
 
     bool is_stopping;

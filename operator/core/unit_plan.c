@@ -40,6 +40,7 @@ static void drop_unit(struct core *core, struct unit *unit)
 {
     if (fence_record_remove_quarantine(&core->fence.record, unit->name))
         (void)fence_changed(core);
+    restart_end_trial(core, unit);
     (void)map_remove(&core->units, unit->name);
     core->routes_full_from = ++core->route_version;
     core->is_status_dirty = true;

@@ -65,6 +65,7 @@ struct unit {
     bool is_suspect;        /* two such deaths within the period: placed one at a time */
     bool is_strict;         /* the deaths were crashes, not kills: one, and not a growing number */
     int64_t trial_since_ms; /* 0: not on trial */
+    bool is_strict_trial;
 
     /* Hints and explanations. */
     char *last_node;   /* where it is or was */
