@@ -197,7 +197,10 @@ void control_command(void *ctx, struct session *session, struct command *command
     case COMMAND_BLOCK: handle_block(control, &command->block); return;
     case COMMAND_ROUTES: handle_routes(control, &command->routes); return;
     case COMMAND_DEAD: handle_dead(control, command->dead.node_uids, command->dead.count); return;
-    case COMMAND_DRAIN: control_start_drain(control, command->drain_timeout_ms); return;
+    case COMMAND_DRAIN:
+        control_start_drain(
+            control, command->drain_timeout_ms ? command->drain_timeout_ms : DRAIN_DEFAULT_MS);
+        return;
     case COMMAND_INVENTORY: control_send_inventory(control); return;
     }
 }

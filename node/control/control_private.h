@@ -21,8 +21,9 @@ enum {
     INVENTORY_ROWS_MAX = 5000,    /* actors in one inventory */
     EXITS_INTERVAL_MS = 10,
     LOAD_INTERVAL_MS = 1000,
-    LEASE_WAIT_MS = 1000,    /* that an assignment waits for the first echo */
-    LIBRARY_WAIT_MS = 10000, /* ... for the libraries */
+    LEASE_WAIT_MS = 1000,     /* that an assignment waits for the first echo */
+    LIBRARY_WAIT_MS = 10000,  /* ... for the libraries */
+    DRAIN_DEFAULT_MS = 10000, /* where the operator names no time */
     DRAIN_POLL_MS = 5,
     DRAIN_FLUSH_MS = 500, /* for the last messages to leave */
 };

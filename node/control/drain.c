@@ -25,12 +25,15 @@ void control_check_drained(struct node_control *control)
 void control_start_drain(struct node_control *control, uint32_t timeout_ms)
 {
     struct assignment_actions actions = {0};
-    if (control->is_draining || control->is_closing)
+    int64_t until_ns = control_now_ns(control) + timeout_ms * NS_PER_MS;
+    if (control->is_flushing || control->is_closing)
         return;
+    if (control->is_draining && until_ns >= control->drain_until_ns)
+        return; /* asked for again: the shorter time counts */
     control->is_draining = true;
     log_event(LOG_INFO, "draining", "units", log_number(assignments_held_count(&control->assignments)),
         "timeoutMs", log_number(timeout_ms), NULL);
-    control->drain_until_ns = control_now_ns(control) + timeout_ms * NS_PER_MS;
+    control->drain_until_ns = until_ns;
     rpc_timer_set(control->drain_timer, timeout_ms);
     assignments_drain(&control->assignments, &actions);
     control_perform(control, &actions);

@@ -7,7 +7,6 @@
 enum {
     TIMEOUT_DEFAULT_MS = 5000,
     TIMEOUT_MAX_MS = 3600 * 1000,
-    RETRY_MS = 10, /* after a route that was good only until the message left */
     NODE_NAME_BYTES = 128,
 };
 
@@ -16,7 +15,7 @@ struct asking {
     struct list_node node; /* in gateway.waiting, while there is no route */
     struct gateway *gateway;
     struct gateway_call *call; /* NULL: the client is gone */
-    struct rpc_timer *timer;   /* of the wait */
+    struct rpc_timer *timer;   /* of the wait for a route, then of the deadline */
     char *actor, *method;
     uint8_t *arguments;
     size_t arguments_size;
@@ -77,19 +76,11 @@ static int64_t now_of(const struct asking *asking)
 
 /* ---- the outcome ---- */
 
-static void wait_for_route(struct asking *asking, uint64_t at_most_ms);
-
+/* Whatever it is, it is not asked again: an actor may have answered "Unavailable" itself. */
 static void outcome_on_loop(void *ctx)
 {
     struct asking *asking = ctx;
     asking->is_out = false;
-    if (asking->call && asking->error == HISTRIO_UNAVAILABLE && !asking->gateway->is_closed &&
-        now_of(asking) < asking->route_deadline_ns) {
-        free(asking->value);
-        asking->value = NULL;
-        wait_for_route(asking, RETRY_MS); /* nothing was executed */
-        return;
-    }
     finish(asking, asking->error, (const char *)asking->value);
 }
 
@@ -107,13 +98,27 @@ static void done(void *ctx, enum histrio_error error, const uint8_t *value, size
 
 /* ---- the way there ---- */
 
-static void timer_due(void *ctx)
+/* The runtime answers by the deadline as well, unless the worker that would do so is held by a handler that
+ * does not return: the client must not wait for that. The outcome is dropped when it comes. */
+static void give_up(struct asking *asking)
 {
-    try_now(ctx);
+    if (asking->call)
+        respond(
+            asking->call, HISTRIO_TIMEOUT, histrio_error_name(HISTRIO_TIMEOUT), NULL, 0, asking->node_name);
+    asking->call = NULL;
 }
 
-/* Until the routes change, `at_most_ms` have passed, or it is too late. */
-static void wait_for_route(struct asking *asking, uint64_t at_most_ms)
+static void timer_due(void *ctx)
+{
+    struct asking *asking = ctx;
+    if (asking->is_out)
+        give_up(asking);
+    else
+        try_now(asking);
+}
+
+/* Until the routes change, or it is too late. */
+static void wait_for_route(struct asking *asking)
 {
     struct gateway *gateway = asking->gateway;
     if (!list_node_is_linked(&asking->node))
@@ -121,22 +126,24 @@ static void wait_for_route(struct asking *asking, uint64_t at_most_ms)
     if (!asking->timer)
         asking->timer = rpc_timer_new(gateway->config.loop, timer_due, asking);
     int64_t left_ms = (asking->route_deadline_ns - now_of(asking) + NS_PER_MS - 1) / NS_PER_MS;
-    uint64_t wait_ms = left_ms < 0 ? 0 : (uint64_t)left_ms;
-    rpc_timer_set(asking->timer, wait_ms < at_most_ms ? wait_ms : at_most_ms);
+    rpc_timer_set(asking->timer, left_ms < 0 ? 0 : (uint64_t)left_ms);
 }
 
 static void hand_over(struct asking *asking, uint64_t node_uid, int64_t now_ns)
 {
     struct gateway *gateway = asking->gateway;
     list_remove(&asking->node);
-    if (asking->timer)
-        rpc_timer_cancel(asking->timer);
     asking->is_out = true;
     (void)transport_node_name(
         gateway->config.transport, node_uid, asking->node_name, sizeof(asking->node_name));
     int64_t left_ms = (asking->deadline_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    if (left_ms < 1)
+        left_ms = 1;
+    if (!asking->timer)
+        asking->timer = rpc_timer_new(gateway->config.loop, timer_due, asking);
+    rpc_timer_set(asking->timer, (uint64_t)left_ms);
     actor_system_ask(gateway->actors, asking->actor, asking->method, asking->arguments,
-        asking->arguments_size, (uint32_t)(left_ms < 1 ? 1 : left_ms), done, asking);
+        asking->arguments_size, (uint32_t)left_ms, done, asking);
 }
 
 static void try_now(struct asking *asking)
@@ -164,7 +171,7 @@ static void try_now(struct asking *asking)
     if (is_late)
         finish(asking, HISTRIO_UNAVAILABLE, "the actor's unit is placed nowhere now, or cannot be reached");
     else
-        wait_for_route(asking, UINT64_MAX);
+        wait_for_route(asking);
 }
 
 void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request)

@@ -3,10 +3,10 @@
 #include <histrio/actor.h>
 #include <histrio/value.h>
 
-#include <string.h>
+#include <unistd.h>
 
 struct worker {
-    uint32_t echo, crash, overflow, fail, slow;
+    uint32_t echo, crash, overflow, fail, hang;
 };
 
 static enum histrio_result worker_start(
@@ -20,6 +20,7 @@ static enum histrio_result worker_start(
     worker->crash = histrio_type("crash");
     worker->overflow = histrio_type("overflow");
     worker->fail = histrio_type("fail");
+    worker->hang = histrio_type("hang");
     return HISTRIO_CONTINUE;
 }
 
@@ -46,6 +47,8 @@ static enum histrio_result worker_receive(
         *nowhere = 1;
     if (message->type == worker->overflow)
         sink = overflow(0);
+    while (message->type == worker->hang)
+        (void)pause(); /* until the process is killed: that is the point */
     if (message->type == worker->fail) {
         histrio_fail(ctx, "told to fail");
         return HISTRIO_FAIL;

@@ -114,6 +114,12 @@ static bool is_drained(const Histrio__V1__NodeMessage *message, const void *ctx)
     return message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_DRAINED;
 }
 
+static bool is_lease_request(const Histrio__V1__NodeMessage *message, const void *ctx)
+{
+    (void)ctx;
+    return message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_LEASE;
+}
+
 static void expect_clean_end(struct node_fixture *fixture)
 {
     (void)control_client_wait(fixture->client, is_drained, NULL, "drained");
@@ -189,6 +195,32 @@ static void test_stuck_runtime_is_killed(void **state)
     expect_gone(fixture->runtime);
 }
 
+/* A handler that never returns holds up neither the lease nor, for longer than the limits, the end of the
+ * node. */
+static void test_hanging_handler(void **state)
+{
+    static const char *const settings[] = {
+        "HISTRIO_DRAIN_TIMEOUT_MS=100", "HISTRIO_HANDLER_TIMEOUT_MS=50", NULL};
+    struct node_fixture *fixture = *state;
+    node_process_end(&fixture->node, 0);
+    node_process_start(&fixture->node, settings);
+    node_fixture_follow_restart(fixture, FIRST_TERM);
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    assert_int_equal(
+        node_fixture_ask(fixture, "ledger", "hang", 100, false), HISTRIO__V1__ERROR__ERROR_TIMEOUT);
+    control_client_forget(fixture->client);
+    (void)control_client_wait(fixture->client, is_lease_request, NULL, "lease request");
+    assert_int_equal(kill(fixture->node.pid, SIGTERM), 0);
+    (void)control_client_wait(fixture->client, is_drained, NULL, "drained");
+    int status = node_process_wait(&fixture->node, END_MS);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    struct json *report = node_process_report(&fixture->node, "exited", END_MS);
+    assert_int_equal(json_int(json_get(report, "signal")), SIGKILL);
+    json_free(report);
+    expect_gone(fixture->runtime);
+}
+
 static void test_node_that_is_declared_dead(void **state)
 {
     struct node_fixture *fixture = *state;
@@ -248,6 +280,7 @@ const struct CMUnitTest node_lives_tests[] = {
     TEST(test_orphan_ends),
     TEST(test_runtime_follows_its_parent),
     TEST(test_stuck_runtime_is_killed),
+    TEST(test_hanging_handler),
     TEST(test_node_that_is_declared_dead),
     TEST(test_taken_address),
     cmocka_unit_test(test_bad_configuration_ends_with_78),
