@@ -73,7 +73,7 @@ uint64_t actor_system_name(struct actor_system *system, const char *name)
 {
     (void)system; /* texts are numbered for the whole process */
     size_t size = strlen(name);
-    return is_name(name, size) ? intern(name, size) : 0;
+    return is_name(name, size) ? intern_outside(name, size) : 0;
 }
 
 struct histrio_ref histrio_lookup(struct histrio_context *ctx, const char *name)
@@ -96,7 +96,7 @@ struct histrio_ref histrio_lookup(struct histrio_context *ctx, const char *name)
                            : snprintf(text, sizeof(text), "%s", name);
     if (size < 0 || (size_t)size >= sizeof(text))
         return (struct histrio_ref){0};
-    return (struct histrio_ref){0, actor_system_name(ctx->worker->system, text)};
+    return (struct histrio_ref){0, is_name(text, (size_t)size) ? intern(text, (size_t)size) : 0};
 }
 
 const char *histrio_ref_name(struct histrio_context *ctx, struct histrio_ref ref)

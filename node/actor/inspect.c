@@ -45,9 +45,18 @@ void actor_system_list(struct actor_system *system, const char *below,
     vec_done(&rows);
 }
 
+static uint64_t idle_of(const struct worker_counters *counters, int64_t now_ns)
+{
+    uint64_t idle_ns = atomic_load_explicit(&counters->idle_ns, memory_order_relaxed);
+    int64_t since_ns = atomic_load_explicit(&counters->idle_since_ns, memory_order_relaxed);
+    return since_ns > 0 && now_ns > since_ns ? idle_ns + (uint64_t)(now_ns - since_ns) : idle_ns;
+}
+
 void actor_system_counters(struct actor_system *system, struct actor_counters *ret_counters)
 {
     struct actor_counters sum = {0};
+    uint64_t idle_ns = 0;
+    int64_t now_ns = clock_now_ns(system->clock);
     for (unsigned i = 0; i < system->worker_count; i++) {
         const struct worker_counters *counters = &system->workers[i].counters;
         sum.messages += atomic_load_explicit(&counters->messages, memory_order_relaxed);
@@ -56,6 +65,7 @@ void actor_system_counters(struct actor_system *system, struct actor_counters *r
         sum.restarts += atomic_load_explicit(&counters->restarts, memory_order_relaxed);
         sum.dead_letters += atomic_load_explicit(&counters->dead_letters, memory_order_relaxed);
         sum.timers_fired += atomic_load_explicit(&counters->timers_fired, memory_order_relaxed);
+        idle_ns += idle_of(counters, now_ns);
         sum.actors += atomic_load_explicit(&counters->actors, memory_order_relaxed);
     }
     mutex_lock(&system->names.lock);
@@ -63,6 +73,13 @@ void actor_system_counters(struct actor_system *system, struct actor_counters *r
         if ((*entry)->actor && (*entry)->state)
             sum.mailbox_depth += actor_depth((*entry)->actor);
     }
+    /* Since the last look. */
+    double all_ns = (double)(now_ns - system->counted_at_ns) * system->worker_count;
+    double busy_ns = all_ns - ((double)idle_ns - (double)system->counted_idle_ns);
+    if (system->counted_at_ns > 0 && all_ns > 0 && busy_ns > 0)
+        sum.busy_permille = (uint32_t)(busy_ns < all_ns ? busy_ns / all_ns * 1000 : 1000);
+    system->counted_at_ns = now_ns;
+    system->counted_idle_ns = idle_ns;
     mutex_unlock(&system->names.lock);
     *ret_counters = sum;
 }

@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 enum { CHUNK_BITS = 10, CHUNK_TEXTS = 1 << CHUNK_BITS, CHUNK_COUNT = INTERN_MAX >> CHUNK_BITS };
@@ -12,6 +13,7 @@ enum { CHUNK_BITS = 10, CHUNK_TEXTS = 1 << CHUNK_BITS, CHUNK_COUNT = INTERN_MAX 
 static pthread_once_t intern_once = PTHREAD_ONCE_INIT;
 static struct mutex intern_lock;
 static struct map intern_numbers GUARDED_BY(&intern_lock);
+static uint32_t intern_from_outside GUARDED_BY(&intern_lock);
 static const char **_Atomic intern_chunks[CHUNK_COUNT];
 /* Numbers below it have their text: stored with release after the text, loaded with acquire before it. */
 static _Atomic uint32_t intern_end;
@@ -44,17 +46,29 @@ static uint32_t intern_add(const char *text, size_t size)
     return number;
 }
 
-uint32_t intern(const char *text, size_t size)
+static uint32_t intern_checked(const char *text, size_t size, bool is_outside)
 {
     if (size == 0 || memchr(text, 0, size))
         return 0;
     (void)pthread_once(&intern_once, intern_start);
     mutex_lock(&intern_lock);
     uint32_t number = intern_get(text, size);
-    if (number == 0)
+    if (number == 0 && (!is_outside || intern_from_outside < INTERN_OUTSIDE_MAX)) {
         number = intern_add(text, size);
+        intern_from_outside += is_outside;
+    }
     mutex_unlock(&intern_lock);
     return number;
+}
+
+uint32_t intern(const char *text, size_t size)
+{
+    return intern_checked(text, size, false);
+}
+
+uint32_t intern_outside(const char *text, size_t size)
+{
+    return intern_checked(text, size, true);
 }
 
 uint32_t intern_find(const char *text, size_t size)

@@ -10,10 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { INTERN_MAX = 4 * 1024 * 1024 }; /* texts; a full table answers 0 */
+enum {
+    INTERN_MAX = 4 * 1024 * 1024,    /* texts; a full table answers 0 */
+    INTERN_OUTSIDE_MAX = 256 * 1024, /* of these, new ones that clients and other nodes may add */
+};
 
 /* The number of text, given out now if need be; 0 for an empty text or a full table. */
 uint32_t intern(const char *text, size_t size);
+/* The same for a text that somebody outside of the process chose: 0 as well when such texts were too many. */
+uint32_t intern_outside(const char *text, size_t size);
 /* The number of text, 0 when it has none. */
 uint32_t intern_find(const char *text, size_t size);
 /* The text, ended by a NUL; "" for a number that was not given out. Lives for ever. */

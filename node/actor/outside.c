@@ -10,6 +10,12 @@
 
 #include <stdlib.h>
 
+static uint32_t outside_type(const char *type)
+{
+    size_t size = strlen(type);
+    return size <= LIMIT_MESSAGE_TYPE_BYTES ? intern_outside(type, size) : 0;
+}
+
 /* ---- from other nodes ---- */
 
 /* The target as this node knows it, and its worker; false when nobody here has it. */
@@ -76,7 +82,7 @@ static struct message *envelope_message(const struct actor_envelope *envelope, u
     if (message->kind == HISTRIO_ERROR)
         message->error = envelope->error;
     else
-        message->type = envelope->type ? histrio_type(envelope->type) : envelope->type_id;
+        message->type = envelope->type ? outside_type(envelope->type) : envelope->type_id;
     message->reference = envelope->ask;
     message->flags = MESSAGE_REMOTE | (envelope->kind <= ENVELOPE_ASK ? MESSAGE_COUNTS : 0);
     memcpy(message->data, &envelope->sender.node, prefix);
@@ -186,7 +192,7 @@ static enum histrio_error post_outside(struct actor_system *system, const char *
     if (size > LIMIT_VALUE_BYTES)
         return HISTRIO_BAD_ARGUMENT;
     uint64_t name = actor_system_name(system, target);
-    uint32_t type_id = histrio_type(type);
+    uint32_t type_id = outside_type(type);
     if (name == 0 || type_id == 0)
         return HISTRIO_BAD_ARGUMENT;
     if (atomic_load_explicit(&system->suspended, memory_order_relaxed) ||

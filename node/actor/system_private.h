@@ -21,7 +21,8 @@ struct actor_system {
     struct libraries libraries;
     struct units units;
     struct watchdog *watchdog;
-    _Atomic unsigned next_worker; /* round robin of asks from outside that have no home */
+    int64_t counted_at_ns;    /* the last look at the counters; guarded by names.lock */
+    uint64_t counted_idle_ns; /* of all workers until then; as well */
 };
 
 /* The parts of actor_system_new() and actor_system_free() without threads: the simulator's. */

@@ -230,6 +230,7 @@ bool worker_step(struct worker *worker)
     bool any = run_turns(worker);
     any |= outbox_flush_all(worker);
     SIM_YIELD(worker);
+    returns_collect(worker);
     any |= drain_inbox(worker);
     int64_t now_ns = worker_now(worker);
     if (worker->wheel.count > 0 && !is_suspended(worker)) {
@@ -244,7 +245,7 @@ bool worker_step(struct worker *worker)
 static bool spin(struct worker *worker)
 {
 #ifndef HISTRIO_SIM
-    if (worker->worker_count == 1 || worker->system->config.clock)
+    if (worker->system->clock != clock_system())
         return false;
     int64_t until_ns = worker_now(worker) + SPIN_NS;
     do {
@@ -278,10 +279,15 @@ void worker_run(void *ctx)
         if (worker_step(worker))
             continue;
         returns_flush_all(worker);
-        returns_collect(worker);
-        if (spin(worker))
-            continue;
-        worker_park(worker, idle_until(worker));
+        int64_t idle_since_ns = worker->now_ns;
+        atomic_store_explicit(&worker->counters.idle_since_ns, idle_since_ns, memory_order_relaxed);
+        if (!spin(worker)) {
+            if (worker->dead_letters_silent > 0)
+                deadletter_tick(worker);
+            worker_park(worker, idle_until(worker));
+        }
+        atomic_store_explicit(&worker->counters.idle_since_ns, 0, memory_order_relaxed);
+        COUNT(worker->counters.idle_ns, (uint64_t)(worker_now(worker) - idle_since_ns));
     }
     executing_set_thread(NULL);
 }

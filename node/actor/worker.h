@@ -53,7 +53,8 @@ struct returns {
 struct worker_counters {
     _Atomic uint64_t messages, spawned, exited, restarts, dead_letters, timers_fired, asks, asks_settled;
     _Atomic uint64_t sent_away; /* to other workers: for the conservation of messages */
-    _Atomic uint64_t busy_ns;
+    _Atomic uint64_t idle_ns;
+    _Atomic int64_t idle_since_ns; /* 0: not idle now */
     _Atomic uint32_t actors;
 };
 

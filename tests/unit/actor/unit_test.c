@@ -188,11 +188,28 @@ static void listings_show_what_runs(void **state)
     support_stop();
 }
 
+static void counters_tell_busy_from_idle(void **state)
+{
+    (void)state;
+    support_start(1, behaviors);
+    support_unit("idle", "test.plain");
+    struct actor_counters counters;
+    actor_system_counters(support_system(), &counters);
+    (void)ask("idle", "nothing", NULL, 0, 1000);
+    tell("idle", "x", "");
+    actor_system_counters(support_system(), &counters);
+    assert_true(counters.busy_permille <= 1000);
+    assert_int_equal(counters.actors, 2); /* with the unit's supervisor */
+    assert_true(counters.messages >= 1);  /* counted at the end of each turn */
+    support_stop();
+}
+
 const struct CMUnitTest unit_tests[] = {
     cmocka_unit_test(units_start_and_stop_in_order),
     cmocka_unit_test(failures_are_reported),
     cmocka_unit_test(bad_specs_are_refused),
     cmocka_unit_test(libraries_are_checked),
     cmocka_unit_test(listings_show_what_runs),
+    cmocka_unit_test(counters_tell_busy_from_idle),
 };
 const size_t unit_test_count = sizeof(unit_tests) / sizeof(unit_tests[0]);
