@@ -1,5 +1,5 @@
-/* A running hash over typed fields, private to this module: what a unit is started from, and what its nodes are
- * made from. Texts are hashed with their length, so that neighbours cannot run into each other. */
+/* A running hash over typed fields, private to this module: what a unit is started from, and what its nodes
+ * are made from. Texts are hashed with their length, so that neighbours cannot run into each other. */
 #ifndef TYPES_DIGEST_H
 #define TYPES_DIGEST_H
 

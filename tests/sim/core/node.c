@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "sim/core/world.h"
 
-static void name_copy(char *to, const char *from)
+void sim_name_copy(char *to, const char *from)
 {
     (void)snprintf(to, NAME_BYTES, "%s", from);
 }
@@ -30,7 +30,7 @@ static struct sim_seen *seen_of(struct sim_node *node, const char *name)
         if (text_equal(seen->name, name))
             return seen;
     struct sim_seen *seen = vec_push_new(&node->seen);
-    name_copy(seen->name, name);
+    sim_name_copy(seen->name, name);
     return seen;
 }
 
@@ -56,7 +56,7 @@ static struct message *reply_new(struct sim_node *node, enum message_kind kind, 
     message->uid = node->uid;
     message->term = node->term;
     message->connection = node->connection;
-    name_copy(message->unit, unit);
+    sim_name_copy(message->unit, unit);
     return message;
 }
 
@@ -159,19 +159,6 @@ static void unit_stopped(struct world *world, struct sim_node *node, uint64_t ch
     inventory_changed(world, node);
 }
 
-static void runtime_ends(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
-{
-    (void)message;
-    if (node->uid != uid || node->is_deleted)
-        return;
-    if (node->paused_until > world->now) { /* a stopped process does not end by itself */
-        world_after(world, node->paused_until - world->now, node->paused_until - world->now, runtime_ends,
-            node, uid, NULL);
-        return;
-    }
-    node_delete(world, node, true);
-}
-
 /* ---- commands ---- */
 
 static void take_assign(
@@ -195,7 +182,7 @@ static void take_assign(
     seen->epoch = message->epoch;
     remove_unit(node, message->unit);
     struct sim_unit *unit = vec_push_new(&node->units);
-    name_copy(unit->name, message->unit);
+    sim_name_copy(unit->name, message->unit);
     unit->epoch = message->epoch;
     unit->generation = message->generation;
     unit->state = CORE_UNIT_STARTING;
@@ -250,7 +237,7 @@ static void take_drain(struct world *world, struct sim_node *node)
     node->is_draining = true;
     vec_clear(&node->units);
     send_to_operator(world, node, reply_new(node, FROM_DRAINED, ""));
-    world_after(world, 0, 50, runtime_ends, node, node->uid, NULL);
+    world_after(world, 0, 50, node_runtime_ends, node, node->uid, NULL);
 }
 
 static void take_roster(struct world *world, struct sim_node *node, const struct message *message)
@@ -302,7 +289,7 @@ static void take_message(struct world *world, struct sim_node *node, const struc
         process(world, node, message);
 }
 
-static void inbox_clear(struct sim_node *node)
+void node_inbox_clear(struct sim_node *node)
 {
     vec_for_each (message, &node->inbox)
         free(*message);
@@ -320,7 +307,7 @@ static void empty_inbox(struct world *world, struct sim_node *node, uint64_t num
     }
     for (size_t i = 0; i < node->inbox.count; i++) /* handling one may end the runtime, but adds none */
         take_message(world, node, node->inbox.items[i]);
-    inbox_clear(node);
+    node_inbox_clear(node);
 }
 
 void node_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message)
@@ -334,93 +321,4 @@ void node_deliver(struct world *world, struct sim_node *node, uint64_t number, s
     if (node->inbox.count == 0)
         world_after(world, wait, wait, empty_inbox, node, 0, NULL);
     vec_push(&node->inbox, xmemdup(message, sizeof(*message)));
-}
-
-/* ---- processes ---- */
-
-static void runtime_start(
-    struct world *world, struct sim_node *node, uint64_t number, struct message *message)
-{
-    (void)number;
-    (void)message;
-    if (node->is_deleted || node->uid)
-        return;
-    node->uid = rng_u64(&world->rng) | 1;
-    node->term = 0;
-    node->is_draining = false;
-    node->roster_version = 0;
-    node->paused_until = 0;
-    vec_clear(&node->units);
-    vec_clear(&node->seen);
-    vec_clear(&node->routes);
-    world_trace(world, "%s runs as %lx", node->name, (unsigned long)node->uid);
-    world_after(world, 0, 5, operator_node_started, node, node->uid, NULL);
-    world_after(world, 1, 30, node_dial, node, node->uid, NULL);
-}
-
-void node_create(struct world *world, const char *name)
-{
-    struct sim_node *node = xcalloc(1, sizeof(*node));
-    name_copy(node->name, name);
-    node->id = ++world->next_id;
-    vec_push(&world->nodes, node);
-    (void)map64_put(&world->nodes_by_id, node->id, node);
-    world_after(world, 1, 40, runtime_start, node, 0, NULL);
-}
-
-void node_break_connection(struct world *world, struct sim_node *node)
-{
-    if (node->connection == 0)
-        return;
-    node->connection = 0;
-    node->to_operator_at = world->now;
-    world_after(world, 0, 200, operator_disconnected, node, node->uid, NULL);
-}
-
-void node_kill_runtime(struct world *world, struct sim_node *node, int signal, const char *unit)
-{
-    uint64_t uid = node->uid;
-    if (uid == 0)
-        return;
-    world_trace(world, "%s %lx dies by %d (%s)", node->name, (unsigned long)uid, signal, unit);
-    name_copy(node->last_unit, unit);
-    node->last_exit = (struct core_node_exit){.signal = signal, .unit = node->last_unit};
-    if (world_chance(world, 50))
-        node_break_connection(world, node);
-    node->connection = 0;
-    vec_push(&node->earlier, uid);
-    node->uid = 0;
-    vec_clear(&node->units);
-    world_after(world, 0, 5, operator_node_exited, node, uid, NULL);
-    world_after(world, 6, 60, runtime_start, node, 0, NULL);
-    world->kills++;
-}
-
-void node_delete(struct world *world, struct sim_node *node, bool is_forced)
-{
-    if (node->is_deleted)
-        return;
-    if (!is_forced) {
-        world_after(world, 1, 300, runtime_ends, node, node->uid, NULL);
-        return;
-    }
-    world_trace(world, "%s ends", node->name);
-    if (node->uid)
-        vec_push(&node->earlier, node->uid);
-    node->is_deleted = true;
-    node->uid = 0;
-    node->connection = 0;
-    vec_clear(&node->units);
-    world_after(world, 6, 20, operator_node_gone, node, 0, NULL);
-}
-
-void sim_node_free(struct sim_node *node)
-{
-    inbox_clear(node);
-    vec_done(&node->inbox);
-    vec_done(&node->earlier);
-    vec_done(&node->units);
-    vec_done(&node->seen);
-    vec_done(&node->routes);
-    free(node);
 }

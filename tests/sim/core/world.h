@@ -202,6 +202,10 @@ void node_break_connection(struct world *world, struct sim_node *node);
 void node_dial(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
 bool node_holds(const struct sim_node *node, const char *unit);
 void sim_node_free(struct sim_node *node);
+void node_inbox_clear(struct sim_node *node);
+/* The runtime ends by itself, as soon as it is not paused. */
+void node_runtime_ends(struct world *world, struct sim_node *node, uint64_t uid, struct message *message);
+void sim_name_copy(char *to, const char *from); /* to holds NAME_BYTES */
 
 /* ---- operator.c ---- */
 
