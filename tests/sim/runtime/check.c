@@ -127,18 +127,22 @@ static void check_worker(const struct worker *worker, uint64_t *waiting_tells)
 
 void world_check_quiet(void)
 {
-    struct actor_counters counters = {0};
-    uint64_t waiting_tells = 0;
+    uint64_t waiting_tells = world.tells_on_the_way, dead_letters = world.tells_refused;
     vec_for_each (record, &world.records)
         check_record(*record);
-    actor_system_list(world.system, "", check_state, NULL);
-    for (unsigned i = 0; i < world.system->worker_count; i++)
-        check_worker(&world.system->workers[i], &waiting_tells);
-    actor_system_counters(world.system, &counters);
-    if (world.tells != world.received + counters.dead_letters + waiting_tells)
+    for (unsigned node = 0; node < world.node_count; node++) {
+        struct actor_counters counters = {0};
+        struct actor_system *system = sim_system(node);
+        actor_system_list(system, "", check_state, NULL);
+        for (unsigned i = 0; i < system->worker_count; i++)
+            check_worker(&system->workers[i], &waiting_tells);
+        actor_system_counters(system, &counters);
+        dead_letters += counters.dead_letters;
+    }
+    if (world.tells != world.received + dead_letters + waiting_tells)
         sim_violation("%llu tells, %llu received, %llu dead letters, %llu waiting",
             (unsigned long long)world.tells, (unsigned long long)world.received,
-            (unsigned long long)counters.dead_letters, (unsigned long long)waiting_tells);
+            (unsigned long long)dead_letters, (unsigned long long)waiting_tells);
     if (world.outside_asks != world.outside_answers)
         sim_violation("%llu asks from outside, %llu answers", (unsigned long long)world.outside_asks,
             (unsigned long long)world.outside_answers);

@@ -22,13 +22,18 @@ static uint64_t play(uint64_t seed, enum actor_mutant mutant)
 {
     struct err err = {0};
     world_begin();
-    struct sim_config config = {.seed = seed,
+    world.node_count = seed % 3 == 0 ? 2 : 1;
+    sim_begin(&(struct sim_config){.seed = seed,
+        .node_count = world.node_count,
         .worker_count = 1 + (unsigned)(seed % 4),
         .mutant = mutant,
-        .events = {.exited = world_on_exited, .unit_changed = world_on_unit}};
-    world.system = sim_begin(&config);
-    if (actor_system_add_library(world.system, &actors_library, &err) < 0)
-        sim_violation("%s", err.text);
+        .events = {.exited = world_on_exited, .unit_changed = world_on_unit},
+        .outbound = {.send = network_send, .signal = network_signal},
+        .network = network});
+    for (unsigned node = 0; node < world.node_count; node++) {
+        if (actor_system_add_library(sim_system(node), &actors_library, &err) < 0)
+            sim_violation("%s", err.text);
+    }
     sim_run(world_drive, NULL);
     const char *violated = sim_violated();
     (void)snprintf(violation, sizeof(violation), "%s", violated ? violated : "");

@@ -10,13 +10,9 @@
 #include "actor/system_private.h"
 #include "base/mem.h"
 
-enum {
-    WORKERS_MAX = 8,
-    STACK_BYTES = 1024 * 1024,
-    TIME_STEP_NS = 2000,
-    STEPS_MAX = 5000000,
-    DRIVER = WORKERS_MAX
-};
+enum { STACK_BYTES = 1024 * 1024, TIME_STEP_NS = 2000, STEPS_MAX = 5000000 };
+/* A fiber for each worker of each node, and these. */
+enum { DRIVER = SIM_NODES_MAX * SIM_WORKERS_MAX, NETWORK, FIBERS };
 
 enum fiber_state { FIBER_ENDED, FIBER_READY, FIBER_WAITING };
 
@@ -30,14 +26,12 @@ struct fiber {
 };
 
 static struct {
-    struct actor_system *system;
+    struct sim_config config;
+    struct actor_system *systems[SIM_NODES_MAX];
     struct clock_virtual clock;
     struct rng rng;
-    uint64_t seed;
-    enum actor_mutant mutant;
     unsigned stickiness; /* one in so many yields switches */
-    unsigned worker_count;
-    struct fiber fibers[WORKERS_MAX + 1];
+    struct fiber fibers[FIBERS];
     int current; /* -1: the scheduler itself */
     ucontext_t scheduler;
     uint64_t steps;
@@ -110,16 +104,30 @@ void sim_wait(struct worker *worker, int64_t until_ns)
         wait_until(until_ns);
 }
 
-void sim_wake(struct worker *worker)
+static void wake(struct fiber *fiber)
 {
-    struct fiber *fiber = &sim.fibers[worker->number];
     if (fiber->state == FIBER_WAITING)
         fiber->state = FIBER_READY;
 }
 
+static struct fiber *fiber_of(unsigned node, unsigned worker)
+{
+    return &sim.fibers[node * SIM_WORKERS_MAX + worker];
+}
+
+void sim_wake(struct worker *worker)
+{
+    wake(fiber_of((unsigned)(worker->node_uid - SIM_NODE_UID), worker->number));
+}
+
+void sim_network_wake(void)
+{
+    wake(&sim.fibers[NETWORK]);
+}
+
 bool sim_mutant(enum actor_mutant mutant)
 {
-    return sim.mutant == mutant;
+    return sim.config.mutant == mutant;
 }
 
 void sim_pause(int64_t ns)
@@ -141,11 +149,12 @@ bool sim_wait_quiet(int64_t limit_ns)
 /* Everybody waits: nothing that was posted may be lying in an inbox, or a wake-up was lost. */
 static void check_inboxes(void)
 {
-    for (unsigned i = 0; i < sim.worker_count; i++) {
-        const struct worker *worker = &sim.system->workers[i];
-        if (sim.fibers[i].state == FIBER_WAITING &&
+    for (unsigned i = 0; i < sim.config.node_count * sim.config.worker_count; i++) {
+        unsigned node = i / sim.config.worker_count, number = i % sim.config.worker_count;
+        const struct worker *worker = &sim.systems[node]->workers[number];
+        if (fiber_of(node, number)->state == FIBER_WAITING &&
             atomic_load_explicit(&worker->shared.inbox, memory_order_relaxed))
-            sim_violation("worker %u sleeps, and its inbox is not empty: a wake-up was lost", i);
+            sim_violation("worker %u sleeps, and its inbox is not empty: a wake-up was lost", number);
     }
 }
 
@@ -156,7 +165,7 @@ static void move_time(void)
     int64_t next_ns = INT64_MAX;
     struct fiber *driver = &sim.fibers[DRIVER];
     check_inboxes();
-    for (unsigned i = 0; i <= DRIVER; i++) {
+    for (unsigned i = 0; i < FIBERS; i++) {
         const struct fiber *fiber = &sim.fibers[i];
         bool counts = fiber->state == FIBER_WAITING && !(i == DRIVER && fiber->waits_for_quiet);
         if (counts && fiber->until_ns < next_ns)
@@ -170,7 +179,7 @@ static void move_time(void)
     }
     if (next_ns > sim_now_ns())
         clock_virtual_advance(&sim.clock, next_ns - sim_now_ns());
-    for (unsigned i = 0; i <= DRIVER; i++) {
+    for (unsigned i = 0; i < FIBERS; i++) {
         struct fiber *fiber = &sim.fibers[i];
         if (fiber->state == FIBER_WAITING && !fiber->waits_for_quiet && fiber->until_ns <= sim_now_ns())
             fiber->state = FIBER_READY;
@@ -179,8 +188,8 @@ static void move_time(void)
 
 static void run_one(void)
 {
-    unsigned ready[WORKERS_MAX + 1], count = 0;
-    for (unsigned i = 0; i <= DRIVER; i++) {
+    unsigned ready[FIBERS], count = 0;
+    for (unsigned i = 0; i < FIBERS; i++) {
         struct fiber *fiber = &sim.fibers[i];
         if (fiber->state == FIBER_WAITING && !fiber->waits_for_quiet && fiber->until_ns <= sim_now_ns())
             fiber->state = FIBER_READY; /* its time came while others ran */
@@ -197,16 +206,27 @@ static void run_one(void)
     sim.current = -1;
 }
 
-static void worker_fiber(unsigned number)
+static void worker_fiber(unsigned node, unsigned number)
 {
-    worker_run(&sim.system->workers[number]);
-    sim.fibers[number].state = FIBER_ENDED;
+    worker_run(&sim.systems[node]->workers[number]);
+    fiber_of(node, number)->state = FIBER_ENDED;
 }
 
 static void driver_fiber(void)
 {
     sim.driver(sim.driver_ctx);
     sim.fibers[DRIVER].state = FIBER_ENDED;
+}
+
+static void network_fiber(void)
+{
+    for (;;) { /* left where it waits when the driver has ended */
+        int64_t due_ns = sim.config.network.next_ns();
+        if (due_ns > sim_now_ns())
+            wait_until(due_ns);
+        else
+            sim.config.network.deliver();
+    }
 }
 
 static void fiber_init(struct fiber *fiber)
@@ -225,38 +245,49 @@ static void fiber_init(struct fiber *fiber)
     fiber->waits_for_quiet = false;
 }
 
-struct actor_system *sim_begin(const struct sim_config *config)
+void sim_begin(const struct sim_config *config)
 {
+    sim.config = *config;
     rng_seed(&sim.rng, config->seed);
-    sim.seed = config->seed;
-    sim.mutant = config->mutant;
-    sim.worker_count = config->worker_count < WORKERS_MAX ? config->worker_count : WORKERS_MAX;
     sim.violation[0] = '\0';
     sim.steps = 0;
     static const unsigned stickiness[] = {1, 2, 4, 16}; /* long runs find other things than wild switching */
     sim.stickiness = stickiness[rng_below(&sim.rng, 4)];
     clock_virtual_init(&sim.clock, NS_PER_S, 0);
-    sim.system = system_new(&(struct actor_system_config){
-        .node_uid = 0x51,
-        .system = "sim",
-        .worker_count = sim.worker_count,
-        .clock = &sim.clock.clock,
-        .seed = config->seed,
-        .events = config->events,
-    });
-    return sim.system;
+    for (unsigned node = 0; node < config->node_count; node++) {
+        struct actor_system_config system = {
+            .node_uid = SIM_NODE_UID + node,
+            .system = "sim",
+            .worker_count = config->worker_count,
+            .clock = &sim.clock.clock,
+            .seed = config->seed + node,
+            .events = config->events,
+            .outbound = config->outbound,
+        };
+        system.outbound.ctx = (void *)(uintptr_t)node;
+        sim.systems[node] = system_new(&system);
+    }
+}
+
+struct actor_system *sim_system(unsigned node)
+{
+    return sim.systems[node];
 }
 
 void sim_run(void (*driver)(void *ctx), void *ctx)
 {
     sim.driver = driver;
     sim.driver_ctx = ctx;
-    for (unsigned i = 0; i < sim.worker_count; i++) {
-        fiber_init(&sim.fibers[i]);
-        makecontext(&sim.fibers[i].context, (void (*)(void))(uintptr_t)worker_fiber, 1, i);
+    for (unsigned node = 0; node < sim.config.node_count; node++) {
+        for (unsigned i = 0; i < sim.config.worker_count; i++) {
+            fiber_init(fiber_of(node, i));
+            makecontext(&fiber_of(node, i)->context, (void (*)(void))(uintptr_t)worker_fiber, 2, node, i);
+        }
     }
     fiber_init(&sim.fibers[DRIVER]);
     makecontext(&sim.fibers[DRIVER].context, driver_fiber, 0);
+    fiber_init(&sim.fibers[NETWORK]);
+    makecontext(&sim.fibers[NETWORK].context, network_fiber, 0);
     while (sim.fibers[DRIVER].state != FIBER_ENDED && !sim_violated()) {
         run_one();
         if (sim.steps > STEPS_MAX)
@@ -267,8 +298,8 @@ void sim_run(void (*driver)(void *ctx), void *ctx)
 void sim_end(void)
 {
     /* The workers' coroutines are left where they wait: inside of worker_park(), which holds nothing. */
-    system_done(sim.system);
-    sim.system = NULL;
-    for (unsigned i = 0; i <= DRIVER; i++)
+    for (unsigned node = 0; node < sim.config.node_count; node++)
+        system_done(sim.systems[node]);
+    for (unsigned i = 0; i < FIBERS; i++)
         sim.fibers[i].state = FIBER_ENDED;
 }

@@ -16,18 +16,31 @@
 #include "base/clock.h"
 #include "base/rng.h"
 
-struct sim_config {
-    uint64_t seed;
-    unsigned worker_count;
-    enum actor_mutant mutant;
-    struct actor_events events;
+enum { SIM_NODES_MAX = 2, SIM_WORKERS_MAX = 4, SIM_NODE_UID = 0x51 /* of the first node */ };
+
+/* What carries messages between nodes: a coroutine, too. */
+struct sim_network {
+    int64_t (*next_ns)(void); /* when the next one is due; INT64_MAX: nothing is on its way */
+    void (*deliver)(void);    /* that one */
 };
 
-/* Only one simulation at a time. The system's workers begin to run in sim_run(). */
-struct actor_system *sim_begin(const struct sim_config *config);
+struct sim_config {
+    uint64_t seed;
+    unsigned node_count, worker_count;
+    enum actor_mutant mutant;
+    struct actor_events events;
+    struct actor_outbound outbound; /* ctx becomes the number of the node */
+    struct sim_network network;
+};
+
+/* Only one simulation at a time. The workers begin to run in sim_run(). */
+void sim_begin(const struct sim_config *config);
+struct actor_system *sim_system(unsigned node);
 /* Runs the driver and the workers until the driver has returned. */
 void sim_run(void (*driver)(void *ctx), void *ctx);
 void sim_end(void);
+/* Something was given to the network. */
+void sim_network_wake(void);
 
 /* For the driver: lets others run for so long, or until nothing is left to do (true), at most `limit_ns`. */
 void sim_pause(int64_t ns);

@@ -59,6 +59,11 @@ void world_on_unit(
 
 /* ---- units ---- */
 
+unsigned world_node_of(const char *path)
+{
+    return (unsigned)strtoul(path + 1, NULL, 10) % world.node_count;
+}
+
 static const uint8_t arguments[4][2] = {{0, 0}, {1, 0}, {0, 1}, {1, 1}}; /* traps exits, may fail to start */
 
 struct tree {
@@ -161,7 +166,7 @@ static void start_unit(size_t unit)
     struct actor_unit_spec spec = {
         .name = name, .root = tree.root, .children = tree.children, .child_count = tree.count};
     world.unit_runs[unit] = true;
-    if (actor_system_unit_start(world.system, &spec, 1, &err) < 0)
+    if (actor_system_unit_start(sim_system(world_node_of(name)), &spec, 1, &err) < 0)
         sim_violation("unit %s: %s", name, err.text);
     tree_done(&tree); /* the runtime has a copy */
 }
@@ -171,7 +176,7 @@ static void stop_unit(size_t unit)
     struct err err = {0};
     char name[24];
     (void)snprintf(name, sizeof(name), "u%zu", unit);
-    (void)actor_system_unit_stop(world.system, name, &err); /* it may just have ended */
+    (void)actor_system_unit_stop(sim_system(world_node_of(name)), name, &err); /* it may just have ended */
 }
 
 /* ---- the driver ---- */
@@ -195,17 +200,19 @@ static void send_from_outside(void)
     uint64_t name = below(world.name_count);
     struct payload payload = world_payload(OUTSIDE, (uint32_t)name + 1, (uint32_t)below(6));
     const uint8_t *bytes = (const uint8_t *)&payload;
-    uint64_t id = actor_system_name(world.system, world.names[name]);
-    if (names_present(&world.system->names, (uint32_t)id) == 0)
-        payload.sequence =
-            0; /* not started: it goes through some worker, and may be overtaken by a later one */
+    /* Mostly at the right node, as the gateway would. */
+    unsigned node = below(8) == 0 ? (unsigned)below(world.node_count) : world_node_of(world.names[name]);
+    struct actor_system *system = sim_system(node);
+    uint64_t id = actor_system_name(system, world.names[name]);
+    if (names_present(&system->names, (uint32_t)id) == 0)
+        payload.sequence = 0; /* not here: it goes through some worker, and may be overtaken by a later one */
     if (below(3) != 0) {
-        if (actor_system_tell(world.system, world.names[name], "act", bytes, sizeof(payload)) == HISTRIO_OK)
+        if (actor_system_tell(system, world.names[name], "act", bytes, sizeof(payload)) == HISTRIO_OK)
             world.tells++;
         return;
     }
     payload.sequence = 0; /* it takes its own way, through a clerk */
-    actor_system_ask(world.system, world.names[name], "act", bytes, sizeof(payload), (uint32_t)below(50) + 1,
+    actor_system_ask(system, world.names[name], "act", bytes, sizeof(payload), (uint32_t)below(50) + 1,
         on_answer, &answers[world.outside_asks++ % 4096]);
 }
 
@@ -302,6 +309,7 @@ static void free_window(void *value)
 
 void world_end(void)
 {
+    network_done();
     vec_for_each (record, &world.records) {
         vec_done(&(*record)->asks);
         vec_done(&(*record)->monitors);

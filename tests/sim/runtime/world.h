@@ -60,8 +60,10 @@ struct window {
     uint32_t restarts_max, period_ms;
 };
 
+struct sim_network;
+
 struct world {
-    struct actor_system *system;
+    unsigned node_count;
     VEC(struct record *) records; /* by number; 0 is the outside */
     char names[NAMES_MAX][PATH_BYTES];
     size_t name_count;
@@ -73,6 +75,8 @@ struct world {
     int64_t budget;                  /* acts that are left */
     uint64_t peace;                  /* one in so many violent acts is done */
     uint64_t tells, received;
+    uint64_t tells_on_the_way; /* between nodes */
+    uint64_t tells_refused;    /* by the node that they arrived at: nobody there has the name */
     uint64_t outside_asks, outside_answers;
     uint64_t hash; /* of everything that happened, in order */
     size_t unit_count;
@@ -82,7 +86,15 @@ struct world {
 extern struct world world;
 extern const struct histrio_library actors_library;
 
+/* network.c: messages between nodes, late, but in order for each direction */
+extern const struct sim_network network;
+enum histrio_error network_send(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure);
+enum histrio_error network_signal(void *ctx, const struct actor_signal *signal, uint64_t *ret_node);
+void network_done(void);
+
 /* world.c */
+/* The node of a unit, of a name below it, or of a unit's number. */
+unsigned world_node_of(const char *path);
 /* Once, before the first world. */
 void world_intern_names(void);
 void world_begin(void);
