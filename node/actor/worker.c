@@ -241,12 +241,9 @@ bool worker_step(struct worker *worker)
     return any;
 }
 
-/* Looks for work for a moment before sleeping: a wake-up costs more than that. True when there is some. */
-static bool spin(struct worker *worker)
-{
 #ifndef HISTRIO_SIM
-    if (worker->system->clock != clock_system())
-        return false;
+static bool spin_once(struct worker *worker)
+{
     int64_t until_ns = worker_now(worker) + SPIN_NS;
     do {
         for (unsigned i = 0; i < 32; i++) {
@@ -255,6 +252,25 @@ static bool spin(struct worker *worker)
             __builtin_ia32_pause();
         }
     } while (worker_now(worker) < until_ns);
+    return false;
+}
+#endif
+
+/* Looks for work for a moment before sleeping: a wake-up costs more than that. True when there is some. Where
+ * it was in vain several times, only now and then: other threads may want the core. */
+static bool spin(struct worker *worker)
+{
+#ifndef HISTRIO_SIM
+    if (worker->system->clock != clock_system())
+        return false;
+    if (worker->spins_in_vain >= SPINS_IN_VAIN_MAX && ++worker->spins_skipped % SPIN_ONE_IN != 0)
+        return false;
+    if (spin_once(worker)) {
+        worker->spins_in_vain /= 2;
+        return true;
+    }
+    if (worker->spins_in_vain < SPINS_IN_VAIN_MAX)
+        worker->spins_in_vain++;
 #else
     (void)worker;
 #endif

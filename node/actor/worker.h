@@ -32,6 +32,8 @@ enum {
     TURN_CHECK_MESSAGES = 32, /* messages between looks at the clock inside of a turn */
     TURN_NS_MAX = 100 * 1000,
     SPIN_NS = 20 * 1000,
+    SPINS_IN_VAIN_MAX = 4,
+    SPIN_ONE_IN = 16,
     REGISTRY_CHUNK_BITS = 10,
     REGISTRY_CHUNK_ACTORS = 1 << REGISTRY_CHUNK_BITS,
 };
@@ -116,8 +118,9 @@ struct worker {
     struct handles timers;
     int64_t now_ns; /* read at each poll */
     uint64_t next_monitor;
-    uint32_t start_depth; /* of starts that are on the stack */
-    uint32_t turns;
+    uint32_t start_depth;   /* of starts that are on the stack */
+    uint32_t spins_in_vain; /* less for each that found work */
+    uint32_t spins_skipped;
     struct rng rng;
 
     int64_t dead_letter_window_ns; /* see deadletter.h */
