@@ -109,22 +109,38 @@ static bool check_credential(struct gateway_call *call, const ProtobufCBinaryDat
 
 /* ---- methods ---- */
 
+/* What is known at once; a unit on a node that cannot be reached now may be reached before it is given up. */
+static enum histrio_error tell_now(
+    struct gateway *gateway, const Histrio__V1__TellRequest *request, const char **ret_text)
+{
+    uint64_t version;
+    switch (transport_route_of(gateway->config.transport, request->actor, NULL, NULL, &version)) {
+    case TRANSPORT_ROUTE_UNKNOWN:
+        *ret_text = version ? "no such unit" : "this node has no routes yet";
+        return version ? HISTRIO_NOT_FOUND : HISTRIO_UNAVAILABLE;
+    case TRANSPORT_ROUTE_NOWHERE:
+    case TRANSPORT_ROUTE_STARTING:
+        *ret_text = "the actor's unit runs nowhere now";
+        return HISTRIO_UNAVAILABLE;
+    case TRANSPORT_ROUTE_HERE:
+    case TRANSPORT_ROUTE_THERE:
+    case TRANSPORT_ROUTE_CUT: break;
+    }
+    enum histrio_error error = actor_system_tell(
+        gateway->actors, request->actor, request->method, request->arguments.data, request->arguments.len);
+    *ret_text = error == HISTRIO_OK ? "" : histrio_error_name(error);
+    return error;
+}
+
 static void tell(struct gateway_call *call, const Histrio__V1__TellRequest *request)
 {
     Histrio__V1__TellResponse response = HISTRIO__V1__TELL_RESPONSE__INIT;
-    const char *problem = gateway_name_problem(request->actor, request->method);
-    if (!problem)
-        problem = gateway_arguments_problem(&request->arguments);
-    if (problem) {
-        response.error = HISTRIO__V1__ERROR__ERROR_BAD_ARGUMENT;
-        response.text = (char *)problem; /* packing only reads it */
-    } else {
-        enum histrio_error error = actor_system_tell(call->gateway->actors, request->actor, request->method,
-            request->arguments.data, request->arguments.len);
-        response.error = (Histrio__V1__Error)error;
-        if (error != HISTRIO_OK)
-            response.text = (char *)histrio_error_name(error);
-    }
+    const char *text = gateway_name_problem(request->actor, request->method);
+    if (!text)
+        text = gateway_arguments_problem(&request->arguments);
+    response.error =
+        (Histrio__V1__Error)(text ? HISTRIO_BAD_ARGUMENT : tell_now(call->gateway, request, &text));
+    response.text = (char *)text; /* packing only reads it */
     gateway_answer(call, &response);
 }
 
