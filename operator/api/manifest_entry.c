@@ -54,12 +54,12 @@ static void decode_mailbox(
     int on_restart = MAILBOX_KEEP;
     if (!decode_object(problems, node, known))
         return;
-    (void)decode_u32(problems, node, "capacity", 1, LIMIT_MAILBOX_CAPACITY, &mailbox->capacity);
+    (void)decode_u32(problems, node, "capacity", 0, LIMIT_MAILBOX_CAPACITY, &mailbox->capacity);
     bool has_overflow = decode_enum(problems, node, "overflow", mailbox_overflow_names, &overflow);
     (void)decode_enum(problems, node, "onRestart", mailbox_on_restart_names, &on_restart);
-    if (has_overflow && json_is_null(json_get(node, "capacity")))
+    if (has_overflow && overflow != OVERFLOW_WAIT && mailbox->capacity == 0)
         api_problems_add_at(
-            problems, json_get(node, "overflow"), "has no effect without capacity; add mailbox.capacity");
+            problems, json_get(node, "overflow"), "has no effect without a capacity; set mailbox.capacity");
     mailbox->overflow = (enum mailbox_overflow)overflow;
     mailbox->on_restart = (enum mailbox_on_restart)on_restart;
 }

@@ -69,8 +69,6 @@ bool restart_unit_failed(
     if (is_crash)
         vec_push(&unit->crashes_ms, core->now_ms);
     KEEP_RECENT(&unit->crashes_ms, oldest_ms);
-    unit->restarts++;
-    core->restarts++;
     unit_set_reason(unit, reason);
     core->is_status_dirty = true;
     if (unit->crashes_ms.count >= CRASHES_MAX)
@@ -85,6 +83,8 @@ bool restart_unit_failed(
         return true;
     }
     free(text);
+    unit->restarts++;
+    core->restarts++;
     unit->rule = "Restart";
     unit->not_before_ms = core->now_ms + backoff_next(&unit->backoff, core->now_ms, &core->rng);
     return false;

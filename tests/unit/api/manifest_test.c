@@ -213,7 +213,7 @@ static void each_mistake_is_one_line(void **state)
         {CODE "  actors: [{name: a, behavior: {c: l.a}, isolation: Node, args: 5}]\n",
             "6: spec.actors[0].args: must be an object (named arguments) or a list (positional ones)"},
         {CODE "  actors: [{name: a, behavior: {c: l.a}, mailbox: {overflow: Fail}}]\n",
-            "6: spec.actors[0].mailbox.overflow: has no effect without capacity; add mailbox.capacity"},
+            "6: spec.actors[0].mailbox.overflow: has no effect without a capacity; set mailbox.capacity"},
         {CODE "  actors: {}\n", "6: spec.actors: must be a list, not an object"},
         {CODE, "4: spec.actors: is missing: list at least one actor"},
         {"  code: {c: [{library: l}]}\n  actors: [{name: a, behavior: {c: l.a}}]\n",
