@@ -57,6 +57,7 @@ struct control_incoming {
     uint64_t node_uid;
     bool is_hello;
     bool is_lease;
+    bool is_refused; /* the node will not have us: its highest term says why */
     uint64_t nonce;
 };
 

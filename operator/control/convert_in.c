@@ -25,7 +25,8 @@ int control_decode(const uint8_t *data, size_t size, struct control_event *event
     event->message = decoded;
     *ret_incoming = (struct control_incoming){.node_uid = message->node_uid,
         .is_hello = message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_HELLO,
-        .is_lease = message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_LEASE};
+        .is_lease = message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_LEASE,
+        .is_refused = message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_REFUSED};
     if (ret_incoming->is_lease)
         ret_incoming->nonce = message->lease->nonce;
     return 0;

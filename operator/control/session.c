@@ -124,6 +124,17 @@ static void echo(struct session *session, uint64_t nonce)
     write_message(session, data, size);
 }
 
+/* First a hello, or a refusal of ours; then the same uid all the time. */
+static int check_order(
+    const struct session *session, const struct control_incoming *incoming, struct err *err)
+{
+    if (!incoming->node_uid || (!session->uid && !incoming->is_hello && !incoming->is_refused))
+        return err_set(err, ERR_INVALID, "node \"%s\" did not say hello", session->node);
+    if (session->uid && incoming->node_uid != session->uid)
+        return err_set(err, ERR_INVALID, "node \"%s\" changed its uid", session->node);
+    return 0;
+}
+
 static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t size, void *ctx)
 {
     struct session *session = ctx;
@@ -131,13 +142,12 @@ static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t si
     struct err err = {0};
     struct control_event *event = control_event_new(CONTROL_MESSAGE, session->node, session->uid);
     (void)stream; /* the session has one */
-    if (control_decode(data, size, event, &incoming, &err) < 0 ||
-        (session->uid && incoming.node_uid != session->uid &&
-            err_set(&err, ERR_INVALID, "changed its uid")) ||
-        (!session->uid && (!incoming.is_hello || !incoming.node_uid) &&
-            err_set(&err, ERR_INVALID, "did not say hello"))) {
+    if (control_decode(data, size, event, &incoming, &err) < 0 || check_order(session, &incoming, &err) < 0) {
         control_event_free(event);
         refuse(session, err.text);
+    } else if (incoming.is_refused) {
+        session->control->listener(
+            event, session->control->ctx); /* the core raises the term; the stream's end follows */
     } else if (!session->uid) {
         accept_hello(session, event, incoming.node_uid);
     } else if (incoming.is_lease) {

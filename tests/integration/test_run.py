@@ -260,12 +260,18 @@ class Failures(HistrioTest):
         for asker in askers:
             asker.start()
         wait_until("there is load", lambda: all(len(asker.codes) > 2 for asker in askers))
+        follower = subprocess.Popen([os.path.join(BUILD, "bin/histrio"), "logs", "-f", f"bank/{victim}"],
+                                    env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.assertIn("node started", follower.stdout.readline())
         os.kill(pid, signal.SIGKILL)
         wait_until("its units run again", lambda: all(
             unit["state"] == "Running" and epoch(unit["epoch"]) > epoch(before[unit["unit"]]["epoch"])
             for unit in self.rows("units") if before[unit["unit"]]["node"] == victim))
         wait_until("the node is back", lambda: (lambda node: node["state"] == "Connected" and node["pid"] != pid)(
             self.node_row(victim)))
+        self.assertIn("runtime ended", next(line for line in follower.stdout if "runtime" in line))
+        follower.terminate()
+        follower.communicate()
         count = [len(asker.codes) for asker in askers]
         wait_until("asks go on", lambda: all(len(asker.codes) > n + 2 for asker, n in zip(askers, count)))
         for asker in askers:

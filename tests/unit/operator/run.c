@@ -14,6 +14,10 @@
 #include "wire/wire.h"
 
 #include <histrio/v1/gateway.pb-c.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct fixture {
@@ -23,14 +27,15 @@ struct fixture {
     struct thread *thread;
     int loop_result;
     struct err loop_err;
-    unsigned events;
+    atomic_uint events, warnings; /* plain counts, looked at by the test's thread */
 };
 
 static void on_event(const struct run_event *event, void *ctx)
 {
     struct fixture *fixture = ctx;
     assert_non_null(event->text);
-    fixture->events++;
+    atomic_fetch_add(&fixture->events, 1);
+    atomic_fetch_add(&fixture->warnings, event->is_warning);
 }
 
 static void run_thread(void *ctx)
@@ -39,7 +44,16 @@ static void run_thread(void *ctx)
     fixture->loop_result = run_loop(fixture->run, &fixture->loop_err);
 }
 
-static void begin(struct fixture *fixture, const char *script)
+/* From now on every write of the process to a file fails, as on a full disk. */
+static void fill_disk(bool is_full)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = is_full ? 0 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void begin_on(struct fixture *fixture, const char *script, bool is_full)
 {
     struct err err = {0};
     *fixture = (struct fixture){.folder = temp_folder_new(), .spec = system_spec_new()};
@@ -62,7 +76,14 @@ static void begin(struct fixture *fixture, const char *script)
     if (run_new(&config, &fixture->run, &err) < 0)
         fail_msg("%s", err.text);
     free(program);
+    if (is_full)
+        fill_disk(true);
     assert_int_equal(thread_start(&fixture->thread, "run", run_thread, fixture, NULL), 0);
+}
+
+static void begin(struct fixture *fixture, const char *script)
+{
+    begin_on(fixture, script, false);
 }
 
 static void end(struct fixture *fixture)
@@ -179,7 +200,36 @@ static void test_nodes_that_fail(void **state)
     stop();
     end(&fixture);
     assert_int_equal(fixture.loop_result, 0);
-    assert_true(fixture.events > 0);
+    assert_true(atomic_load(&fixture.events) > 0);
+}
+
+/* R0: nothing is started before the term is on disk; when there is room again, all goes on. */
+static void test_full_disk(void **state)
+{
+    struct fixture fixture;
+    struct pollfd nothing = {.fd = -1};
+    (void)state;
+    assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    begin_on(&fixture,
+        "#!/bin/sh\ntrap 'exit 0' TERM\ntouch $HISTRIO_RUN_DIR/started\nwhile :; do sleep 0.01; done\n",
+        true);
+    char *marker = file_join(fixture.folder, "started");
+    char *record = file_join(fixture.folder, "bank/fence.json");
+    for (int i = 0; i < 1000 && atomic_load(&fixture.warnings) == 0; i++)
+        (void)poll(&nothing, 1, 10); /* events have no descriptor */
+    assert_true(atomic_load(&fixture.warnings) > 0);
+    assert_int_equal(access(marker, F_OK), -1);
+    assert_int_equal(access(record, F_OK), -1);
+    fill_disk(false);
+    for (int i = 0; i < 1000 && access(marker, F_OK) < 0; i++)
+        (void)poll(&nothing, 1, 10);
+    assert_int_equal(access(marker, F_OK), 0);
+    assert_int_equal(access(record, F_OK), 0);
+    stop();
+    end(&fixture);
+    assert_true(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+    free(record);
+    free(marker);
 }
 
 static void test_bad_fence_record(void **state)
@@ -209,6 +259,7 @@ const struct CMUnitTest run_tests[] = {
     cmocka_unit_test(test_requests),
     cmocka_unit_test(test_second_run),
     cmocka_unit_test(test_nodes_that_fail),
+    cmocka_unit_test(test_full_disk),
     cmocka_unit_test(test_bad_fence_record),
 };
 const size_t run_test_count = sizeof(run_tests) / sizeof(run_tests[0]);

@@ -47,6 +47,7 @@ struct fixture {
     struct rpc_server *server;
     struct rpc_stream *stream;
     const char *system_uid;
+    uint64_t refuses_with_term; /* 0: it does not */
     struct wire_arena arena;
 };
 
@@ -71,10 +72,17 @@ static void say_hello(struct fixture *fixture)
     inner.system_uid = (char *)(uintptr_t)fixture->system_uid;
     inner.node_name = (char *)(uintptr_t) "bank-nodes-0";
     inner.credential = (ProtobufCBinaryData){sizeof(credential), credential};
+    Histrio__V1__Refused refused = HISTRIO__V1__REFUSED__INIT;
     hello.hello = &inner;
     message.node_uid = UID;
     message.body_case = HISTRIO__V1__NODE_MESSAGE__BODY_HELLO;
     message.hello = &hello;
+    if (fixture->refuses_with_term) {
+        refused.reason = HISTRIO__V1__REFUSAL_REASON__REFUSAL_OLD_TERM;
+        refused.highest_term = fixture->refuses_with_term;
+        message.body_case = HISTRIO__V1__NODE_MESSAGE__BODY_REFUSED;
+        message.refused = &refused;
+    }
     send(fixture, &message);
 }
 
@@ -320,7 +328,25 @@ static void test_garbage(void **state)
     assert_non_null(strstr(next_event(&fixture), "unknown state"));
     strange.node_uid = UID + 1; /* says that it is somebody else */
     node_send(&fixture, &strange);
-    assert_string_equal(next_event(&fixture), "changed its uid");
+    assert_non_null(strstr(next_event(&fixture), "changed its uid"));
+    end(&fixture);
+}
+
+/* The node knows a higher term than the operator: the core hears it, and raises its own above. */
+static void test_higher_term(void **state)
+{
+    struct fixture fixture;
+    struct core_plan plan;
+    (void)state;
+    begin(&fixture);
+    fixture.refuses_with_term = 41;
+    core_node_started(fixture.core, "bank-nodes-0", UID, 1);
+    assert_true(core_fence_record(fixture.core)->term < 41);
+    start_node(&fixture);
+    control_dial(fixture.control, "bank-nodes-0", fixture.address);
+    assert_string_equal(next_event(&fixture), "");
+    core_plan(fixture.core, &plan); /* which asks for the write of the record */
+    assert_true(core_fence_record(fixture.core)->term > 41);
     end(&fixture);
 }
 
@@ -459,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_node_comes_back),
         cmocka_unit_test(test_node_of_another_run),
         cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_higher_term),
         cmocka_unit_test(test_configuration_and_roster),
         cmocka_unit_test(test_assign_and_others),
     };
