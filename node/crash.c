@@ -9,11 +9,11 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 enum {
     CRASH_FRAMES_MAX = 48,
-    CRASH_FRAMES_OWN = 2, /* the handler and the kernel's trampoline */
     CRASH_TYPE_BYTES = 128,
     CRASH_HEAD_BYTES = 1024,
     CRASH_STACK_BYTES = 64 * 1024,
@@ -56,7 +56,33 @@ static const char *format_number(uint64_t number, unsigned base, char *end)
     return end;
 }
 
-static void write_record(int signal_number, const siginfo_t *info)
+/* Where the thread was when the signal came; NULL on machines that we do not know. */
+static const void *interrupted_at(const void *context)
+{
+#if defined(__x86_64__)
+    return (const void *)((const ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+    return (const void *)((const ucontext_t *)context)->uc_mcontext.pc;
+#else
+    (void)context;
+    return NULL;
+#endif
+}
+
+/* The frames from the interrupted one on, without those of the handler itself. */
+static int take_frames(const void *context, void **frames)
+{
+    int count = backtrace(frames, CRASH_FRAMES_MAX);
+    const void *at = interrupted_at(context);
+    for (int i = 0; i < count; i++)
+        if (frames[i] == at) {
+            memmove(frames, frames + i, (size_t)(count - i) * sizeof(*frames));
+            return count - i;
+        }
+    return count;
+}
+
+static void write_record(int signal_number, const siginfo_t *info, const void *context)
 {
     struct head head = {.size = 0};
     char unit[LIFE_UNIT_BYTES] = "";
@@ -75,16 +101,13 @@ static void write_record(int signal_number, const siginfo_t *info)
     /* The head goes out first: should the unwinder meet a broken stack, the attribution is already safe. */
     if (write(crash_fd, head.text, head.size) < 0)
         return;
-    int count = backtrace(frames, CRASH_FRAMES_MAX);
-    int own = count > CRASH_FRAMES_OWN ? CRASH_FRAMES_OWN : 0;
-    backtrace_symbols_fd(frames + own, count - own, crash_fd);
+    backtrace_symbols_fd(frames, take_frames(context, frames), crash_fd);
 }
 
 static void handle_crash(int signal_number, siginfo_t *info, void *context)
 {
-    (void)context; /* the unwinder finds the frames by itself */
     if (!atomic_flag_test_and_set(&crash_taken))
-        write_record(signal_number, info);
+        write_record(signal_number, info, context);
     else
         for (;;)
             (void)pause(); /* another thread is writing; its signal ends all of us */

@@ -24,7 +24,7 @@ static int bind_to_parent(const char *pid_text)
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
         return -1;
     (void)prctl(PR_SET_NAME, "histrio-node"); /* started from /proc/self/exe, ps would show it as "exe" */
-    return getppid() == (pid_t)pid ? 0 : -1; /* else it died before we asked */
+    return getppid() == (pid_t)pid ? 0 : -1;  /* else it died before we asked */
 }
 
 static int run(bool is_runtime)

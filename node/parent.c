@@ -9,6 +9,7 @@
 #include "node/crash.h"
 #include "node/environment.h"
 #include "node/report.h"
+#include "node/symbols.h"
 #include "node_control/life.h"
 
 #include <assert.h>
@@ -173,8 +174,11 @@ static void start_or_wait(struct parent *parent)
 static void read_crash_record(int fd, struct life_end *end)
 {
     static char text[CRASH_RECORD_BYTES]; /* one thread; too large for a stack */
+    char named[sizeof(end->backtrace)];
     ssize_t size = pread(fd, text, sizeof(text), 0);
     crash_record_parse(text, size > 0 ? (size_t)size : 0, end);
+    symbols_name_frames(end->backtrace, named, sizeof(named));
+    memcpy(end->backtrace, named, sizeof(named));
 }
 
 static void runtime_ended(struct parent *parent, int status)

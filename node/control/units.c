@@ -15,11 +15,12 @@ enum assignment_lease control_lease_state(const struct node_control *control)
 }
 
 static void log_unit(
-    enum log_level level, const char *text, const char *unit, uint64_t epoch, const char *error)
+    enum log_level level, const char *text, const char *unit, uint64_t epoch, const char *reason)
 {
     char epoch_text[EPOCH_TEXT_BYTES];
-    if (error && *error)
-        log_event(level, text, "unit", unit, "epoch", epoch_format(epoch, epoch_text), "error", error, NULL);
+    if (reason && *reason)
+        log_event(
+            level, text, "unit", unit, "epoch", epoch_format(epoch, epoch_text), "reason", reason, NULL);
     else
         log_event(level, text, "unit", unit, "epoch", epoch_format(epoch, epoch_text), NULL);
 }
