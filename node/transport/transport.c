@@ -317,7 +317,9 @@ int transport_new(const struct transport_config *config, struct transport **ret_
         .high_bytes = transport->config.route_high_bytes,
     };
     outgoing_init(&transport->outgoing, config->node_uid, &limits);
+    mutex_lock(&transport->lock);
     transport->coarse_ns = transport_now(transport);
+    mutex_unlock(&transport->lock);
     list_init(&transport->links);
     rng_seed(&transport->rng, config->node_uid);
     wire_arena_init(&transport->arena, NULL, 0, ARENA_BYTES_MAX);

@@ -36,7 +36,7 @@ static struct probe *probe_new(struct fixture *fixture, struct rpc_loop *loop, e
     return probe;
 }
 
-static void changed(struct probe *probe)
+static void changed(struct probe *probe) RELEASE(&probe->lock)
 {
     condition_broadcast(&probe->changed);
     mutex_unlock(&probe->lock);
