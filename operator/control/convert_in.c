@@ -194,6 +194,9 @@ static void apply_load(struct core *core, const node_message *message)
 static bool apply_message(struct core *core, const node_message *message)
 {
     uint64_t uid = message->node_uid;
+    if (message->term > core_term(core)) /* whatever it says: somebody else's term is known there (R0) */
+        core_node_refused(core, uid, CORE_REFUSAL_NONE,
+            message->term > UINT32_MAX ? UINT32_MAX : (uint32_t)message->term, "");
     switch (message->body_case) {
     case HISTRIO__V1__NODE_MESSAGE__BODY_INVENTORY: return apply_inventory(core, message);
     case HISTRIO__V1__NODE_MESSAGE__BODY_ASSIGNED:
