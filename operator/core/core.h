@@ -206,7 +206,8 @@ void core_node_load(struct core *core, uint64_t uid, const struct core_load *loa
 void core_node_acknowledged(
     struct core *core, uint64_t uid, uint64_t roster_version, uint64_t route_version, int64_t generation);
 void core_node_drained(struct core *core, uint64_t uid);
-/* The node refused a command for its term. highest_term is what it knows. */
+/* The node refused a command, or (reason CORE_REFUSAL_NONE) any message of it names a term above core_term().
+ * highest_term is what it knows. */
 void core_node_refused(
     struct core *core, uint64_t uid, enum core_refusal reason, uint32_t highest_term, const char *text);
 

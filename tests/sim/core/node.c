@@ -249,15 +249,23 @@ static void take_roster(struct world *world, struct sim_node *node, const struct
     send_to_operator(world, node, reply);
 }
 
+/* As the real node: commands about units get their own answers, whose term tells. */
+static void refuse_term(struct world *world, struct sim_node *node, const struct message *message)
+{
+    if (message->kind == TO_ASSIGN)
+        send_result(world, node, FROM_ASSIGNED, message->unit, message->epoch, CORE_REFUSAL_OLD_TERM);
+    else if (message->kind == TO_REVOKE)
+        send_result(world, node, FROM_REVOKED, message->unit, message->epoch, CORE_REFUSAL_OLD_TERM);
+    else
+        send_to_operator(world, node, reply_new(node, FROM_REFUSED, ""));
+}
+
 static void process(struct world *world, struct sim_node *node, const struct message *message)
 {
     bool may_answer = message->connection == node->connection;
     if (message->term < node->term) {
-        struct message *reply = reply_new(node, FROM_REFUSED, "");
         if (may_answer)
-            send_to_operator(world, node, reply);
-        else
-            free(reply);
+            refuse_term(world, node, message);
         return;
     }
     node->term = message->term;

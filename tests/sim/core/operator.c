@@ -268,6 +268,8 @@ void operator_deliver(struct world *world, struct sim_node *node, uint64_t numbe
     if (!core || node->connection != message->connection)
         return;
     tell_time(world);
+    if (message->term > core_term(core))
+        core_node_refused(core, message->uid, CORE_REFUSAL_NONE, message->term, "");
     switch (message->kind) {
     case FROM_ASSIGNED:
         if (message->refusal == CORE_REFUSAL_START_FAILED)

@@ -179,7 +179,7 @@ static void resume_all(struct world *world)
 
 static void fault_of_node(struct world *world, struct sim_node *node)
 {
-    switch (rng_below(&world->rng, 8)) {
+    switch (rng_below(&world->rng, 9)) {
     case 0:
     case 1: node_kill_runtime(world, node, SIGKILL, ""); break;
     case 2: node_kill_runtime(world, node, SIGSEGV, ""); break;
@@ -189,6 +189,10 @@ static void fault_of_node(struct world *world, struct sim_node *node)
     case 6:
         node->paused_until = world->now + rng_between(&world->rng, 10, 4000);
         world_trace(world, "%s is paused until %ld", node->name, (long)node->paused_until);
+        break;
+    case 7: /* as if another leader had been there */
+        if (node->uid)
+            node->term += (uint32_t)rng_between(&world->rng, 1, 3);
         break;
     default:
         if (world->op.core)
