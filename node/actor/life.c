@@ -141,8 +141,8 @@ struct actor *life_spawn(struct worker *worker, struct histrio_context *outer,
     if (result == HISTRIO_STOP || result == HISTRIO_FAIL) {
         err_set(err, ERR_INVALID, "%s", ctx.fail_reason ? ctx.fail_reason : "error");
         if (outer) {
-            link_forget(outer->actor, actor);
-            link_forget(actor, outer->actor);
+            link_forget(worker, outer->actor, actor);
+            link_forget(worker, actor, outer->actor);
         }
         life_finish(worker, actor, ctx.fail_reason ? ctx.fail_reason : "error");
         free(ctx.fail_reason);

@@ -228,19 +228,20 @@ uint64_t link_watch(struct worker *worker, struct actor *watcher, struct actor *
     return monitor;
 }
 
-void link_forget(struct actor *left, const struct actor *right)
+void link_forget(struct worker *worker, struct actor *left, const struct actor *right)
 {
     if (!left->side)
         return;
-    uint64_t id = actor_id(right);
+    struct histrio_ref ref =
+        own_ref(worker, actor_id(right)); /* an actor of another node may have the same id */
     for (size_t i = left->side->links.count; i-- > 0;)
-        if (left->side->links.items[i].ref.id == id)
+        if (histrio_ref_equal(left->side->links.items[i].ref, ref))
             vec_remove_swap(&left->side->links, i);
     for (size_t i = left->side->watching.count; i-- > 0;)
-        if (left->side->watching.items[i].ref.id == id)
+        if (histrio_ref_equal(left->side->watching.items[i].ref, ref))
             vec_remove_swap(&left->side->watching, i);
     for (size_t i = left->side->watchers.count; i-- > 0;)
-        if (left->side->watchers.items[i].ref.id == id)
+        if (histrio_ref_equal(left->side->watchers.items[i].ref, ref))
             vec_remove_swap(&left->side->watchers, i);
 }
 

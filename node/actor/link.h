@@ -20,7 +20,7 @@ void link_demonitor(struct worker *worker, struct actor *actor, uint64_t monitor
 void link_pair(struct worker *worker, struct actor *left, struct actor *right);
 uint64_t link_watch(struct worker *worker, struct actor *watcher, struct actor *watched);
 /* Undoes the two without a signal: the start failed. */
-void link_forget(struct actor *left, const struct actor *right);
+void link_forget(struct worker *worker, struct actor *left, const struct actor *right);
 
 /* histrio_exit() and what links do. `from` ends, or sends the signal. */
 void link_send_exit(struct worker *worker, struct actor *from, struct histrio_ref to, const char *reason);
