@@ -81,6 +81,8 @@ static void outcome_on_loop(void *ctx)
 {
     struct asking *asking = ctx;
     asking->is_out = false;
+    if (asking->error != HISTRIO_OK)
+        gateway_clean_text((char *)asking->value);
     finish(asking, asking->error, (const char *)asking->value);
 }
 

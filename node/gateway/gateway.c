@@ -58,6 +58,14 @@ const char *gateway_name_problem(const char *actor, const char *method)
     return NULL;
 }
 
+void gateway_clean_text(char *text)
+{
+    if (text_is_utf8(text, strlen(text)))
+        return;
+    for (char *c = text; *c; c++)
+        *c = *c & (char)0x80 ? '?' : *c;
+}
+
 const char *gateway_arguments_problem(const ProtobufCBinaryData *arguments)
 {
     if (arguments->len > LIMIT_VALUE_BYTES)

@@ -60,6 +60,8 @@ void gateway_answer(struct gateway_call *call, const void *message);
 void gateway_refuse(struct gateway_call *call, enum rpc_code code, const char *text);
 /* What is wrong with an address and a method (NULL: a List or Watch has none); NULL: nothing. */
 const char *gateway_name_problem(const char *actor, const char *method);
+/* Behaviors may say anything; clients take UTF-8 only. */
+void gateway_clean_text(char *text);
 const char *gateway_arguments_problem(const ProtobufCBinaryData *arguments);
 
 /* ask.c */

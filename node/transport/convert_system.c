@@ -79,10 +79,10 @@ uint8_t *system_encode_heartbeat(uint64_t nonce, uint64_t echo, uint64_t acknowl
     return convert_pack(&frame, ret_size);
 }
 
-static int check_reference(const Histrio__V1__Reference *reference, const char *what, struct err *err)
+static int check_reference(const Histrio__V1__Reference *reference, struct err *err)
 {
-    if (!reference || (reference->id == 0 && !*reference->name))
-        return err_set(err, ERR_INVALID, "a signal %s nobody", what);
+    if (!reference)
+        return err_set(err, ERR_INVALID, "a signal without its two ends");
     if (strlen(reference->name) > LIMIT_ADDRESS_BYTES)
         return err_set(err, ERR_LIMIT, "too long a name");
     return 0;
@@ -100,8 +100,11 @@ static int take_signal(const Histrio__V1__SystemFrame *in, struct system_frame *
         return err_set(err, ERR_INVALID, "a signal without a sequence");
     if ((unsigned)signal->kind > SIGNAL_DOWN)
         return err_set(err, ERR_INVALID, "a signal of kind %u", (unsigned)signal->kind);
-    if (check_reference(signal->from, "of", err) < 0 || check_reference(signal->to, "to", err) < 0)
+    if (check_reference(signal->from, err) < 0 || check_reference(signal->to, err) < 0)
         return -1;
+    /* Its sender may be nobody: an actor that was not found. */
+    if (signal->to->id == 0 && !*signal->to->name)
+        return err_set(err, ERR_INVALID, "a signal to nobody");
     if (strlen(signal->reason) > REASON_MAX)
         return err_set(err, ERR_LIMIT, "too long a reason");
     frame->kind = SYSTEM_SIGNAL;

@@ -1,6 +1,7 @@
 #include "transport/outgoing.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "transport/outgoing_private.h"
 
@@ -302,6 +303,19 @@ static void fill_row(
             envelope->type ? envelope->type : histrio_type_name(envelope->type_id));
 }
 
+/* A row that a peer would refuse must not leave: the peer would close the stream on all of us. */
+static bool may_leave(const struct row *row)
+{
+    if (row->size > LIMIT_VALUE_BYTES + 1 || (row->kind != ROW_TELL) != (row->ask != 0))
+        return false;
+    if (row->target ? !row->target->may_leave : row->target_id == 0)
+        return false;
+    if (row->kind >= ROW_REPLY)
+        return true;
+    return row->type && row->type->may_leave && row->type->size <= LIMIT_MESSAGE_TYPE_BYTES &&
+           (row->kind == ROW_TELL || row->sender_id != 0);
+}
+
 static enum histrio_error send_to_reference(
     struct outgoing *outgoing, const struct actor_envelope *envelope, int64_t now_ns, bool *ret_pressure)
 {
@@ -313,6 +327,8 @@ static enum histrio_error send_to_reference(
         return error;
     struct row row;
     fill_row(outgoing, envelope, now_ns, &row);
+    if (!may_leave(&row))
+        return HISTRIO_BAD_ARGUMENT;
     if (envelope->kind == ENVELOPE_ERROR_REPLY) { /* the error goes before its text */
         uint8_t text[256];
         size_t size = envelope->size < sizeof(text) - 1 ? envelope->size : sizeof(text) - 1;
@@ -346,6 +362,8 @@ enum histrio_error outgoing_send(
     fill_row(outgoing, envelope, now_ns, &row);
     row.target = target;
     row.unit = unit;
+    if (!may_leave(&row))
+        return HISTRIO_BAD_ARGUMENT;
     struct unit_queue *queue = outgoing_queue(outgoing, unit);
     if (queue_must_hold(queue, outbox)) {
         batch_list_append(&queue->held, &row, envelope->value);

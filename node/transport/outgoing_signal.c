@@ -1,9 +1,13 @@
 /* Signals on their way out: queued beside the messages that they must not overtake. */
 #include "base/mem.h"
+#include "base/str.h"
 #include "transport/outgoing.h"
 #include "transport/outgoing_private.h"
 
-enum { SIGNALS_MAX = 1000 * 1000 }; /* of one peer, not acknowledged */
+enum {
+    SIGNALS_MAX = 1000 * 1000, /* of one peer, not acknowledged */
+    REASON_MAX = 1024,
+};
 
 static char *put_text(char **place, const char *text, size_t size)
 {
@@ -21,6 +25,17 @@ static size_t text_size(const char *text)
     return text ? strlen(text) + 1 : 0;
 }
 
+/* Peers take UTF-8 of some length only, and a signal that they refuse would be sent again for ever. */
+static char *put_reason(char **place, const char *reason)
+{
+    size_t size = reason ? strnlen(reason, REASON_MAX) : 0;
+    char *copy = put_text(place, reason ? reason : "", size);
+    if (!text_is_utf8(copy, size))
+        for (size_t i = 0; i < size; i++)
+            copy[i] = copy[i] & (char)0x80 ? '?' : copy[i];
+    return copy;
+}
+
 struct pending_signal *outgoing_copy_signal(const struct actor_signal *signal)
 {
     size_t from = text_size(signal->from_name), to = text_size(signal->to_name);
@@ -30,8 +45,7 @@ struct pending_signal *outgoing_copy_signal(const struct actor_signal *signal)
     copy->signal = *signal;
     copy->signal.from_name = put_text(&place, signal->from_name, from ? from - 1 : 0);
     copy->signal.to_name = put_text(&place, signal->to_name, to ? to - 1 : 0);
-    copy->signal.reason =
-        put_text(&place, signal->reason ? signal->reason : "", signal->reason ? strlen(signal->reason) : 0);
+    copy->signal.reason = put_reason(&place, signal->reason);
     if (from)
         copy->from_unit = put_text(&place, signal->from_name, router_unit_size(signal->from_name));
     if (to)

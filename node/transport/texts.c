@@ -1,6 +1,8 @@
 #include "transport/texts.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 void texts_done(struct texts *texts)
 {
@@ -18,6 +20,7 @@ static struct text *by_text(struct texts *texts, const char *text)
     found = xcalloc(1, sizeof(*found) + size + 1);
     found->index = (uint32_t)map_count(&texts->by_text);
     found->size = (uint32_t)size;
+    found->may_leave = size > 0 && size <= LIMIT_ADDRESS_BYTES && text_is_utf8(text, size);
     memcpy(found->text, text, size + 1);
     (void)map_put(&texts->by_text, text, found); /* it was not there */
     return found;

@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct route_unit;
@@ -15,6 +16,7 @@ struct text {
         *unit;      /* that an actor's name belongs to; NULL: not looked up yet, or of another kind */
     uint32_t index; /* counts up from 0 */
     uint32_t size;
+    bool may_leave; /* UTF-8, and not too long: what peers take */
     char text[];
 };
 

@@ -1,4 +1,5 @@
 /* Two nodes in two processes: remote_bench [tcp|unix] [--workers N] [--seconds S] [--only ask|asks|oneway]
+ *     [--busy-poll-us U]
  *
  * Prints `name workers value unit`: remote_ask_p50 and _p99 (one caller, one ask at a time), remote_asks (64
  * callers, one ask each at a time), remote_oneway (8 senders of 32-byte messages to one receiver, counted
@@ -28,13 +29,13 @@ enum {
     SENDERS = 8,
     BURST = 256,
     VALUE_BYTES = 32,
-    BUSY_POLL_US = 50, /* as the node sets it */
     ASK_MS = 60 * 1000,
     SAMPLES_MAX = 1000 * 1000,
     LOCK_RANK = 10,
 };
 
 /* Set before any actor exists, and never changed. */
+static unsigned busy_poll_us;
 static uint32_t type_run, type_next, type_note, type_count;
 
 static uint64_t number_of(const uint8_t *value, size_t size)
@@ -209,7 +210,7 @@ static void start_node(struct node *node, uint64_t uid, unsigned workers, const 
     condition_init(&node->changed);
     if (rpc_loop_new("link", &node->loop, &err) < 0)
         die("loop", &err);
-    rpc_loop_set_busy_poll(node->loop, BUSY_POLL_US);
+    rpc_loop_set_busy_poll(node->loop, busy_poll_us);
     struct transport_config transport = {
         .loop = node->loop, .system = "bench", .system_uid = "bench", .node_uid = uid};
     if (transport_new(&transport, &node->transport, &err) < 0)
@@ -387,12 +388,13 @@ static void measure(struct node *node, unsigned workers, double seconds, const c
 }
 
 /* Starts ourselves as the server and reads its address. */
-static pid_t spawn_server(const char *program, const char *address, const char *workers, int *ret_life,
-    char *ret_address, size_t size)
+static pid_t spawn_server(const char *program, const char *address, const char *workers,
+    const char *busy_poll, int *ret_life, char *ret_address, size_t size)
 {
     int life[2], out[2];
     posix_spawn_file_actions_t actions;
-    char *const argv[] = {(char *)program, "--serve", (char *)address, "--workers", (char *)workers, NULL};
+    char *const argv[] = {(char *)program, "--serve", (char *)address, "--workers", (char *)workers,
+        "--busy-poll-us", (char *)busy_poll, NULL};
     pid_t pid;
     if (pipe(life) < 0 || pipe(out) < 0)
         exit(1);
@@ -415,12 +417,13 @@ static pid_t spawn_server(const char *program, const char *address, const char *
     return pid;
 }
 
-static int drive(
-    const char *program, const char *address, const char *workers, double seconds, const char *only)
+static int drive(const char *program, const char *address, const char *workers, const char *busy_poll,
+    double seconds, const char *only)
 {
     int life;
     char server_address[256];
-    pid_t pid = spawn_server(program, address, workers, &life, server_address, sizeof(server_address));
+    pid_t pid =
+        spawn_server(program, address, workers, busy_poll, &life, server_address, sizeof(server_address));
     unsigned worker_count = (unsigned)strtoul(workers, NULL, 10), units = 0;
     struct node node;
     start_node(&node, CLIENT_UID, worker_count, NULL);
@@ -442,7 +445,7 @@ static int drive(
 
 int main(int argc, char **argv)
 {
-    const char *workers = "1", *served = NULL, *only = NULL, *address = "127.0.0.1:0";
+    const char *workers = "1", *busy_poll = "0", *served = NULL, *only = NULL, *address = "127.0.0.1:0";
     char unix_address[128];
     double seconds = 1.5;
     for (int i = 1; i < argc; i++) {
@@ -452,6 +455,8 @@ int main(int argc, char **argv)
             seconds = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
+        else if (strcmp(argv[i], "--busy-poll-us") == 0 && i + 1 < argc)
+            busy_poll = argv[++i];
         else if (strcmp(argv[i], "--serve") == 0 && i + 1 < argc)
             served = argv[++i];
         else if (strcmp(argv[i], "unix") == 0) {
@@ -463,11 +468,12 @@ int main(int argc, char **argv)
             return 2;
         }
     }
+    busy_poll_us = (unsigned)strtoul(busy_poll, NULL, 10);
     type_run = histrio_type("run");
     type_next = histrio_type("next");
     type_note = histrio_type("note");
     type_count = histrio_type("count");
     if (served)
         return serve(served, (unsigned)strtoul(workers, NULL, 10));
-    return drive(argv[0], address, workers, seconds, only);
+    return drive(argv[0], address, workers, busy_poll, seconds, only);
 }

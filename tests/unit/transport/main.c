@@ -2,5 +2,7 @@
 
 int main(void)
 {
-    return router_suite() + outgoing_suite() + convert_suite() + nodes_suite() + faults_suite() != 0;
+    return router_suite() + outgoing_suite() + convert_suite() + nodes_suite() + faults_suite() +
+               runtime_suite() !=
+           0;
 }

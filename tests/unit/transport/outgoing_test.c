@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "transport/outgoing.h"
 
 enum { SELF = 1, THERE = 2, OTHER = 3 };
@@ -177,6 +178,45 @@ static void test_unit_that_comes_home(void **state)
     outgoing_done(&outgoing);
 }
 
+/* What a peer would refuse, and close the stream on everybody, does not leave. */
+static void test_nothing_refusable_leaves(void **state)
+{
+    (void)state;
+    struct outgoing outgoing;
+    start(&outgoing);
+    assert_true(router_place(&outgoing.router, "a", 1, THERE));
+    bool pressure;
+    const struct actor_envelope right = {.kind = ENVELOPE_ASK,
+        .target_name = "a",
+        .target = {0, histrio_type("a")},
+        .sender = {SELF, 7},
+        .type_id = histrio_type("note"),
+        .ask = 4,
+        .remaining_ms = 1000};
+    struct actor_envelope wrong = right;
+    wrong.type_id = 0;
+    assert_int_equal(outgoing_send(&outgoing, &wrong, 0, &pressure), HISTRIO_BAD_ARGUMENT);
+    wrong.type_id = histrio_type("\xff\xfe");
+    assert_int_equal(outgoing_send(&outgoing, &wrong, 0, &pressure), HISTRIO_BAD_ARGUMENT);
+    wrong = right;
+    wrong.ask = 0;
+    assert_int_equal(outgoing_send(&outgoing, &wrong, 0, &pressure), HISTRIO_BAD_ARGUMENT);
+    wrong = right;
+    wrong.sender.id = 0;
+    assert_int_equal(outgoing_send(&outgoing, &wrong, 0, &pressure), HISTRIO_BAD_ARGUMENT);
+    wrong = (struct actor_envelope){.kind = ENVELOPE_REPLY, .target = {THERE, 0}, .ask = 4};
+    assert_int_equal(outgoing_send(&outgoing, &wrong, 0, &pressure), HISTRIO_BAD_ARGUMENT);
+    assert_int_equal(outgoing_send(&outgoing, &right, 0, &pressure), HISTRIO_OK);
+    struct actor_signal signal = {.kind = SIGNAL_EXIT,
+        .to = {THERE, 9},
+        .reason = "a\xff"
+                  "b"};
+    struct pending_signal *copy = outgoing_copy_signal(&signal);
+    assert_string_equal(copy->signal.reason, "a?b");
+    free(copy);
+    outgoing_done(&outgoing);
+}
+
 static void test_asks_table(void **state)
 {
     (void)state;
@@ -203,6 +243,7 @@ int outgoing_suite(void)
         cmocka_unit_test(test_same_place_is_tried_again),
         cmocka_unit_test(test_high_mark),
         cmocka_unit_test(test_unit_that_comes_home),
+        cmocka_unit_test(test_nothing_refusable_leaves),
         cmocka_unit_test(test_asks_table),
     };
     return cmocka_run_group_tests_name("outgoing", tests, NULL, NULL);

@@ -32,6 +32,8 @@ static void test_verdicts_of_senders(void **state)
     assert_int_equal(router_send(&router, unit), ROUTE_FORWARD);
     assert_true(router_place(&router, "a", 6, 1));
     assert_int_equal(router_send(&router, unit), ROUTE_UNAVAILABLE); /* ours, and not started */
+    router_start(&router, unit, 6);
+    assert_int_equal(router_send(&router, unit), ROUTE_UNAVAILABLE); /* not all of it */
     router_hold(&router, unit, 6);
     assert_int_equal(router_send(&router, unit), ROUTE_DELIVER);
     router_release(unit, 5); /* of another life */
@@ -51,6 +53,8 @@ static void test_verdicts_of_receivers(void **state)
     router_init(&router, 1);
     struct route_unit *unit = router_add(&router, "a");
     assert_int_equal(router_receive(NULL, 3), ROUTE_BOUNCE);
+    assert_int_equal(router_receive(unit, 3), ROUTE_BOUNCE);
+    router_start(&router, unit, 3);
     assert_int_equal(router_receive(unit, 3), ROUTE_BOUNCE);
     router_hold(&router, unit, 3);
     assert_int_equal(router_receive(unit, 3), ROUTE_DELIVER);

@@ -6,3 +6,4 @@ int outgoing_suite(void);
 int convert_suite(void);
 int nodes_suite(void);
 int faults_suite(void);
+int runtime_suite(void);
