@@ -116,9 +116,11 @@ struct control_client *control_client_new(const struct control_client_config *co
     struct control_client *client = xcalloc(1, sizeof(*client));
     struct rpc_client_config client_config = {.address = config->address};
     client->config = *config;
+    mutex_init(&client->lock, RANK_CONTROL_CLIENT, "control_client");
+    mutex_lock(&client->lock);
     client->gives_echoes = !config->gives_no_echoes;
     client->code = CODE_NONE;
-    mutex_init(&client->lock, RANK_CONTROL_CLIENT, "control_client");
+    mutex_unlock(&client->lock);
     condition_init(&client->changed);
     assert_int_equal(rpc_loop_new("operator", &client->loop, NULL), 0);
     assert_int_equal(rpc_client_new(client->loop, &client_config, &client->client, NULL), 0);
@@ -185,7 +187,7 @@ void control_client_give_echoes(struct control_client *client)
 }
 
 static const Histrio__V1__NodeMessage *find(
-    struct control_client *client, control_client_match match, const void *ctx)
+    struct control_client *client, control_client_match match, const void *ctx) REQUIRES(&client->lock)
 {
     for (size_t i = client->first; i < client->received.count; i++)
         if (match(client->received.items[i], ctx))

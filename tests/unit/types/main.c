@@ -205,8 +205,8 @@ static void broken_records_are_refused(void **state)
     (void)state;
     static const char *const broken[] = {"[]", "{}", "{\"format\":2}", "{\"format\":1,\"term\":-1}",
         "{\"format\":1,\"term\":1,\"leaseMs\":1,\"roster\":{\"version\":1,\"members\":[{\"uid\":\"xyz\"}]}}",
-        "{\"format\":1,\"term\":1,\"leaseMs\":1,\"roster\":{\"version\":1,\"members\":[{\"uid\":"
-        "\"00000000000000ZZ\"}]}}"};
+        ("{\"format\":1,\"term\":1,\"leaseMs\":1,\"roster\":{\"version\":1,\"members\":[{\"uid\":"
+         "\"00000000000000ZZ\"}]}}")};
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         struct json *json = NULL;
         struct fence_record record;
