@@ -243,7 +243,7 @@ static void build_action(struct builder *builder, const struct core *core, const
     case CORE_EVENT:
     case CORE_STATUS_CHANGED:
     case CORE_STOPPED:
-    case CORE_LOST: assert(!"not for a node"); break;
+    case CORE_LOST: assert(false); break; /* not for a node */
     }
 }
 

@@ -2,12 +2,16 @@
 #include "suites.h"
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "cli/address.h"
 #include "cli/age.h"
 #include "cli/exit_code.h"
 #include "cli/options.h"
 #include "cli/table.h"
+
+#include <stdio.h>
+#include <string.h>
 
 #define PARSE(known, options, err, ...)                                                                      \
     options_parse((int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),                             \
@@ -151,6 +155,21 @@ static void test_exit_codes(void **state)
     assert_int_equal(exit_code_of_err(&(struct err){.kind = ERR_CONFLICT}), CLI_CONFLICT);
 }
 
+/* docs/cli.md has the same list; tests run in the folder of the sources. */
+static void test_documented_exit_codes(void **state)
+{
+    struct str text = STR_INIT(1000000);
+    (void)state;
+    assert_int_equal(file_read("docs/cli.md", 1000000, &text, NULL), 0);
+    for (const struct exit_code_row *row = exit_code_rows; row->name; row++) {
+        char line[200];
+        (void)snprintf(line, sizeof(line), "| %d | %s | %s |", (int)row->code, row->name, row->meaning);
+        if (!strstr(str_text(&text), line))
+            fail_msg("docs/cli.md has not: %s", line);
+    }
+    str_done(&text);
+}
+
 const struct CMUnitTest text_tests[] = {
     cmocka_unit_test(test_options),
     cmocka_unit_test(test_bad_options),
@@ -158,5 +177,6 @@ const struct CMUnitTest text_tests[] = {
     cmocka_unit_test(test_ages),
     cmocka_unit_test(test_table),
     cmocka_unit_test(test_exit_codes),
+    cmocka_unit_test(test_documented_exit_codes),
 };
 const size_t text_test_count = sizeof(text_tests) / sizeof(text_tests[0]);
