@@ -100,7 +100,7 @@ enum histrio_error actor_system_deliver(
     bool overloaded = false;
     if (ret_pressure)
         *ret_pressure = false;
-    if (envelope->size > LIMIT_VALUE_BYTES)
+    if (envelope->size > LIMIT_VALUE_BYTES || (unsigned)envelope->kind > ENVELOPE_ERROR_REPLY)
         return HISTRIO_BAD_ARGUMENT;
     if (!resolve_target(system, envelope, &target, &worker, &overloaded)) {
         answer_from_outside(system, envelope, HISTRIO_NOT_FOUND);
