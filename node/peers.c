@@ -35,7 +35,7 @@ static void set_dead(void *ctx, const uint64_t *node_uids, size_t count)
 
 static void unit_held(void *ctx, const char *unit, uint64_t epoch)
 {
-    transport_unit_held(ctx, unit, epoch);
+    transport_unit_starts(ctx, unit, epoch); /* the runtime says when it runs */
 }
 
 static void unit_released(void *ctx, const char *unit, uint64_t epoch)

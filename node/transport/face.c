@@ -111,14 +111,25 @@ void transport_set_routes(struct transport *transport, uint64_t version, bool is
     transport_refresh_later(transport);
 }
 
-void transport_unit_held(struct transport *transport, const char *unit, uint64_t epoch)
+static void hold(struct transport *transport, const char *unit, uint64_t epoch,
+    void (*how)(struct router *router, struct route_unit *unit, uint64_t epoch))
 {
     mutex_lock(&transport->lock);
     struct route_unit *route = router_add(&transport->outgoing.router, unit);
     if (route)
-        router_hold(&transport->outgoing.router, route, epoch);
+        how(&transport->outgoing.router, route, epoch);
     mutex_unlock(&transport->lock);
     transport_refresh_later(transport);
+}
+
+void transport_unit_starts(struct transport *transport, const char *unit, uint64_t epoch)
+{
+    hold(transport, unit, epoch, router_start);
+}
+
+void transport_unit_held(struct transport *transport, const char *unit, uint64_t epoch)
+{
+    hold(transport, unit, epoch, router_hold);
 }
 
 void transport_unit_released(struct transport *transport, const char *unit, uint64_t epoch)

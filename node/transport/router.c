@@ -91,9 +91,16 @@ bool router_learn(struct route_unit *unit, uint64_t epoch, uint64_t node_uid)
     return true;
 }
 
+void router_start(struct router *router, struct route_unit *unit, uint64_t epoch)
+{
+    router_hold(router, unit, epoch);
+    unit->is_starting = true;
+}
+
 void router_hold(struct router *router, struct route_unit *unit, uint64_t epoch)
 {
     unit->is_held = true;
+    unit->is_starting = false;
     unit->own_epoch = epoch;
     if (epoch >= unit->epoch) {
         unit->epoch = epoch;
@@ -112,7 +119,7 @@ enum route_verdict router_send(const struct router *router, const struct route_u
     if (!unit)
         return ROUTE_NOT_FOUND;
     if (unit->is_held && unit->own_epoch >= unit->epoch)
-        return ROUTE_DELIVER;
+        return unit->is_starting ? ROUTE_UNAVAILABLE : ROUTE_DELIVER;
     if (unit->node_uid == 0)
         return unit->is_named ? ROUTE_UNAVAILABLE : ROUTE_NOT_FOUND;
     return unit->node_uid == router->self ? ROUTE_UNAVAILABLE : ROUTE_FORWARD;
@@ -120,7 +127,8 @@ enum route_verdict router_send(const struct router *router, const struct route_u
 
 enum route_verdict router_receive(const struct route_unit *unit, uint64_t epoch)
 {
-    return unit && unit->is_held && unit->own_epoch == epoch ? ROUTE_DELIVER : ROUTE_BOUNCE;
+    return unit && unit->is_held && !unit->is_starting && unit->own_epoch == epoch ? ROUTE_DELIVER
+                                                                                   : ROUTE_BOUNCE;
 }
 
 enum route_verdict router_receive_from(const struct route_unit *unit, uint64_t epoch)

@@ -18,6 +18,7 @@ struct route_unit {
     uint32_t index;           /* counts up from 0 */
     bool is_named;            /* in the operator's routes; else only heard of */
     bool is_held;             /* by this node, at own_epoch */
+    bool is_starting;         /* held, and not all of its actors are there yet */
     uint64_t node_uid;        /* 0: nowhere */
     uint64_t epoch;           /* of that placement, the highest seen */
     uint64_t own_epoch;       /* at which this node holds it, or held it last; 0: never */
@@ -59,6 +60,8 @@ void router_end_full(struct router *router);
 /* What a peer says of a unit. False: nothing new. */
 bool router_learn(struct route_unit *unit, uint64_t epoch, uint64_t node_uid);
 
+/* Held, but nothing is delivered by name yet; router_hold() follows. */
+void router_start(struct router *router, struct route_unit *unit, uint64_t epoch);
 void router_hold(struct router *router, struct route_unit *unit, uint64_t epoch);
 void router_release(struct route_unit *unit, uint64_t epoch);
 

@@ -103,7 +103,10 @@ void transport_set_routes(struct transport *transport, uint64_t version, bool is
 
 /* ---- what the node holds. Any thread ---- */
 
-/* Before the unit's first actor starts, and after its last one ended. */
+/* Before the unit's first actor starts: its messages carry the epoch, and those to it wait, as its actors are
+ * not there yet. */
+void transport_unit_starts(struct transport *transport, const char *unit, uint64_t epoch);
+/* When all its actors have started, and after the last one ended. */
 void transport_unit_held(struct transport *transport, const char *unit, uint64_t epoch);
 void transport_unit_released(struct transport *transport, const char *unit, uint64_t epoch);
 
@@ -113,7 +116,7 @@ enum transport_route {
     TRANSPORT_ROUTE_UNKNOWN,  /* no such unit, or no routes yet (then *ret_version is 0) */
     TRANSPORT_ROUTE_NOWHERE,  /* placed nowhere now */
     TRANSPORT_ROUTE_HERE,     /* this node holds it */
-    TRANSPORT_ROUTE_STARTING, /* placed here, and not held yet */
+    TRANSPORT_ROUTE_STARTING, /* placed here, and not all of it is there yet */
     TRANSPORT_ROUTE_THERE,    /* on a peer that can be reached, as far as is known */
     TRANSPORT_ROUTE_CUT,      /* on a peer that cannot be reached now */
 };

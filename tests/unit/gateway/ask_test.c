@@ -93,6 +93,23 @@ static void test_ask_waits_for_a_route(void **state)
     wait_asks(0, 0, 0);
 }
 
+/* Its node has it, and its actor is not there yet. */
+static void test_ask_while_the_unit_starts(void **state)
+{
+    (void)state;
+    unit_start(1, "b", 1);
+    check_error(ask(0, "b", "echo", 5000), HISTRIO_OK); /* connected */
+    unit_start_slowly(0, "a", 2);
+    struct request request = {.actor = "a", .method = "count", .timeout_ms = PATIENCE_MS};
+    struct flight *here = ask_begin(0, &request);
+    struct flight *there = ask_begin(1, &request);
+    wait_asks(0, 1, 1);
+    wait_asks(1, 1, 0);
+    unblock();
+    check_error(ask_end(here), HISTRIO_OK);
+    check_error(ask_end(there), HISTRIO_OK);
+}
+
 static void test_route_wait_runs_out(void **state)
 {
     (void)state;
@@ -277,6 +294,7 @@ const struct CMUnitTest ask_tests[] = {
     TWO(test_errors_of_actors),
     TWO(test_actor_that_answers_unavailable_is_asked_once),
     TWO(test_ask_waits_for_a_route),
+    TWO(test_ask_while_the_unit_starts),
     OWN(test_route_wait_runs_out),
     TWO(test_timeout),
     OWN(test_too_many_asks),

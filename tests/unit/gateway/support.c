@@ -35,12 +35,12 @@ struct test_node *node_at(size_t index)
     return &test.nodes[index];
 }
 
-void test_lock(void)
+void test_lock(void) NO_THREAD_SAFETY_ANALYSIS
 {
     mutex_lock(&test.lock);
 }
 
-void test_unlock(void)
+void test_unlock(void) NO_THREAD_SAFETY_ANALYSIS
 {
     mutex_unlock(&test.lock);
 }
@@ -50,7 +50,7 @@ void test_changed(void)
     condition_broadcast(&test.changed);
 }
 
-void test_wait(void)
+void test_wait(void) NO_THREAD_SAFETY_ANALYSIS
 {
     int64_t deadline_ns = clock_now_ns(clock_system()) + PATIENCE_MS * NS_PER_MS;
     if (!condition_wait_until(&test.changed, &test.lock, deadline_ns))
@@ -102,7 +102,17 @@ static enum histrio_result echo_receive(
 
 static const struct histrio_behavior echo = {
     .name = "echo", .state_size = sizeof(struct echo), .receive = echo_receive};
-static const struct histrio_behavior *const behaviors[] = {&echo, NULL};
+
+static enum histrio_result slow_start(
+    struct histrio_context *ctx, void *state, const uint8_t *arguments, size_t size)
+{
+    (void)ctx, (void)state, (void)arguments, (void)size;
+    return block();
+}
+
+static const struct histrio_behavior slow = {
+    .name = "slow", .state_size = sizeof(struct echo), .start = slow_start, .receive = echo_receive};
+static const struct histrio_behavior *const behaviors[] = {&echo, &slow, NULL};
 static const struct histrio_library library = {HISTRIO_ABI_VERSION, "test", behaviors};
 
 void wait_blocked(void)
@@ -134,6 +144,7 @@ static void unit_changed(
     gateway_unit_changed(((struct test_node *)ctx)->gateway, unit, epoch, state, reason);
     if (state != UNIT_RUNNING)
         return;
+    transport_unit_held(((struct test_node *)ctx)->transport, unit, epoch);
     mutex_lock(&test.lock);
     (void)snprintf(test.running, sizeof(test.running), "%s", unit);
     condition_broadcast(&test.changed);
@@ -246,24 +257,35 @@ void unit_route(size_t node, const char *unit, uint64_t epoch)
         transport_set_routes(test.nodes[i].transport, test.version, false, &placement, 1);
 }
 
-void unit_start(size_t node, const char *unit, uint64_t epoch)
+static void begin(size_t node, const char *unit, uint64_t epoch, const char *behavior)
 {
     struct actor_unit_spec spec = {.name = unit,
         .root = {.name = unit,
             .under = "",
-            .behavior = "test.echo",
+            .behavior = behavior,
             .shutdown_ms = 5000,
             .restarts_max = 3,
             .period_ms = 5000}};
     struct err err = {0};
-    transport_unit_held(test.nodes[node].transport, unit, epoch);
+    transport_unit_starts(test.nodes[node].transport, unit, epoch);
     if (actor_system_unit_start(test.nodes[node].actors, &spec, epoch, &err) < 0)
         fail_msg("%s", err.text);
+    unit_route(node, unit, epoch);
+}
+
+void unit_start(size_t node, const char *unit, uint64_t epoch)
+{
+    begin(node, unit, epoch, "test.echo");
     mutex_lock(&test.lock);
     while (strcmp(test.running, unit) != 0)
         test_wait();
     mutex_unlock(&test.lock);
-    unit_route(node, unit, epoch);
+}
+
+void unit_start_slowly(size_t node, const char *unit, uint64_t epoch)
+{
+    begin(node, unit, epoch, "test.slow");
+    wait_blocked();
 }
 
 /* ---- looking into a gateway ---- */

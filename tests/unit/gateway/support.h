@@ -38,8 +38,10 @@ void nodes_start(size_t count, const struct gateway_config *config);
 void nodes_stop(void);
 struct test_node *node_at(size_t index);
 
-/* Starts the unit with one actor, and tells all nodes where it is. */
+/* Starts the unit with one actor, tells all nodes where it is, and waits until it runs. */
 void unit_start(size_t node, const char *unit, uint64_t epoch);
+/* The same with "test.slow", whose start does "block", and does not wait. */
+void unit_start_slowly(size_t node, const char *unit, uint64_t epoch);
 /* Only tells them; SIZE_MAX: nowhere. */
 void unit_route(size_t node, const char *unit, uint64_t epoch);
 /* Lets "block" return. */
