@@ -167,12 +167,13 @@ static void monitor_job(struct worker *worker, struct message *message)
             job_new(worker, message->sender, message->target, job_reference(message), "noproc"), down_job);
 }
 
-static void remove_watcher(struct actor *actor, uint64_t monitor)
+/* Numbers of monitors are unique in their node only. */
+static void remove_watcher(const struct worker *worker, struct actor *actor, uint64_t monitor)
 {
     if (!actor->side)
         return;
     vec_for_each (peer, &actor->side->watchers) {
-        if (peer->monitor == monitor) {
+        if (peer->monitor == monitor && peer->ref.node == worker->node_uid) {
             remove_peer(&actor->side->watchers, peer);
             return;
         }
@@ -183,7 +184,7 @@ static void demonitor_job(struct worker *worker, struct message *message)
 {
     struct actor *actor = job_actor(worker, message);
     if (actor)
-        remove_watcher(actor, job_reference(message));
+        remove_watcher(worker, actor, job_reference(message));
 }
 
 /* Where a reference is: an actor of this worker that lives, another worker, another node. */
@@ -331,7 +332,7 @@ static void withdraw_monitor(struct worker *worker, struct actor *actor, uint64_
     uint64_t node;
     const char *why;
     switch (link_place(worker, peer.ref, &other)) {
-    case PLACE_HERE: remove_watcher(other, peer.monitor); break;
+    case PLACE_HERE: remove_watcher(worker, other, peer.monitor); break;
     case PLACE_GONE: break;
     case PLACE_WORKER:
         send_job(worker, id_worker(peer.ref.id), job_new(worker, peer.ref.id, id, peer.monitor, ""),
