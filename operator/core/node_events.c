@@ -118,7 +118,6 @@ void core_node_connected(struct core *core, const struct core_hello *hello)
     free(core->node_trouble);
     core->node_trouble = NULL;
     backoff_reset(&core->create_backoff);
-    core->wants_move_check = true;
     core->is_status_dirty = true;
 }
 

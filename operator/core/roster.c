@@ -65,7 +65,6 @@ static void roster_changed(struct core *core)
     fence->record.current.version++;
     fence->record.is_committed = false;
     fence->roster_change = fence_changed(core);
-    core->wants_move_check = true;
 }
 
 /* The first one may have any number of members: nobody was placed before it. */

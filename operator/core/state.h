@@ -69,9 +69,10 @@ struct core {
     uint64_t sessions;
     char *node_trouble; /* why nodes cannot start; NULL: none */
 
-    struct map units; /* name -> struct unit *, in the order of first appearance */
-    bool is_open;     /* the first placement may begin, or has begun */
-    bool wants_move_check;
+    struct map units;      /* name -> struct unit *, in the order of first appearance */
+    bool is_open;          /* the first placement may begin, or has begun */
+    bool has_relations;    /* some entry has colocateWith or antiAffinity */
+    bool wants_move_check; /* something may be where it must not be; stays until nothing is */
     bool wants_balance;
     uint64_t route_version;
     uint64_t routes_full_from; /* sessions with older routes get all of them */

@@ -54,7 +54,6 @@ void core_node_assigned(struct core *core, uint64_t uid, const char *name, uint6
             return;
         hold_set_phase(hold, HOLD_RUNNING);
         restart_unit_running(core, unit);
-        core->wants_move_check = true;
         return;
     }
     if (refusal == CORE_REFUSAL_OLD_EPOCH) {
@@ -150,7 +149,6 @@ static void take_hold(
     if (hold->phase == HOLD_ASSIGNED && is_running) {
         hold_set_phase(hold, HOLD_RUNNING);
         restart_unit_running(core, unit);
-        core->wants_move_check = true;
     } else if (hold->phase == HOLD_ASSIGNED) {
         hold->session = node->session; /* it has the command */
     }

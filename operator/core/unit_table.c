@@ -66,6 +66,10 @@ void units_take_spec(struct core *core)
             unit = unit_add(core, spec->name);
         unit->spec = spec;
     }
+    core->has_relations = false;
+    vec_for_each (entry, &core->spec->entries)
+        core->has_relations =
+            core->has_relations || entry->placement.colocate_with || entry->placement.anti_affinity.count;
     core->wants_move_check = true;
     core->is_status_dirty = true;
 }
@@ -106,7 +110,6 @@ void unit_hold_remove(struct core *core, struct unit *unit, uint64_t uid)
         return;
     vec_remove_at(&unit->holds, (size_t)(hold - unit->holds.items));
     core->is_status_dirty = true;
-    core->wants_move_check = true;
 }
 
 bool unit_is_running(const struct unit *unit)
