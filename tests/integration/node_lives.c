@@ -5,11 +5,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -225,6 +227,31 @@ static void test_hanging_handler(void **state)
     expect_gone(fixture->runtime);
 }
 
+/* Nobody reads the log, as when the run is stopped by a signal: more lines than a pipe holds change nothing.
+ */
+static void test_log_that_nobody_reads(void **state)
+{
+    struct node_fixture *fixture = *state;
+    struct assign_options refused = {.unit = "ledger", .behavior = "node_behaviors.worker", .node_uid = 1};
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    node_process_end(&fixture->node, 0);
+    node_process_start_logging_to(&fixture->node, NULL, ends[1]);
+    (void)close(ends[1]); /* the node has its own copy */
+    node_fixture_follow_restart(fixture, FIRST_TERM);
+    for (int i = 0; i < 1000; i++) {
+        refused.epoch = fixture->epoch + 1;
+        node_fixture_send_assign(fixture, &refused); /* one line each, of about 150 bytes */
+    }
+    (void)node_fixture_assigned(fixture);
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    assert_int_equal(node_fixture_ask(fixture, "ledger", "echo", 5000, true), HISTRIO__V1__ERROR__ERROR_NONE);
+    int waiting = 0;
+    assert_int_equal(ioctl(ends[0], FIONREAD, &waiting), 0);
+    assert_true(waiting > 60000); /* it was full */
+    (void)close(ends[0]);
+}
+
 static void test_node_that_is_declared_dead(void **state)
 {
     struct node_fixture *fixture = *state;
@@ -285,6 +312,7 @@ const struct CMUnitTest node_lives_tests[] = {
     TEST(test_runtime_follows_its_parent),
     TEST(test_stuck_runtime_is_killed),
     TEST(test_hanging_handler),
+    TEST(test_log_that_nobody_reads),
     TEST(test_node_that_is_declared_dead),
     TEST(test_taken_address),
     cmocka_unit_test(test_bad_configuration_ends_with_78),

@@ -83,7 +83,7 @@ static void fill(struct settings *settings, const struct node_process *node, con
         set(settings, more[i]);
 }
 
-static void spawn(struct node_process *node, int their_end, char *const *environment)
+static void spawn(struct node_process *node, int their_end, int log_fd, char *const *environment)
 {
     const char *program = getenv("HISTRIO_NODE_PROGRAM");
     char name[] = "histrio-node";
@@ -92,14 +92,22 @@ static void spawn(struct node_process *node, int their_end, char *const *environ
     assert_non_null(program);
     assert_int_equal(posix_spawn_file_actions_init(&files), 0);
     assert_int_equal(posix_spawn_file_actions_adddup2(&files, their_end, REPORT_FD), 0);
-    assert_int_equal(
-        posix_spawn_file_actions_addopen(&files, 1, node->log, O_WRONLY | O_CREAT | O_APPEND, 0600), 0);
+    if (log_fd >= 0)
+        assert_int_equal(posix_spawn_file_actions_adddup2(&files, log_fd, 1), 0);
+    else
+        assert_int_equal(
+            posix_spawn_file_actions_addopen(&files, 1, node->log, O_WRONLY | O_CREAT | O_APPEND, 0600), 0);
     assert_int_equal(posix_spawn_file_actions_adddup2(&files, 1, 2), 0);
     assert_int_equal(posix_spawn(&node->pid, program, &files, NULL, arguments, environment), 0);
     posix_spawn_file_actions_destroy(&files);
 }
 
 void node_process_start(struct node_process *node, const char *const *more)
+{
+    node_process_start_logging_to(node, more, -1);
+}
+
+void node_process_start_logging_to(struct node_process *node, const char *const *more, int log_fd)
 {
     struct settings settings = {.count = 0};
     int ends[2];
@@ -115,7 +123,7 @@ void node_process_start(struct node_process *node, const char *const *more)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     node->report_fd = ends[0];
     fill(&settings, node, more);
-    spawn(node, ends[1], settings.texts);
+    spawn(node, ends[1], log_fd, settings.texts);
     (void)close(ends[1]); /* the node has its own copy */
     for (size_t i = 0; i < settings.count; i++)
         free(settings.texts[i]);

@@ -24,6 +24,8 @@ struct node_process {
 
 /* `settings`: "NAME=value" texts in place of or beside the usual ones, NULL-terminated; may be NULL. */
 void node_process_start(struct node_process *node, const char *const *settings);
+/* The same, with `log_fd` as its stdout and stderr; the caller's. */
+void node_process_start_logging_to(struct node_process *node, const char *const *settings, int log_fd);
 
 /* The next report with that event, as JSON to be freed; fails the test when it does not come in time. */
 struct json *node_process_report(struct node_process *node, const char *event, int timeout_ms);
