@@ -180,7 +180,8 @@ int actor_system_unit_stop(struct actor_system *system, const char *unit, struct
 enum histrio_error actor_system_deliver(
     struct actor_system *system, const struct actor_envelope *envelope, bool *ret_pressure);
 void actor_system_signal(struct actor_system *system, const struct actor_signal *signal);
-/* Whether the actor of that number (of actor_system_name()) is still overloaded, after deliver said so. Any thread. */
+/* Whether the actor of that number (of actor_system_name()) is still overloaded, after deliver said so. Any
+ * thread. */
 bool actor_system_is_overloaded(struct actor_system *system, uint64_t name);
 /* The number of a name for envelope.target = {0, number}; 0 when it is not well-formed. Any thread; takes a
  * lock once. */
