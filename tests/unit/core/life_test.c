@@ -72,10 +72,7 @@ static void a_killed_nodes_units_go_elsewhere(void **state)
     stage_start(&stage, stage_spec(3, "a b c d e f", ""), NULL, "u");
     stage_settle(&stage, 20000);
     struct stage_node *victim = stage_holder(&stage, "a");
-    struct stage_node *other = NULL;
-    vec_for_each (node, &stage.nodes)
-        if (node != victim)
-            other = node;
+    struct stage_node *other = &stage.nodes.items[victim == &stage.nodes.items[0] ? 1 : 0];
     char name[STAGE_NAME_BYTES];
     (void)snprintf(name, sizeof(name), "%s", other->units.items[0].name);
     uint64_t epoch = stage_unit(victim, "a")->epoch;
