@@ -62,7 +62,8 @@ void parent_backoff_init(struct backoff *backoff)
     backoff_init(backoff, BACKOFF_INITIAL_MS, BACKOFF_MAX_MS, 0);
 }
 
-/* Killed from outside is not the runtime's fault, so it counts as healthy sooner; the limit keeps an
+/* Ended by a signal, it was killed from outside, or by a behavior that the operator charges the crash to and
+ * will quarantine: either is not for us to slow down, so it counts as healthy sooner. The limit keeps an
  * out-of-memory killer from becoming a loop without pauses. */
 static bool was_healthy(int exit_code, int64_t lived_ms)
 {
