@@ -15,6 +15,11 @@
 #include "rpc/tag.h"
 #include "rpc/timer.h"
 
+enum {
+    BUSY_CREDIT_MAX = 16, /* looking again has paid off: failures cost 3 each */
+    BUSY_REST = 1024,     /* events without looking again, after it did not */
+};
+
 struct rpc_post {
     void (*run)(void *ctx);
     void *ctx;
@@ -50,6 +55,8 @@ struct rpc_loop {
     struct rpc_posts running;
     struct rpc_timers timers;
     struct list later;
+    int busy_credit;
+    int busy_rest;
     uint8_t *scratch;
     size_t scratch_size;
     bool stop_wanted;
@@ -122,19 +129,41 @@ static bool is_finished(struct rpc_loop *loop)
            list_is_empty(&loop->later) && !has_posts(loop);
 }
 
-/* Waits until `due_ns`; after something happened, first looks again and again for a short time, because a
- * thread that sleeps is woken late. Nothing is found quickly in an idle process, and then this costs nothing.
- */
+/* Whether to look again before sleeping. On a machine with too little CPU the answer does not come that
+ * quickly, and a thread that looks again wears out its turn and is then woken later than one that slept: so
+ * it is given up for a while whenever it fails more often than it helps. */
+static bool may_poll_busily(struct rpc_loop *loop)
+{
+    if (loop->busy_credit > 0)
+        return true;
+    if (--loop->busy_rest <= 0) {
+        loop->busy_rest = BUSY_REST;
+        loop->busy_credit = 1;
+    }
+    return false;
+}
+
+static grpc_event poll_busily(struct rpc_loop *loop, int64_t until_ns)
+{
+    grpc_event event;
+    do {
+        event = grpc_completion_queue_next(loop->queue, deadline_of(0), NULL);
+    } while (event.type == GRPC_QUEUE_TIMEOUT && clock_now_ns(clock_system()) < until_ns);
+    loop->busy_credit += event.type == GRPC_QUEUE_TIMEOUT ? -3 : 1;
+    if (loop->busy_credit > BUSY_CREDIT_MAX)
+        loop->busy_credit = BUSY_CREDIT_MAX;
+    return event;
+}
+
+/* Waits until `due_ns`. */
 static grpc_event next_event(struct rpc_loop *loop, int64_t due_ns, bool was_busy)
 {
     unsigned busy_us = atomic_load_explicit(&loop->busy_poll_us, memory_order_relaxed); /* a plain setting */
-    int64_t until_ns = was_busy && busy_us > 0 ? clock_now_ns(clock_system()) + busy_us * NS_PER_US : 0;
-    while (until_ns > 0 && until_ns < due_ns) {
-        grpc_event event = grpc_completion_queue_next(loop->queue, deadline_of(0), NULL);
+    if (was_busy && busy_us > 0 && may_poll_busily(loop)) {
+        int64_t until_ns = clock_now_ns(clock_system()) + busy_us * NS_PER_US;
+        grpc_event event = poll_busily(loop, until_ns < due_ns ? until_ns : due_ns);
         if (event.type != GRPC_QUEUE_TIMEOUT)
             return event;
-        if (clock_now_ns(clock_system()) >= until_ns)
-            break;
     }
     return grpc_completion_queue_next(loop->queue, deadline_of(due_ns), NULL);
 }
@@ -199,6 +228,7 @@ int rpc_loop_new(const char *name, struct rpc_loop **ret_loop, struct err *err)
     mutex_init(&loop->waits_lock, RPC_RANK_WAITS, "rpc waits");
     condition_init(&loop->waits);
     list_init(&loop->later);
+    loop->busy_credit = BUSY_CREDIT_MAX;
     loop->queue = grpc_completion_queue_create_for_next(NULL);
     make_kicker(loop);
     if (thread_start(&loop->thread, name, run_loop, loop, err) < 0) {
