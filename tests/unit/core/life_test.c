@@ -189,6 +189,27 @@ static void stopping_drains_and_ends(void **state)
     stage_done(&stage);
 }
 
+static void a_second_stop_and_a_late_one_kill(void **state)
+{
+    (void)state;
+    for (int is_twice = 0; is_twice < 2; is_twice++) {
+        struct stage stage = {.keeps_drains = true};
+        stage_start(&stage, stage_spec(2, "a b", ""), NULL, "u");
+        stage_settle(&stage, 1000);
+        stage_forget(&stage);
+        core_stop(stage.core, 5000);
+        stage_settle(&stage, 4000);
+        assert_int_equal(stage.nodes.count, 2);
+        assert_int_equal(stage_log_count(&stage, "drain"), 2);
+        if (is_twice)
+            core_stop(stage.core, 5000);
+        stage_settle(&stage, is_twice ? 0 : 4000);
+        assert_true(stage.is_stopped);
+        assert_int_equal(stage_log_count(&stage, "delete"), 2);
+        stage_done(&stage);
+    }
+}
+
 static void an_impossible_unit_is_explained(void **state)
 {
     (void)state;
@@ -213,7 +234,7 @@ static void an_impossible_unit_is_explained(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest life_tests[9] = {
+const struct CMUnitTest life_tests[10] = {
     cmocka_unit_test(a_system_starts),
     cmocka_unit_test(nothing_is_done_when_nothing_changes),
     cmocka_unit_test(the_first_placement_waits_for_all_nodes),
@@ -222,5 +243,6 @@ const struct CMUnitTest life_tests[9] = {
     cmocka_unit_test(scaling_moves_units),
     cmocka_unit_test(a_changed_unit_is_restarted_where_it_is),
     cmocka_unit_test(stopping_drains_and_ends),
+    cmocka_unit_test(a_second_stop_and_a_late_one_kill),
     cmocka_unit_test(an_impossible_unit_is_explained),
 };

@@ -254,7 +254,7 @@ static void do_it(struct stage *stage, const struct todo *todo)
         take_assignment(stage, node, todo);
     else if (todo->kind == CORE_REVOKE && node && !stage->keeps_revocations)
         take_revocation(stage, node, todo);
-    else if (todo->kind == CORE_DRAIN && node)
+    else if (todo->kind == CORE_DRAIN && node && !stage->keeps_drains)
         core_node_drained(stage->core, node->uid);
     else if (todo->kind == CORE_SEND_ROSTER && node) {
         node->roster_version = todo->version;

@@ -42,6 +42,7 @@ struct stage {
     bool creates_no_nodes;  /* creations are not answered */
     bool keeps_assignments; /* they are neither taken nor answered */
     bool keeps_revocations;
+    bool keeps_drains;
     const char *start_fails; /* a unit that does not start; NULL: none */
     bool is_stopped;
     bool is_lost;
