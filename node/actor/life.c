@@ -27,6 +27,7 @@ void actor_side_free(struct worker *worker, struct actor *actor)
     if (!side)
         return;
     vec_done(&side->links);
+    vec_done(&side->unlinking);
     vec_done(&side->watching);
     vec_done(&side->watchers);
     vec_done(&side->callers);

@@ -51,6 +51,42 @@ static bool link_take_out(struct actor *actor, struct histrio_ref ref, uint32_t 
     return true;
 }
 
+/* ---- unlinks that are on their way ---- */
+
+static struct link_peer *find_unlinking(struct actor *actor, struct histrio_ref ref)
+{
+    if (!actor->side)
+        return NULL;
+    vec_for_each (peer, &actor->side->unlinking) {
+        if (histrio_ref_equal(peer->ref, ref))
+            return peer;
+    }
+    return NULL;
+}
+
+static void unlink_sent(struct worker *worker, struct actor *actor, struct histrio_ref ref)
+{
+    struct link_peer *peer = find_unlinking(actor, ref);
+    if (peer)
+        peer->monitor++;
+    else
+        vec_push(&actor_side(worker, actor)->unlinking,
+            ((struct link_peer){.ref = ref, .node = ref.node, .monitor = 1}));
+}
+
+void link_unlink_acknowledged(struct actor *actor, struct histrio_ref from)
+{
+    struct link_peer *peer = find_unlinking(actor, from);
+    if (peer && --peer->monitor == 0)
+        remove_peer(&actor->side->unlinking, peer);
+}
+
+void link_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from, uint64_t node)
+{
+    if (!find_unlinking(actor, from))
+        (void)link_add(worker, actor, from, node); /* twice is once */
+}
+
 /* ---- signals that arrive ---- */
 
 void link_exit_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from,
@@ -137,10 +173,17 @@ static void link_job(struct worker *worker, struct message *message)
 {
     struct actor *actor = job_actor(worker, message);
     if (actor)
-        link_add(worker, actor, own_ref(worker, message->sender), worker->node_uid);
+        link_arrived(worker, actor, own_ref(worker, message->sender), worker->node_uid);
     else
         send_job(worker, id_worker(message->sender),
             job_new(worker, message->sender, message->target, 1, "noproc"), exit_job);
+}
+
+static void acknowledge_job(struct worker *worker, struct message *message)
+{
+    struct actor *actor = job_actor(worker, message);
+    if (actor)
+        link_unlink_acknowledged(actor, own_ref(worker, message->sender));
 }
 
 static void unlink_job(struct worker *worker, struct message *message)
@@ -148,6 +191,8 @@ static void unlink_job(struct worker *worker, struct message *message)
     struct actor *actor = job_actor(worker, message);
     if (actor)
         (void)link_take_out(actor, own_ref(worker, message->sender), 0); /* it may have fired already */
+    send_job(worker, id_worker(message->sender), job_new(worker, message->sender, message->target, 0, ""),
+        acknowledge_job);
 }
 
 static void add_watcher(
@@ -291,11 +336,12 @@ void link_disconnect(struct worker *worker, struct actor *actor, struct histrio_
     case PLACE_HERE: (void)link_take_out(other, own_ref(worker, actor_id(actor)), 0); break;
     case PLACE_GONE: break;
     case PLACE_WORKER:
+        unlink_sent(worker, actor, ref);
         send_job(worker, id_worker(ref.id), job_new(worker, ref.id, actor_id(actor), 0, ""), unlink_job);
         break;
     case PLACE_NODE: /* when it cannot be sent, the other end finds no link with us later */
-        (void)link_send_remote(
-            worker, actor, actor_id(actor), ref, SIGNAL_UNLINK, 0, NULL, false, &node, &why);
+        if (link_send_remote(worker, actor, actor_id(actor), ref, SIGNAL_UNLINK, 0, NULL, false, &node, &why))
+            unlink_sent(worker, actor, ref);
         break;
     }
 }

@@ -2,8 +2,10 @@
  *
  * Each end of a link and of a monitor is an entry at its actor; a signal that finds no entry is ignored. That
  * makes them exact: a DOWN or EXIT takes out the entry at its receiver, so a second one finds nothing, and an
- * unlink or demonitor that crosses with it wins. Between workers the signals are jobs in the same
- * first-in-first-out channel as messages, so they keep a pair's order.
+ * unlink or demonitor that crosses with it wins. An unlink that crosses with the other side's link wins as
+ * well: until it is acknowledged, a link from there is ignored, so that both ends always agree. Between
+ * workers the signals are jobs in the same first-in-first-out channel as messages, so they keep a pair's
+ * order.
  *
  * Thread: the worker that is given; actor is one of its actors. */
 #ifndef ACTOR_LINK_H
@@ -40,6 +42,8 @@ void link_node_dead(struct worker *worker, struct message *message); /* message-
 void link_mark_remote(struct worker *worker, struct actor *actor);
 
 /* Between the two files. */
+void link_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from, uint64_t node);
+void link_unlink_acknowledged(struct actor *actor, struct histrio_ref from);
 struct link_peer *link_find(struct actor_side *side, struct histrio_ref ref, uint32_t name);
 void link_down_arrived(struct worker *worker, struct actor *actor, uint64_t monitor, struct histrio_ref from,
     const char *reason);

@@ -72,6 +72,15 @@ static struct link_peer remote_peer(const struct remote_signal *signal)
     return (struct link_peer){.ref = signal->from, .node = signal->from.node, .monitor = signal->monitor};
 }
 
+static void acknowledge_unlink(struct worker *worker, const struct remote_signal *signal, uint64_t target)
+{
+    uint64_t node;
+    const char *why;
+    /* When it cannot be sent, the death of a node will end the wait for it. */
+    (void)link_send_remote(
+        worker, NULL, target, signal->from, SIGNAL_UNLINK_ACKNOWLEDGE, 0, NULL, false, &node, &why);
+}
+
 static void remote_answer(struct worker *worker, const struct remote_signal *signal, uint64_t target)
 {
     uint64_t node;
@@ -83,6 +92,8 @@ static void remote_answer(struct worker *worker, const struct remote_signal *sig
     else if (signal->kind == SIGNAL_MONITOR)
         (void)link_send_remote(
             worker, NULL, target, signal->from, SIGNAL_DOWN, signal->monitor, "noproc", false, &node, &why);
+    else if (signal->kind == SIGNAL_UNLINK)
+        acknowledge_unlink(worker, signal, target);
 }
 
 static void remote_apply(struct worker *worker, struct actor *actor, const struct remote_signal *signal)
@@ -92,12 +103,13 @@ static void remote_apply(struct worker *worker, struct actor *actor, const struc
     switch ((enum actor_signal_kind)signal->kind) {
     case SIGNAL_LINK:
         if (!peer)
-            vec_push(&side->links, remote_peer(signal));
+            link_arrived(worker, actor, signal->from, signal->from.node);
         link_mark_remote(worker, actor);
         break;
     case SIGNAL_UNLINK:
         if (peer)
             vec_remove_swap(&side->links, (size_t)(peer - side->links.items));
+        acknowledge_unlink(worker, signal, actor_id(actor));
         break;
     case SIGNAL_MONITOR:
         vec_push(&side->watchers, remote_peer(signal));
@@ -113,7 +125,7 @@ static void remote_apply(struct worker *worker, struct actor *actor, const struc
         link_exit_arrived(worker, actor, signal->from, signal->from_name, signal->reason, signal->by_link);
         break;
     case SIGNAL_DOWN: link_down_arrived(worker, actor, signal->monitor, signal->from, signal->reason); break;
-    case SIGNAL_UNLINK_ACKNOWLEDGE: break; /* nothing waits for it: an entry that is gone ignores signals */
+    case SIGNAL_UNLINK_ACKNOWLEDGE: link_unlink_acknowledged(actor, signal->from); break;
     }
 }
 
@@ -138,6 +150,9 @@ static void end_links_to(struct worker *worker, struct actor *actor, uint64_t no
     for (size_t i = side->watchers.count; i-- > 0;)
         if (side->watchers.items[i].node == node)
             vec_remove_swap(&side->watchers, i);
+    for (size_t i = side->unlinking.count; i-- > 0;)
+        if (side->unlinking.items[i].node == node)
+            vec_remove_swap(&side->unlinking, i);
     for (size_t i = side->watching.count; i-- > 0;) {
         struct link_peer peer = side->watching.items[i];
         if (peer.node == node)

@@ -6,7 +6,7 @@
 #include "scheduler.h"
 #include "world.h"
 
-enum { CALLERS_MAX = 4, BURST_MAX = 80, AT_ONCE_TIMEOUT_MS = 100000 };
+enum { CALLERS_MAX = 4, BURST_MAX = 80, AT_ONCE_TIMEOUT_MS = 100000, CROSSING_NS = 20 * 1000 * 1000 };
 
 struct actor_state {
     struct record *record;
@@ -164,11 +164,22 @@ static void act_link(struct histrio_context *ctx, struct actor_state *state)
         }
         drop_link(state->record, record->number);
         drop_link(record, state->record->number);
+        map64_put(
+            &world.unlinked_ns, pair(state->record->number, record->number), (void *)(uintptr_t)sim_now_ns());
         histrio_unlink(ctx, record->ref);
         return;
     }
     if (has_link(state->record, record->number))
         expect_signal(record->number, state->record->number); /* two links to the dead: two answers */
+    uintptr_t unlinked_ns = (uintptr_t)map64_get(&world.unlinked_ns, theirs);
+    if (unlinked_ns != 0 && sim_now_ns() - (int64_t)unlinked_ns < CROSSING_NS) {
+        /* Their unlink may be on its way, and then wins over our link: nobody can say whether we are linked.
+         */
+        expect_signal(record->number, state->record->number);
+        expect_signal(state->record->number, record->number);
+        histrio_link(ctx, record->ref);
+        return;
+    }
     map64_put(&world.links_asked, pair(state->record->number, record->number), record);
     add_link(state->record, record);
     histrio_link(ctx, record->ref);

@@ -109,6 +109,35 @@ static void check_state(void *ctx, const struct actor_info *info)
         sim_violation("\"%s\" is %s, and everything is quiet", info->path, info->state);
 }
 
+static const struct actor *actor_of(struct histrio_ref ref)
+{
+    const struct actor_system *system = sim_system((unsigned)(ref.node - SIM_NODE_UID));
+    const struct actor *actor = registry_find(&system->workers[id_worker(ref.id)], ref.id);
+    return actor && (actor->flags & ACTOR_ALIVE) != 0 ? actor : NULL;
+}
+
+/* Rule 4: a link has two ends. */
+static void check_links(const struct worker *worker, const struct actor *actor)
+{
+    if ((actor->flags & ACTOR_ALIVE) == 0 || !actor->side)
+        return;
+    struct histrio_ref self = {worker->node_uid, actor_id(actor)};
+    if (actor->side->unlinking.count > 0)
+        sim_violation("an actor of worker %u waits for the end of an unlink", worker->number);
+    vec_for_each (link, &actor->side->links) {
+        const struct actor *peer = actor_of(link->ref);
+        bool is_mutual = false;
+        if (peer && peer->side) {
+            vec_for_each (back, &peer->side->links)
+                is_mutual |= histrio_ref_equal(back->ref, self);
+        }
+        if (!is_mutual)
+            sim_violation("actor %llx is linked with %llx of node %llx, which is not with it",
+                (unsigned long long)self.id, (unsigned long long)link->ref.id,
+                (unsigned long long)link->ref.node);
+    }
+}
+
 /* Rules 6 and 7. */
 static void check_worker(const struct worker *worker, uint64_t *waiting_tells)
 {
@@ -116,6 +145,7 @@ static void check_worker(const struct worker *worker, uint64_t *waiting_tells)
         sim_violation("worker %u sleeps, and has work", worker->number);
     for (uint32_t slot = 0; slot < worker->slot_end; slot++) {
         const struct actor *actor = registry_slot(worker, slot);
+        check_links(worker, actor);
         if ((actor->flags & ACTOR_MUTED) != 0)
             sim_violation("an actor of worker %u is muted, and everything is quiet", worker->number);
         if ((actor->flags & ACTOR_ALIVE) != 0 && actor->first)

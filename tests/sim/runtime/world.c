@@ -322,6 +322,7 @@ void world_end(void)
     map64_done(&world.sequences_received, NULL);
     map64_done(&world.signals, NULL);
     map64_done(&world.links_asked, NULL);
+    map64_done(&world.unlinked_ns, NULL);
     map_done(&world.windows, free_window);
     memset(&world, 0, sizeof(world));
 }

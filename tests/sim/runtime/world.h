@@ -7,7 +7,8 @@
  * 2. Each ask has exactly one outcome, in time, as long as the asker lives; it times out only when the
  * receiver keeps it waiting, never because the receiver is gone.
  * 3. Each monitor fires exactly once, only for the dead, never after demonitor.
- * 4. A link takes along or tells, once, and not after unlink.
+ * 4. A link takes along or tells, once, and not after unlink; in the end both sides agree whether there is
+ * one.
  * 5. A timer fires once, not early, not after cancel.
  * 6. Tells are received, are dead letters, or still wait: none is lost.
  * 7. Quiet means: no runnable actor has a message, nobody is muted, no inbox is full, no child is between
@@ -71,6 +72,7 @@ struct world {
     struct map64 sequences_received; /* the same */
     struct map64 signals;            /* from << 32 | to -> exit signals that were sent and not seen */
     struct map64 links_asked;        /* from << 32 | to -> the record of to */
+    struct map64 unlinked_ns;        /* from << 32 | to -> when last */
     struct map windows;              /* supervisor path -> struct window */
     int64_t budget;                  /* acts that are left */
     uint64_t peace;                  /* one in so many violent acts is done */
