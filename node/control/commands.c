@@ -44,6 +44,20 @@ static enum refusal refusal_of(enum lease_verdict verdict)
     return REFUSAL_OF_STRANGE_TERM;
 }
 
+/* An assignment that waits was obeyed for its own term: it must not start on the lease of the next one (R1).
+ */
+static enum refusal hear_term(struct node_control *control, uint64_t term)
+{
+    struct assignment_actions actions = {0};
+    uint64_t before = control->lease.term;
+    enum refusal refusal = refusal_of(lease_hear_term(&control->lease, term));
+    if (control->lease.term > before) {
+        assignments_lease_lost(&control->assignments, "a new term began", &actions);
+        control_perform(control, &actions);
+    }
+    return refusal;
+}
+
 static void replace_current(struct node_control *control, struct session *session)
 {
     struct session *former = control->current;
@@ -63,7 +77,7 @@ enum rpc_code control_hello(void *ctx, struct session *session, const struct com
     enum rpc_code code = check_hello(control, &command->hello, ret_text);
     if (code != RPC_OK)
         return code;
-    enum refusal refusal = refusal_of(lease_hear_term(&control->lease, command->term));
+    enum refusal refusal = hear_term(control, command->term);
     struct convert_sender sender = control_sender(control);
     if (refusal != REFUSAL_NO) {
         *ret_text = refusal_name(refusal);
@@ -181,7 +195,7 @@ void control_command(void *ctx, struct session *session, struct command *command
     struct node_control *control = ctx;
     if (session != control->current)
         return;
-    enum refusal refusal = refusal_of(lease_hear_term(&control->lease, command->term));
+    enum refusal refusal = hear_term(control, command->term);
     if (refusal != REFUSAL_NO) {
         refuse_command(control, command, refusal);
         return;

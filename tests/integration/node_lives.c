@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,34 +49,53 @@ static void expect_gone(pid_t pid)
     assert_int_equal(ready, 1);
 }
 
-static void test_killed_runtime_is_reported_and_replaced(void **state)
+struct kill_times {
+    int64_t exited_ms, hello_ms;
+};
+
+static struct kill_times kill_runtime(struct node_fixture *fixture)
 {
-    struct node_fixture *fixture = *state;
+    struct kill_times times;
     char uid_text[LIFE_UID_BYTES];
     uint64_t former = fixture->uid;
     node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
     int64_t killed_ms = now_ms();
     assert_int_equal(kill(fixture->runtime, SIGKILL), 0);
     struct json *report = node_process_report(&fixture->node, "exited", END_MS);
-    int64_t exited_ms = now_ms() - killed_ms;
+    times.exited_ms = now_ms() - killed_ms;
     assert_string_equal(json_string(json_get(report, "uid")), life_uid_format(former, uid_text));
     assert_int_equal(json_int(json_get(report, "signal")), SIGKILL);
     assert_string_equal(json_string(json_get(report, "unit")), "");
     json_free(report);
     node_fixture_follow_restart(fixture, FIRST_TERM);
-    int64_t hello_ms = now_ms() - killed_ms;
-    print_message(
-        "exited after %d ms, the next life said hello after %d ms\n", (int)exited_ms, (int)hello_ms);
+    times.hello_ms = now_ms() - killed_ms;
     assert_true(fixture->uid != former);
-    assert_true(exited_ms < RESTART_MS);
-    if (!getenv("HISTRIO_TEST_SLOW")) /* set for sanitizer builds */
-        assert_true(hello_ms < RESTART_MS);
     const Histrio__V1__PreviousLife *previous = control_client_hello(fixture->client)->previous;
     assert_non_null(previous);
     assert_true(previous->node_uid == former);
     assert_int_equal(previous->signal, SIGKILL);
     assert_int_equal(previous->n_earlier_uids, 0);
     node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker"); /* a new process has seen no epoch */
+    return times;
+}
+
+/* Each try with a node of its own, whose first restart is at once. Other work on the machine can spoil a try,
+ * so one good one of three is enough; a slow node has none. */
+static void test_killed_runtime_is_reported_and_replaced(void **state)
+{
+    int64_t limit_ms = getenv("HISTRIO_TEST_SLOW") ? END_MS : RESTART_MS; /* set for sanitizer builds */
+    bool is_fast = false;
+    for (int i = 0; i < 3 && !is_fast; i++) {
+        struct kill_times times = kill_runtime(*state);
+        print_message("exited after %d ms, the next life said hello after %d ms\n", (int)times.exited_ms,
+            (int)times.hello_ms);
+        is_fast = times.exited_ms < limit_ms && times.hello_ms < limit_ms;
+        if (!is_fast) {
+            (void)node_fixture_teardown(state);
+            (void)setup(state);
+        }
+    }
+    assert_true(is_fast);
 }
 
 static void crash_by(struct node_fixture *fixture, const char *method, const char *frame)

@@ -220,6 +220,49 @@ static void test_no_echo_no_unit(void **state)
     node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
 }
 
+static bool has_seen(const Histrio__V1__NodeMessage *message, const void *ctx)
+{
+    const uint64_t *epoch = ctx;
+    return message->body_case == HISTRIO__V1__NODE_MESSAGE__BODY_INVENTORY &&
+           message->inventory->n_seen > 0 && message->inventory->seen[0]->epoch == *epoch;
+}
+
+/* The assignment has arrived. */
+static void wait_seen(struct node_fixture *fixture, uint64_t epoch)
+{
+    Histrio__V1__OperatorMessage message = HISTRIO__V1__OPERATOR_MESSAGE__INIT;
+    Histrio__V1__InventoryRequest request = HISTRIO__V1__INVENTORY_REQUEST__INIT;
+    message.body_case = HISTRIO__V1__OPERATOR_MESSAGE__BODY_INVENTORY;
+    message.inventory = &request;
+    control_client_send(fixture->client, &message);
+    (void)control_client_wait(fixture->client, has_seen, &epoch, "inventory with the epoch");
+}
+
+/* What an operator assigned must not start on the lease that the next operator gives. */
+static void test_waiting_assignment_ends_with_its_term(void **state)
+{
+    (void)node_fixture_setup(state);
+    struct node_fixture *fixture = *state;
+    struct control_client_config config = {
+        .address = fixture->node.control_address, .term = FIRST_TERM, .gives_no_echoes = true};
+    struct control_client_config next = {.address = fixture->node.control_address, .term = FIRST_TERM + 1};
+    struct assign_options options = {.unit = "ledger", .behavior = "node_behaviors.worker", .epoch = 10};
+    fixture->client = control_client_new(&config);
+    (void)control_client_hello(fixture->client);
+    node_fixture_configure(fixture);
+    node_fixture_send_assign(fixture, &options);
+    wait_seen(fixture, options.epoch);
+    struct control_client *newer = control_client_new(&next);
+    (void)control_client_hello(newer);
+    const Histrio__V1__AssignResult *result = node_fixture_assigned(fixture);
+    assert_int_equal(result->refusal, HISTRIO__V1__REFUSAL_REASON__REFUSAL_NO_LEASE);
+    assert_non_null(strstr(result->reason, "new term"));
+    control_client_free(fixture->client);
+    fixture->client = newer;
+    expect_refused(fixture, &options, HISTRIO__V1__REFUSAL_REASON__REFUSAL_OLD_EPOCH, "");
+    node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, node_fixture_teardown)
 const struct CMUnitTest node_units_tests[] = {
     TEST(test_unit_runs_and_answers),
@@ -232,5 +275,6 @@ const struct CMUnitTest node_units_tests[] = {
     TEST(test_unit_that_gives_up),
     TEST(test_load_and_block),
     cmocka_unit_test_teardown(test_no_echo_no_unit, node_fixture_teardown),
+    cmocka_unit_test_teardown(test_waiting_assignment_ends_with_its_term, node_fixture_teardown),
 };
 const size_t node_units_test_count = sizeof(node_units_tests) / sizeof(node_units_tests[0]);
