@@ -311,26 +311,29 @@ struct asks asks_of(size_t node)
     return look.asks;
 }
 
-/* Nobody tells a test of these. */
-static void pause_until(int64_t deadline_ns, const char *what)
+void look_again(int64_t deadline_ns, const char *what)
 {
-    if (clock_now_ns(clock_system()) > deadline_ns)
+    int64_t now_ns = clock_now_ns(clock_system());
+    if (now_ns > deadline_ns)
         fail_msg("waited in vain for %s", what);
-    (void)usleep(500);
+    mutex_lock(&test.lock);
+    (void)condition_wait_until(
+        &test.changed, &test.lock, now_ns + NS_PER_MS / 2); /* sooner is fine as well */
+    mutex_unlock(&test.lock);
 }
 
 void wait_asks(size_t node, size_t all, size_t waiting)
 {
     int64_t deadline_ns = clock_now_ns(clock_system()) + PATIENCE_MS * NS_PER_MS;
     for (struct asks asks = asks_of(node); asks.all != all || asks.waiting != waiting; asks = asks_of(node))
-        pause_until(deadline_ns, "asks");
+        look_again(deadline_ns, "asks");
 }
 
 void wait_watchers(size_t node, unsigned count)
 {
     int64_t deadline_ns = clock_now_ns(clock_system()) + PATIENCE_MS * NS_PER_MS;
     while (watchers_of(node) != count)
-        pause_until(deadline_ns, "watchers");
+        look_again(deadline_ns, "watchers");
 }
 
 struct rpc_loop *client_loop(void)

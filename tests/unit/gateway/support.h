@@ -64,6 +64,8 @@ void test_lock(void);
 void test_unlock(void);
 void test_changed(void);
 void test_wait(void);
+/* A little while, for what nobody tells of; fails the test after the deadline. */
+void look_again(int64_t deadline_ns, const char *what);
 
 /* ---- calls ---- */
 
