@@ -120,6 +120,8 @@ static int64_t next_ns(void)
 static void deliver(void)
 {
     struct parcel *parcel = list_first_entry(&parcels, struct parcel, node);
+    if (!parcel)
+        return;
     list_remove(&parcel->node);
     struct actor_system *system = sim_system(parcel->to);
     if (parcel->is_signal) {
