@@ -225,14 +225,24 @@ void fake_wait_heard(struct fake_node *node, size_t count)
         fail_msg("heard %zu of %zu messages", heard, count);
 }
 
+/* Counters have no condition of their own: they are looked at again each half millisecond. */
 void wait_until(bool (*is_true)(void *ctx), void *ctx)
 {
     int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
+    struct mutex lock;
+    struct condition never;
+    mutex_init(&lock, 1, "wait"); /* below all that is_true() takes */
+    condition_init(&never);
+    mutex_lock(&lock);
     while (!is_true(ctx)) {
-        if (clock_now_ns(clock_system()) > deadline_ns)
+        int64_t now_ns = clock_now_ns(clock_system());
+        if (now_ns > deadline_ns)
             fail_msg("waited 10 s in vain");
-        usleep(500);
+        (void)condition_wait_until(&never, &lock, now_ns + NS_PER_MS / 2); /* that it ends is certain */
     }
+    mutex_unlock(&lock);
+    condition_done(&never);
+    mutex_done(&lock);
 }
 
 static bool all_connected(void *ctx)
