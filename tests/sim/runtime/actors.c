@@ -324,7 +324,7 @@ static void handle_outcome(struct actor_state *state, const struct histrio_messa
     }
     if (message->error == HISTRIO_TIMEOUT && sim_now_ns() < wait->due_ns)
         sim_violation("actor %u: an ask timed out too early", state->record->number);
-    if (message->error == HISTRIO_TIMEOUT && wait->is_at_once)
+    if (message->error == HISTRIO_TIMEOUT && wait->is_at_once && world.dead_node < 0)
         sim_violation("actor %u: no answer to an ask that is answered at once", state->record->number);
     TAKE_WAIT(&state->record->asks, wait);
 }
@@ -339,6 +339,11 @@ static void handle_down(struct actor_state *state, const struct histrio_message 
     }
     const struct record *target = wait->target ? world.records.items[wait->target] : NULL;
     const char *reason = (const char *)message->value;
+    if (world.dead_node >= 0 && strcmp(reason, "noconnection") == 0 && target && target->is_alive)
+        sim_violation(
+            "actor %u: noconnection to actor %u, which lives", state->record->number, target->number);
+    if (strcmp(reason, "noconnection") == 0)
+        target = NULL; /* its own end may have been lost with its node */
     /* noproc also when an exit signal was on its way before the monitor. */
     if (target && target->is_alive && strcmp(reason, "noproc") != 0)
         sim_violation("actor %u: DOWN of actor %u, which lives", state->record->number, target->number);

@@ -111,7 +111,10 @@ static void check_state(void *ctx, const struct actor_info *info)
 
 static const struct actor *actor_of(struct histrio_ref ref)
 {
-    const struct actor_system *system = sim_system((unsigned)(ref.node - SIM_NODE_UID));
+    unsigned node = (unsigned)(ref.node - SIM_NODE_UID);
+    if ((int)node == world.dead_node)
+        return NULL;
+    const struct actor_system *system = sim_system(node);
     const struct actor *actor = registry_find(&system->workers[id_worker(ref.id)], ref.id);
     return actor && (actor->flags & ACTOR_ALIVE) != 0 ? actor : NULL;
 }
@@ -161,6 +164,8 @@ void world_check_quiet(void)
     vec_for_each (record, &world.records)
         check_record(*record);
     for (unsigned node = 0; node < world.node_count; node++) {
+        if ((int)node == world.dead_node)
+            continue;
         struct actor_counters counters = {0};
         struct actor_system *system = sim_system(node);
         actor_system_list(system, "", check_state, NULL);
@@ -169,6 +174,8 @@ void world_check_quiet(void)
         actor_system_counters(system, &counters);
         dead_letters += counters.dead_letters;
     }
+    if (world.dead_node >= 0)
+        return; /* what it had is lost */
     if (world.tells != world.received + dead_letters + waiting_tells)
         sim_violation("%llu tells, %llu received, %llu dead letters, %llu waiting",
             (unsigned long long)world.tells, (unsigned long long)world.received,

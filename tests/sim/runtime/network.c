@@ -12,7 +12,7 @@ enum { DELAY_NS_MAX = 3 * 1000 * 1000 };
 
 struct parcel {
     struct list_node node;
-    unsigned to;
+    unsigned from, to;
     int64_t due_ns;
     bool is_signal;
     struct actor_envelope envelope; /* with copies of everything it points to */
@@ -45,15 +45,15 @@ static void parcel_free(struct parcel *parcel)
     free(parcel);
 }
 
-/* Where a name or a reference lives; false for ourselves and for nobody: then there is no way. */
-static bool way(void *ctx, const char *name, struct histrio_ref ref, unsigned *ret_node)
+/* Where a name or a reference lives. NOT_FOUND for ourselves and for nobody: then there is no way. */
+static enum histrio_error way(void *ctx, const char *name, struct histrio_ref ref, unsigned *ret_node)
 {
     unsigned from = (unsigned)(uintptr_t)ctx;
     unsigned node = name ? world_node_of(name) : (unsigned)(ref.node - SIM_NODE_UID);
     if (node >= world.node_count || node == from)
-        return false;
+        return HISTRIO_NOT_FOUND;
     *ret_node = node;
-    return true;
+    return (int)node == world.dead_node && world.dead_is_declared ? HISTRIO_UNAVAILABLE : HISTRIO_OK;
 }
 
 static void post(struct parcel *parcel)
@@ -78,9 +78,11 @@ enum histrio_error network_send(void *ctx, const struct actor_envelope *envelope
 {
     unsigned to;
     (void)ret_pressure; /* never: it stays false */
-    if (!way(ctx, envelope->target_name, envelope->target, &to))
-        return HISTRIO_NOT_FOUND;
+    enum histrio_error error = way(ctx, envelope->target_name, envelope->target, &to);
+    if (error != HISTRIO_OK)
+        return error;
     struct parcel *parcel = xcalloc(1, sizeof(*parcel));
+    parcel->from = (unsigned)(uintptr_t)ctx;
     parcel->to = to;
     parcel->envelope = *envelope;
     parcel->envelope.target_name = copy(envelope->target_name);
@@ -97,9 +99,11 @@ enum histrio_error network_send(void *ctx, const struct actor_envelope *envelope
 enum histrio_error network_signal(void *ctx, const struct actor_signal *signal, uint64_t *ret_node)
 {
     unsigned to;
-    if (!way(ctx, signal->to_name, signal->to, &to))
-        return HISTRIO_NOT_FOUND;
+    enum histrio_error error = way(ctx, signal->to_name, signal->to, &to);
+    if (error != HISTRIO_OK)
+        return error;
     struct parcel *parcel = xcalloc(1, sizeof(*parcel));
+    parcel->from = (unsigned)(uintptr_t)ctx;
     parcel->to = to;
     parcel->is_signal = true;
     parcel->signal = *signal;
@@ -124,7 +128,9 @@ static void deliver(void)
         return;
     list_remove(&parcel->node);
     struct actor_system *system = sim_system(parcel->to);
-    if (parcel->is_signal) {
+    if ((int)parcel->to == world.dead_node) {
+        world.tells_on_the_way -= !parcel->is_signal && parcel->envelope.kind == ENVELOPE_TELL;
+    } else if (parcel->is_signal) {
         actor_system_signal(system, &parcel->signal);
     } else {
         bool is_tell = parcel->envelope.kind == ENVELOPE_TELL;
@@ -133,6 +139,16 @@ static void deliver(void)
             world.tells_refused += is_tell; /* an ask was answered */
     }
     parcel_free(parcel);
+}
+
+void network_cut(unsigned node)
+{
+    list_for_each_safe (parcel, &parcels, struct parcel, node) {
+        if (parcel->from == node) {
+            list_remove(&parcel->node);
+            parcel_free(parcel);
+        }
+    }
 }
 
 void network_done(void)

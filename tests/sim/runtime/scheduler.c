@@ -120,6 +120,17 @@ void sim_wake(struct worker *worker)
     wake(fiber_of((unsigned)(worker->node_uid - SIM_NODE_UID), worker->number));
 }
 
+bool sim_kill_node(unsigned node)
+{
+    for (unsigned i = 0; i < sim.config.worker_count; i++) {
+        if (fiber_of(node, i)->state != FIBER_WAITING)
+            return false;
+    }
+    for (unsigned i = 0; i < sim.config.worker_count; i++)
+        fiber_of(node, i)->state = FIBER_ENDED;
+    return true;
+}
+
 void sim_network_wake(void)
 {
     wake(&sim.fibers[NETWORK]);

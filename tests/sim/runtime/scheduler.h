@@ -39,6 +39,8 @@ struct actor_system *sim_system(unsigned node);
 /* Runs the driver and the workers until the driver has returned. */
 void sim_run(void (*driver)(void *ctx), void *ctx);
 void sim_end(void);
+/* The node's process is gone from here on, at a moment when all its workers sleep; false: they do not. */
+bool sim_kill_node(unsigned node);
 /* Something was given to the network. */
 void sim_network_wake(void);
 

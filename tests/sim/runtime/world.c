@@ -202,6 +202,8 @@ static void send_from_outside(void)
     const uint8_t *bytes = (const uint8_t *)&payload;
     /* Mostly at the right node, as the gateway would. */
     unsigned node = below(8) == 0 ? (unsigned)below(world.node_count) : world_node_of(world.names[name]);
+    if ((int)node == world.dead_node)
+        node = 0;
     struct actor_system *system = sim_system(node);
     uint64_t id = actor_system_name(system, world.names[name]);
     if (names_present(&system->names, (uint32_t)id) == 0)
@@ -216,11 +218,40 @@ static void send_from_outside(void)
         on_answer, &answers[world.outside_asks++ % 4096]);
 }
 
+static bool is_dead_node(unsigned node)
+{
+    return (int)node == world.dead_node;
+}
+
+/* The second node's process is killed; a while later the first one is told. */
+static void kill_node(void)
+{
+    if (!sim_kill_node(1))
+        return;
+    world.dead_node = 1;
+    vec_for_each (record, &world.records) {
+        if ((*record)->is_alive && (*record)->ref.node == SIM_NODE_UID + 1) {
+            (*record)->is_alive = false;
+            (void)snprintf((*record)->reason, sizeof((*record)->reason), "noconnection");
+        }
+    }
+    for (size_t i = 0; i < world.unit_count; i++)
+        world.unit_runs[i] &= i % world.node_count != 1;
+    sim_pause((int64_t)below((uint64_t)(20 * NS_PER_MS)));
+    network_cut(1);
+    world.dead_is_declared = true;
+    actor_system_node_dead(sim_system(0), SIM_NODE_UID + 1);
+}
+
 static void drive_round(void)
 {
     for (uint64_t i = below(200) + 20; i > 0 && !sim_violated(); i--) {
         size_t unit = below(world.unit_count);
-        if (below(20) == 0) {
+        if (world.node_count == 2 && world.dead_node < 0 && below(150) == 0)
+            kill_node();
+        if (is_dead_node((unsigned)(unit % world.node_count))) {
+            sim_pause((int64_t)below((uint64_t)NS_PER_MS));
+        } else if (below(20) == 0) {
             if (world.unit_runs[unit])
                 stop_unit(unit);
             else
@@ -254,8 +285,10 @@ void world_drive(void *ctx)
         drive_round();
         settle();
     }
-    for (size_t i = 0; i < world.unit_count; i++)
-        stop_unit(i);
+    for (size_t i = 0; i < world.unit_count; i++) {
+        if (!is_dead_node((unsigned)(i % world.node_count)))
+            stop_unit(i);
+    }
     settle();
     vec_for_each (record, &world.records) {
         if ((*record)->is_alive)
@@ -297,6 +330,7 @@ void world_begin(void)
 {
     memset(answers, 0, sizeof(answers));
     (void)world_record_new(); /* the outside */
+    world.dead_node = -1;
     world.hash = UINT64_C(0xcbf29ce484222325);
 }
 

@@ -13,6 +13,7 @@
  * 6. Tells are received, are dead letters, or still wait: none is lost.
  * 7. Quiet means: no runnable actor has a message, nobody is muted, no inbox is full, no child is between
  * incarnations.
+ *    A killed node takes messages and answers along; links and monitors end with noconnection all the same.
  * 8. No supervisor restarts more often than its intensity allows, and none gives up earlier. */
 #ifndef SIM_RUNTIME_WORLD_H
 #define SIM_RUNTIME_WORLD_H
@@ -65,6 +66,8 @@ struct sim_network;
 
 struct world {
     unsigned node_count;
+    int dead_node;                /* -1: none */
+    bool dead_is_declared;        /* and the others were told */
     VEC(struct record *) records; /* by number; 0 is the outside */
     char names[NAMES_MAX][PATH_BYTES];
     size_t name_count;
@@ -92,6 +95,8 @@ extern const struct histrio_library actors_library;
 extern const struct sim_network network;
 enum histrio_error network_send(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure);
 enum histrio_error network_signal(void *ctx, const struct actor_signal *signal, uint64_t *ret_node);
+/* What comes from that node does not arrive any more. */
+void network_cut(unsigned node);
 void network_done(void);
 
 /* world.c */
