@@ -61,7 +61,8 @@ struct link_peer {
 
 struct actor_side {
     VEC(struct link_peer) links;
-    VEC(struct link_peer) unlinking; /* unlinked, not acknowledged; `monitor` counts the acknowledgements to come */
+    VEC(struct link_peer)
+    unlinking; /* unlinked, not acknowledged; `monitor` counts the acknowledgements to come */
     VEC(struct link_peer) watching;     /* monitors of ours */
     VEC(struct link_peer) watchers;     /* monitors on us */
     VEC(struct histrio_caller) callers; /* asks that we took with histrio_caller() and did not answer */
