@@ -354,7 +354,9 @@ void supervision_child_start_failed(struct supervision *s, uint32_t number, cons
         break;
     case OPERATION_NONE:
     case OPERATION_TERMINATE:
-    case OPERATION_END: assert(!"nothing is started here"); break;
+    case OPERATION_END:
+        assert(false); /* nothing is started here */
+        break;
     }
     supervision_drain(s);
 }

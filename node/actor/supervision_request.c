@@ -169,7 +169,7 @@ char *supervision_take_exit(struct supervision *s, const struct child *child)
             return reason;
         }
     }
-    assert(!"a child that is gone has its end in the queue");
+    assert(false); /* a child that is gone has its end in the queue */
     return NULL;
 }
 
