@@ -21,6 +21,7 @@
 #include "wire/wire.h"
 
 #include <histrio/v1/gateway.pb-c.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -272,10 +273,13 @@ static void wait_for_answers(struct bench *bench)
 static void keep_samples(struct bench *bench, unsigned number, int64_t killed_ns, FILE *csv)
 {
     double worst_ms = 0;
+    int64_t age_ms = (clock_now_ns(clock_system()) - killed_ns) / NS_PER_MS;
+    int64_t killed_wall_ms = clock_wall_ms(clock_system()) - age_ms; /* to find it in the logs */
     vec_for_each (probe, &bench->probes) {
         double ms = (double)((*probe)->answered_ns - killed_ns) / (double)NS_PER_MS;
         worst_ms = ms > worst_ms ? ms : worst_ms;
-        (void)fprintf(csv, "%u,%s,%s,%.3f,%u\n", number, bench->killed, (*probe)->actor, ms, (*probe)->asks);
+        (void)fprintf(csv, "%u,%" PRId64 ",%s,%s,%.3f,%u\n", number, killed_wall_ms, bench->killed,
+            (*probe)->actor, ms, (*probe)->asks);
     }
     vec_push(&bench->samples, worst_ms);
 }
@@ -362,7 +366,7 @@ int main(int argument_count, char **arguments)
         fail(bench.system, err.text);
     mutex_init(&bench.lock, LOCK_RANK, "bench");
     condition_init(&bench.answered);
-    (void)fprintf(csv, "kill,node,actor,ms,asks\n");
+    (void)fprintf(csv, "kill,at_ms,node,actor,ms,asks\n");
     for (uint64_t i = 0; i < kills; i++) {
         struct json *status = wait_until_calm(&bench);
         kill_one(&bench, status, next_victim(&bench, status, i), (unsigned)i, csv);
