@@ -133,8 +133,10 @@ static bool turn_exit(struct worker *worker, struct actor *actor)
     return true;
 }
 
-/* is_linked: it is still in the run queue. */
-static void worker_turn(struct worker *worker, struct actor *actor, bool is_linked)
+/* is_linked: it is still in the run queue. Inlined into its two callers: entering and leaving it for each
+ * turn of one message cost a tenth of all instructions. */
+static inline __attribute__((always_inline)) void turn(
+    struct worker *worker, struct actor *actor, bool is_linked)
 {
     assert((actor->flags & ACTOR_QUEUED) != 0);
     if (__builtin_expect((actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
@@ -198,12 +200,12 @@ static bool is_suspended(const struct worker *worker)
 
 /* A receiver that was flooded gets its turn at once, while what it got is in the cache, and not after all of
  * its senders. It keeps its place in the run queue. */
-static void run_urgent(struct worker *worker)
+static __attribute__((noinline)) void run_urgent(struct worker *worker)
 {
     struct actor *actor = worker->urgent;
     worker->urgent = NULL;
     if ((actor->flags & ACTOR_QUEUED) != 0)
-        worker_turn(worker, actor, true);
+        turn(worker, actor, true);
 }
 
 static bool run_turns(struct worker *worker)
@@ -215,7 +217,7 @@ static bool run_turns(struct worker *worker)
         } else {
             struct actor *actor = worker->run_first;
             worker->run_first = actor->next;
-            worker_turn(worker, actor, false);
+            turn(worker, actor, false);
         }
         SIM_YIELD(worker);
         if (++turns % TURNS_BETWEEN_FLUSHES == 0 && worker->pending_outboxes)
