@@ -8,6 +8,7 @@
 
 #include "base/vec.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,12 @@ static inline unsigned slab_class(size_t bytes)
     if (__builtin_expect(bytes <= SLAB_BLOCK_MIN, 1))
         return 0;
     return bytes <= 128 ? 1 : bytes <= 256 ? 2 : bytes <= SLAB_BLOCK_MAX ? 3 : SLAB_HEAP;
+}
+
+/* True when the next slab_get() of that class takes a block that was used before. */
+static inline bool slab_has(const struct slab *slab, unsigned class)
+{
+    return slab->free[class] != NULL;
 }
 
 /* class is below SLAB_HEAP. The content is undefined. */
