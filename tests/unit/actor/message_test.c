@@ -18,6 +18,11 @@ static enum histrio_result echo_receive(
     }
     if (is_type(message, "echo"))
         histrio_reply(ctx, message->value, message->size);
+    else if (is_type(message, "mirror") && message->kind == HISTRIO_ASK) {
+        *kept = histrio_caller(ctx);
+        histrio_tell(ctx, histrio_self(ctx), message->type, message->value, message->size);
+    } else if (is_type(message, "mirror"))
+        histrio_reply_to(ctx, *kept, message->value, message->size);
     else if (is_type(message, "twice")) {
         histrio_reply(ctx, (const uint8_t *)"1", 1);
         histrio_reply(ctx, (const uint8_t *)"2", 1);
@@ -297,6 +302,24 @@ static void large_values_survive(void **state)
     support_stop();
 }
 
+/* Tells to a neighbour are copied in a way of their own, by size. */
+static void told_values_of_each_size_survive(void **state)
+{
+    (void)state;
+    uint8_t value[100];
+    support_start(1, behaviors);
+    support_unit("one", "test.echo");
+    for (size_t size = 0; size < sizeof(value); size++) {
+        for (size_t i = 0; i < sizeof(value); i++)
+            value[i] = (uint8_t)(size * 7 + i);
+        struct answer answer = ask("one", "mirror", value, size, 5000);
+        assert_int_equal(answer.error, HISTRIO_OK);
+        assert_int_equal(answer.size, size);
+        assert_memory_equal(answer.value, value, size < sizeof(answer.value) ? size : sizeof(answer.value));
+    }
+    support_stop();
+}
+
 static void too_large_values_are_refused(void **state)
 {
     (void)state;
@@ -397,6 +420,7 @@ static void actors_spawn_actors(void **state)
 const struct CMUnitTest message_tests[] = {
     cmocka_unit_test(asks_end_exactly_once),
     cmocka_unit_test(large_values_survive),
+    cmocka_unit_test(told_values_of_each_size_survive),
     cmocka_unit_test(too_large_values_are_refused),
     cmocka_unit_test(a_crash_answers_and_restarts),
     cmocka_unit_test(actors_ask_across_workers),
