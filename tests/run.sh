@@ -13,7 +13,7 @@ if [ "${1:-}" = --long ]; then
 fi
 [ $# -gt 0 ] || set -- lint dev asan tsan clang fuzz
 
-ours() { pgrep -ax 'histrio|histrio-node|unit_[a-z_]*|erl|beam.smp' | sort; }
+ours() { ps -eo pid=,comm=,args= | awk '$2 ~ /^(histrio|unit_|node_test|sim_|erl|beam)/' | sort; }
 before=$(ours)
 
 passed=0

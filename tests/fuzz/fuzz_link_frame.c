@@ -91,7 +91,7 @@ static bool take_system(const uint8_t *data, size_t size, struct wire_arena *are
         use_hello(&frame.hello);
     if (frame.kind == SYSTEM_SIGNAL) {
         demand(frame.sequence > 0);
-        demand(frame.signal.from_name || frame.signal.from.id);
+        /* It may come from nobody: from an actor that was not found. */
         demand(frame.signal.to_name || frame.signal.to.id);
         if (frame.signal.from_name)
             read_text(frame.signal.from_name);
