@@ -124,9 +124,16 @@ static inline void copy_small(uint8_t *to, const uint8_t *from, size_t size)
     }
 }
 
+/* gcc would else give the function other arguments than it has here. */
+#ifdef __clang__
+#define KEEPS_ITS_ARGUMENTS __attribute__((noinline))
+#else
+#define KEEPS_ITS_ARGUMENTS __attribute__((noipa))
+#endif
+
 /* To other workers and nodes, with a large value, to a full mailbox or to nobody. Takes just what
  * histrio_tell() takes, so that getting here is a jump, and the common case there needs no stack. */
-static __attribute__((noipa)) enum histrio_error tell_further(
+static KEEPS_ITS_ARGUMENTS enum histrio_error tell_further(
     struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
 {
     struct sending sending = {.to = to, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size};
