@@ -97,6 +97,16 @@ static void run_posts(struct rpc_loop *loop)
     loop->running = posts;
 }
 
+/* A wake-up that was promised always comes; its poster may not have started it yet, and starting one on a
+ * queue that was shut aborts the process. */
+static bool is_kick_under_way(struct rpc_loop *loop)
+{
+    mutex_lock(&loop->posts_lock);
+    bool is_kicked = loop->is_kicked;
+    mutex_unlock(&loop->posts_lock);
+    return is_kicked;
+}
+
 static bool has_posts(struct rpc_loop *loop)
 {
     mutex_lock(&loop->posts_lock);
@@ -126,7 +136,7 @@ static gpr_timespec deadline_of(int64_t due_ns)
 static bool is_finished(struct rpc_loop *loop)
 {
     return loop->stop_wanted && atomic_load_explicit(&loop->holds, memory_order_acquire) == 0 &&
-           list_is_empty(&loop->later) && !has_posts(loop);
+           list_is_empty(&loop->later) && !has_posts(loop) && !is_kick_under_way(loop);
 }
 
 /* Whether to look again before sleeping. On a machine with too little CPU the answer does not come that
