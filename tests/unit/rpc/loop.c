@@ -102,6 +102,20 @@ static void test_posts_before_free_are_run(void **state)
     assert_int_equal(counter.disorder, 0);
 }
 
+/* The loop is awake for a post when it is told to end: the wake-up of the second must not meet a shut queue.
+ */
+static void test_ends_while_awake(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct rpc_loop *brief = NULL;
+        struct err err = {0};
+        assert_int_equal(rpc_loop_new("brief", &brief, &err), 0);
+        rpc_loop_post(brief, nothing, NULL);
+        rpc_loop_free(brief);
+    }
+}
+
 /* A post that posts again from the loop's own thread. */
 static void post_again(void *ctx)
 {
@@ -235,6 +249,7 @@ static void test_timer_sets_itself(void **state)
 const struct CMUnitTest loop_tests[] = {
     cmocka_unit_test_setup_teardown(test_posts_of_many_threads, setup, teardown),
     cmocka_unit_test_setup_teardown(test_posts_before_free_are_run, setup, teardown),
+    cmocka_unit_test(test_ends_while_awake),
     cmocka_unit_test_setup_teardown(test_posts_from_the_loop, setup, teardown),
     cmocka_unit_test_setup_teardown(test_timers, setup, teardown),
     cmocka_unit_test_setup_teardown(test_timer_sets_itself, setup, teardown),
