@@ -5,11 +5,11 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fuzz_seconds=10
-export HISTRIO_SIM_SEEDS=1000
+long_seeds=0
 if [ "${1:-}" = --long ]; then
     shift
     fuzz_seconds=600
-    export HISTRIO_SIM_SEEDS=100000
+    long_seeds=100000
 fi
 [ $# -gt 0 ] || set -- lint dev asan tsan clang fuzz
 
@@ -75,10 +75,19 @@ stage() {
     esac
 }
 
+# Beyond the 1,000 seeds of the stage dev.
+long_simulation() {
+    build/dev/bin/sim_core "$long_seeds" 1001
+    count "sim_core, $long_seeds seeds" $?
+    build/dev/bin/sim_runtime "$long_seeds" 1001
+    count "sim_runtime, $long_seeds seeds" $?
+}
+
 for name in "$@"; do
     echo "=== $name"
     started=$SECONDS
     stage "$name"
+    [ "$long_seeds$name" != 100000dev ] || long_simulation
     echo "=== $name: $((SECONDS - started)) s"
 done
 
