@@ -92,8 +92,7 @@ static void test_posts_before_free_are_run(void **state)
 {
     struct counter counter = {0};
     (void)state;
-    for (unsigned i = 0; i < 300;
-         i++) { /* beside a loop that stays, so that gRPC is not torn down each time */
+    for (unsigned i = 0; i < 1000; i++) {
         numbered[0][i] = (struct numbered){.counter = &counter, .number = i};
         rpc_loop_post(loop, count_post, &numbered[0][i]);
     }
@@ -104,12 +103,11 @@ static void test_posts_before_free_are_run(void **state)
 }
 
 /* The loop is awake for a post when it is told to end: the wake-up of the second must not meet a shut queue.
- */
+ * Beside a loop that stays, so that gRPC is not torn down each time. */
 static void test_ends_while_awake(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 300;
-         i++) { /* beside a loop that stays, so that gRPC is not torn down each time */
+    for (unsigned i = 0; i < 300; i++) {
         struct rpc_loop *brief = NULL;
         struct err err = {0};
         assert_int_equal(rpc_loop_new("brief", &brief, &err), 0);
