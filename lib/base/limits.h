@@ -25,6 +25,7 @@ enum {
     LIMIT_FRAME_BYTES = 8 * 1024 * 1024,        /* one gRPC message of any of our protocols */
     LIMIT_WRITE_QUEUE_BYTES = 16 * 1024 * 1024, /* what one stream holds back for a slow peer */
     LIMIT_STREAMS = 4096,                       /* at one time, of one server */
+    LIMIT_HTTP_BODY_BYTES = 4 * 1024 * 1024,    /* of one HTTP request */
     LIMIT_STATUS_TEXT_BYTES = 1024,             /* a reason or message in a status */
 
     /* A system */

@@ -106,5 +106,7 @@ int main(void)
     failed += _cmocka_run_group_tests("json", json_tests, json_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("yaml", yaml_tests, yaml_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("value", value_tests, value_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("metrics", metrics_tests, metrics_test_count, NULL, NULL);
+    failed += _cmocka_run_group_tests("httpd", httpd_tests, httpd_test_count, NULL, NULL);
     return failed > 0;
 }
