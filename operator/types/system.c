@@ -1,9 +1,10 @@
 #include "types/system.h"
 
+#include <stdatomic.h>
+
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
-
 const char *const child_restart_names[] = {"Permanent", "Transient", "Temporary", NULL};
 const char *const child_strategy_names[] = {"OneForOne", "OneForAll", "RestForOne", NULL};
 const char *const child_isolation_names[] = {"Node", "Shared", "Group", "Process", NULL};
@@ -16,13 +17,13 @@ const char *const failure_policy_names[] = {"KeepRunning", "LeaderOnly", NULL};
 struct system_spec *system_spec_new(void)
 {
     struct system_spec *spec = xcalloc(1, sizeof(*spec));
-    spec->reference_count = 1;
+    atomic_init(&spec->reference_count, 1);
     return spec;
 }
 
 struct system_spec *system_spec_ref(struct system_spec *spec)
 {
-    spec->reference_count++;
+    atomic_fetch_add_explicit(&spec->reference_count, 1, memory_order_relaxed);
     return spec;
 }
 
@@ -67,7 +68,8 @@ static void code_spec_done(struct code_spec *code)
 
 void system_spec_unref(struct system_spec *spec)
 {
-    if (!spec || --spec->reference_count > 0)
+    /* Release pairs with acquire of the last one, which frees what all others have read. */
+    if (!spec || atomic_fetch_sub_explicit(&spec->reference_count, 1, memory_order_acq_rel) > 1)
         return;
     free(spec->name);
     free(spec->namespace);

@@ -2,8 +2,8 @@
  * default), never changed afterwards, and shared by counted references.
  *
  * Owner: every text, list and tree below belongs to the struct system_spec; what others take from it is
- * borrowed for as long as they hold a reference. Thread: one (the references are not atomic); reading is
- * free. Texts that the user left out are NULL unless said otherwise. */
+ * borrowed for as long as they hold a reference. Thread: any, once it is made: references are atomic, and
+ * reading is free. Texts that the user left out are NULL unless said otherwise. */
 #ifndef TYPES_SYSTEM_H
 #define TYPES_SYSTEM_H
 
@@ -184,7 +184,7 @@ struct system_spec {
     VEC(struct entry_spec) entries;
     struct state_spec state;
     struct failure_spec failure;
-    unsigned reference_count; /* private */
+    _Atomic unsigned reference_count; /* private */
 };
 
 /* One reference, everything empty. */
