@@ -2,6 +2,7 @@
 """histrio run, with real nodes and the example bank: the verbs, failures and their consequences, bad manifests."""
 
 import fcntl
+import itertools
 import os
 import pty
 import re
