@@ -9,9 +9,10 @@
  *
  * Rules in force (docs/failure-model.md): R0 the term is raised in the fence record before the first command,
  * and above any that a node reports; R1 epochs only grow; R6 by proof: a uid is dead when its process was
- * reaped, and is written down before its units go elsewhere; R8 a unit goes elsewhere only when its target
- * said that it does not hold it, or is dead; R9 nothing unreported is placed before every roster node has
- * reported; R10 rosters change by one node at a time.
+ * reaped, and is written down before its units go elsewhere; by assertion: when somebody says that it is gone
+ * and no echo was given to it for the longest TTL in force and a tenth more; R8 a unit goes elsewhere only
+ * when its target said that it does not hold it, or is dead; R9 nothing unreported is placed before every
+ * roster node has reported; R10 rosters change by one node at a time.
  *
  * Owner: arguments of events are borrowed for the call. Actions point into the core and are valid until the
  * next call of any function of the core that is not const. Wrong events (unknown uids, old epochs, ...) are
@@ -27,6 +28,7 @@ struct core;
 struct err;
 struct fence_record;
 struct json;
+struct label_list;
 struct roster;
 struct status;
 struct system_spec;
@@ -40,8 +42,10 @@ enum {
 
 struct core_options {
     const char
-        *system_uid; /* a run's own random text; a record with another one gives only term and serial */
-    uint64_t seed;   /* of backoff's random part */
+        *system_uid;  /* a run's own random text; a record with another one gives only term and serial */
+    uint64_t seed;    /* of backoff's random part */
+    bool cannot_kill; /* a forced deletion proves nothing (Kubernetes: it removes the object only), so it is
+                         planned only for nodes whose runtimes are known dead */
 };
 
 /* record NULL: there was none. The spec is referenced. */
@@ -54,12 +58,34 @@ void core_set_time(struct core *core, int64_t monotonic_ms, int64_t wall_ms);
 
 /* ---- events: what the user wants ---- */
 
+/* Live: replicas, update, supervision, placement, failure, and mailbox for units that start from then on.
+ * Units of which unit_spec.generation changed are restarted. Name, keyed and shards: refused with an event.
+ */
 void core_spec_changed(struct core *core, struct system_spec *spec);
+/* What nodes are to be made from (image, resources, podTemplate, code). Nodes with another hash are replaced
+ * one by one, as spec.nodes.update says. NULL or "": no node is ever outdated. */
+void core_template_changed(struct core *core, const char *template_hash);
+/* No node is made while that holds; reason (one word, "PreviousPodsTerminating") and text are shown. NULL: it
+ * ended. */
+void core_nodes_blocked(struct core *core, const char *reason, const char *text);
 /* Ends the quarantine or the pause of a unit that ended. ERR_NOT_FOUND: no such unit; ERR_INVALID: it is
  * neither. */
 int core_resume(struct core *core, const char *unit, struct err *err);
-/* Units leave a cordoned node, and none go there. ERR_NOT_FOUND. */
+/* No unit goes to a cordoned node; those that are there stay. Kept in the fence record. ERR_NOT_FOUND. */
 int core_cordon(struct core *core, const char *node, bool is_cordoned, struct err *err);
+/* The node's units leave, then it is deleted and another one made. false takes it back, until the deletion is
+ * under way. Not kept: a new leader is told again. ERR_NOT_FOUND. */
+int core_drain(struct core *core, const char *node, bool is_drained, struct err *err);
+/* The unit goes to that node, once. Told again: nothing new. Not kept: whoever wants it to outlive a leader
+ * asks core_is_moving, and tells the next one. ERR_NOT_FOUND: no such unit or node; ERR_INVALID: the unit
+ * does not run, or the node must not have it (the text names the filters). */
+int core_move(struct core *core, const char *unit, const char *node, struct err *err);
+/* Is such a move under way? It ends on the node, or with an event MoveGivenUp when the node cannot have it
+ * any more. */
+bool core_is_moving(const struct core *core, const char *unit);
+/* A person's assertion that the node is gone; see core_node_asserted. ERR_NOT_FOUND; ERR_INVALID: it is
+ * connected. */
+int core_forget(struct core *core, const char *node, struct err *err);
 /* Stops everything: drain, then delete; the plan ends with CORE_STOPPED. drain_timeout_ms 0: the manifest's.
  * Called again: at once, without draining. */
 void core_stop(struct core *core, int64_t drain_timeout_ms);
@@ -84,13 +110,45 @@ struct core_node_exit {
     const char *backtrace; /* the same */
 };
 
-/* A runtime of the node began. Also told by a new leader's driver for every node that it finds. */
+/* What a driver sees of a node from outside. Texts NULL or "": not known (yet). */
+struct core_node_facts {
+    const char *node;
+    const char *pod_uid;
+    const char *kube_node;
+    const char *zone;
+    const char *template_hash;            /* what it was made from: the action's when it was created */
+    const struct label_list *kube_labels; /* of its KubeNode, for kubeNodeSelector; NULL: none; copied */
+    int32_t index;                        /* the action's when it was created; -1: not known */
+    bool is_ending; /* somebody deletes it already: its units leave while they can, and it is replaced */
+};
+/* The node exists; its hello will bring the uid. Told for every node that a new leader's driver finds, for
+ * nodes that appear, and again whenever a fact changes; the same facts again are no news. */
+void core_node_found(struct core *core, const struct core_node_facts *facts);
+/* All that exist were told: those of the roster that were not are asserted to be gone. Once, before the first
+ * plan, by drivers whose nodes outlive a leader. */
+void core_nodes_listed(struct core *core);
+/* Why a node is not well, as far as can be seen from outside ("ImagePullBackOff", "Unschedulable",
+ * "OOMKilled"); reason NULL: nothing any more. Shown with the node and in the conditions. */
+void core_node_condition(struct core *core, const char *node, const char *reason, const char *message);
+/* The control side gave that uid an echo at that monotonic time (of core_set_time's clock). Told before its
+ * core_node_disconnected; while it is connected, and where nothing was told, echoes count as given until now.
+ */
+void core_node_echoed(struct core *core, uint64_t uid, int64_t at_ms);
+/* Assertion (R6): somebody says, without proof, that the node is gone for good (why, a sentence: "its
+ * KubeNode was deleted"; NULL: not so any more). Ignored while it is connected; its units go elsewhere when
+ * no echo was given to it for the longest TTL in force and a tenth more. is_removed: nothing is left to
+ * delete either. */
+void core_node_asserted(struct core *core, const char *node, const char *why, bool is_removed);
+/* The node ended for good (its parent, too: proof), but something is left of it, a finished Pod: that is
+ * deleted when the proof is durable. how NULL: it ended as asked. text: why, or NULL. */
+void core_node_ended(struct core *core, const char *node, const struct core_node_exit *how, const char *text);
+/* A runtime of the node began. Also told by a new leader's driver for every node whose uid it knows. */
 void core_node_started(struct core *core, const char *node, uint64_t uid, int64_t pid);
 /* It ended and was reaped: proof. Its parent starts another by itself. */
 void core_node_exited(struct core *core, const char *node, uint64_t uid, const struct core_node_exit *how);
-/* The node with its parent ended and was reaped, or it never could start (text says why; NULL: as asked):
- * proof for all its uids. The core makes another when it wants one. exit_code 78: its configuration is bad.
- */
+/* Nothing is left of the node: it and its parent ended and were reaped, or it never could start (text says
+ * why; NULL: as asked): proof for all its uids, unless core_node_asserted was told with is_removed. The core
+ * makes another when it wants one. exit_code 78: its configuration is bad. */
 void core_node_gone(struct core *core, const char *node, int exit_code, const char *text);
 
 /* ---- events: Control streams (control.proto) ---- */
@@ -216,8 +274,10 @@ void core_node_refused(
 enum core_action_kind {
     CORE_WRITE_FENCE, /* record, write: answer with core_fence_written, _failed or _conflict. At most one at a
                          time */
-    CORE_CREATE_NODE, /* node, index: answer with core_node_started, or core_node_gone when it cannot */
-    CORE_DELETE_NODE, /* node, is_forced (kill): answer with core_node_gone */
+    CORE_CREATE_NODE, /* node (a name never used before), index, template_hash: answer with core_node_started
+                         or core_node_found, or core_node_gone when it cannot */
+    CORE_DELETE_NODE, /* node, is_forced (kill; with cannot_kill: remove what is left): answer with
+                         core_node_gone */
     CORE_SEND_CONFIGURATION, /* uid, generation; content: core_spec() */
     CORE_REQUEST_INVENTORY,  /* uid */
     CORE_SEND_ROSTER,        /* uid, roster, previous, dead, dead_count */
@@ -243,6 +303,7 @@ struct core_action {
     enum core_action_kind kind;
     uint64_t uid;
     const char *node;
+    const char *template_hash; /* NULL: none was told */
     uint32_t index;
     bool is_forced;
     bool is_full;

@@ -39,6 +39,9 @@ static void fill_node(const struct core *core, struct status *status, const stru
     row->kube_node = dup_or_empty(node->kube_node);
     row->zone = dup_or_empty(node->zone);
     row->state = xstrdup(node_state_name(core, node));
+    row->reason = xstrdup("");
+    row->message = xstrdup("");
+    row->template_hash = xstrdup("");
     row->uid = node->uid;
     row->pid = node->uid ? node->pid : 0;
     map_for_each (item, &core->units) {

@@ -37,6 +37,9 @@ static void status_node_done(struct status_node *node)
     free(node->kube_node);
     free(node->zone);
     free(node->state);
+    free(node->reason);
+    free(node->message);
+    free(node->template_hash);
     free(node->link_address);
     free(node->gateway_address);
 }

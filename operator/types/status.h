@@ -22,7 +22,8 @@ extern const char *const condition_kind_names[];
 
 struct status_condition {
     bool is_true;
-    char *reason; /* one word: "AllUnitsRunning" */
+    bool is_unknown; /* then is_true is false: nothing was observed yet */
+    char *reason;    /* one word: "AllUnitsRunning" */
     char *message;
     int64_t since_wall_ms; /* of the last change of is_true */
 };
@@ -32,9 +33,13 @@ struct status_node {
     char *pod;
     char *kube_node;
     char *zone;
-    char *state;  /* Starting, Connected, Disconnected, Draining, Restarting */
-    uint64_t uid; /* 0: no runtime now */
-    int64_t pid;  /* of the runtime; 0: unknown */
+    char *state;  /* Starting, Joining, Connected, Disconnected, Lost, Restarting, Draining, Ended */
+    char *reason; /* why it is not well: "ImagePullBackOff", ... */
+    char *message;
+    char *template_hash; /* what it was made from */
+    bool is_updated;     /* from what nodes are to be made from now */
+    uint64_t uid;        /* 0: no runtime now */
+    int64_t pid;         /* of the runtime; 0: unknown */
     uint32_t units;
     uint32_t actors;
     uint64_t mailbox_depth;
@@ -56,7 +61,7 @@ struct status_unit {
     uint64_t epoch; /* 0: never placed */
     char *state;    /* Pending, Starting, Running, Stopping, Backoff, Quarantined, Stopped */
     char *reason;   /* why it is not running, or why it was placed last */
-    char *rule;     /* Initial, Proof, Restart, Move, Adopted: what placed it */
+    char *rule;     /* Initial, Proof, Assertion, Restart, Move, Balance, Adopted, Resume: what placed it */
     uint64_t restarts;
 };
 
@@ -81,7 +86,7 @@ struct status_exit {
     char *reason;
     char *decision; /* what was done: Restart, RestartAll, RestartRest, Remove, GiveUp, Replace, Quarantine */
     char *cause;    /* the actor whose failure caused it; "": its own */
-    char *rule;     /* Proof for nodes; "" for actors */
+    char *rule;     /* Proof or Assertion for nodes; "" for actors */
     char *backtrace; /* of crashes, when known */
     uint64_t epoch;
     uint64_t incarnation;
@@ -102,6 +107,7 @@ struct status {
     struct status_condition conditions[CONDITION_COUNT];
     uint32_t units_desired, units_running;
     uint32_t nodes_desired, nodes_ready, nodes_updated;
+    uint32_t replicas; /* nodes that exist, those that leave included */
     uint64_t actors;
     uint64_t restarts; /* of actors, units and runtimes, since the core began */
     int64_t started_wall_ms;
