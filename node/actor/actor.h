@@ -83,8 +83,7 @@ struct actor {
     struct actor *next; /* in the run queue, or in the list of free slots */
     const struct histrio_behavior *behavior;
     void *state;
-    uint32_t index; /* the low half of the id */
-    uint32_t generation;
+    uint64_t id;            /* of a free slot: one that no look-up compares with, see registry_bury() */
     _Atomic uint32_t depth; /* messages in the mailbox; written by the worker only, read by listings */
     uint32_t high;          /* depth from which a message needs a closer look */
     uint32_t flags;
@@ -103,7 +102,7 @@ _Static_assert(sizeof(struct actor) == 128, "an idle actor stays small");
 
 static inline uint64_t actor_id(const struct actor *actor)
 {
-    return (uint64_t)actor->generation << 32 | actor->index;
+    return actor->id;
 }
 
 /* The depth changes on its worker only: a load and a store, no read-modify-write. Relaxed: listings want a

@@ -251,6 +251,8 @@ static void life_finish(struct worker *worker, struct actor *actor, const char *
     if (actor->name)
         names_unbind(&worker->system->names, actor->name, held ? actor_id(actor) : 0,
             held ? "Restarting" : NULL, reason, clock_wall_ms(worker->system->clock));
+    if (!held)
+        registry_bury(actor);
     link_fire_all(worker, actor, id, reason);
     bool keep = held && (actor->flags & ACTOR_DROP_MAILBOX) == 0;
     life_drain(worker, actor, keep, held ? HISTRIO_CRASHED : HISTRIO_NOT_FOUND);
@@ -298,6 +300,7 @@ void life_release(struct worker *worker, uint32_t name, uint64_t holder)
     names_release(&worker->system->names, name);
     pressure_release(worker, actor);
     actor->flags &= ~(uint32_t)(ACTOR_HELD | ACTOR_DROP_MAILBOX);
+    registry_bury(actor);
     life_drain(worker, actor, false, HISTRIO_NOT_FOUND);
     actor_side_free(worker, actor);
     if ((actor->flags & ACTOR_QUEUED) == 0)

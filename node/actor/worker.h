@@ -170,20 +170,19 @@ static inline struct actor *registry_slot(const struct worker *worker, uint32_t 
 static inline struct actor *registry_find(const struct worker *worker, uint64_t id)
 {
     uint32_t slot = id_slot(id);
-    if (__builtin_expect(slot >= worker->slot_end || id_worker(id) != worker->number, 0))
+    if (__builtin_expect(slot >= worker->slot_end, 0))
         return NULL;
     struct actor *actor = registry_slot(worker, slot);
-    return __builtin_expect(
-               actor->generation == (uint32_t)(id >> 32) && (actor->flags & (ACTOR_ALIVE | ACTOR_HELD)) != 0,
-               1)
-               ? actor
-               : NULL;
+    return __builtin_expect(actor->id == id, 1) ? actor : NULL;
 }
 /* A slot with a new generation, zeroed else; NULL when there are too many actors. */
 struct actor *registry_take(struct worker *worker);
+/* A buried one. */
 void registry_give_back(struct worker *worker, struct actor *actor);
 /* The next incarnation gets another id. */
 void registry_renew(struct actor *actor);
+/* No id finds the slot any more: it is neither alive nor held. */
+void registry_bury(struct actor *actor);
 
 /* ---- the run queue and mailboxes ---- */
 
