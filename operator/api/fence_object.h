@@ -1,5 +1,5 @@
-/* The ActorFence object of a system: the fence record (types/fence_record.h) as its spec. Written by POST and
- * by PUT with resourceVersion only, never by apply (failure-model.md R0). Pure. */
+/* The ActorFence object of a system: the fence record (types/fence_record.h) under the key record. Written by
+ * POST and by PUT with resourceVersion only, never by apply (failure-model.md R0). Pure. */
 #ifndef API_FENCE_OBJECT_H
 #define API_FENCE_OBJECT_H
 

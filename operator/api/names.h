@@ -4,6 +4,7 @@
 #define API_NAMES_H
 
 #define API_GROUP "histrio.dev"
+#define API_VERSION "v1alpha1"
 #define API_GROUP_VERSION "histrio.dev/v1alpha1"
 #define API_KIND_SYSTEM "ActorSystem"
 #define API_KIND_PLACEMENT "ActorPlacement"
@@ -26,6 +27,7 @@
 #define API_ANNOTATION_CORDON "histrio.dev/cordon"               /* "true" */
 #define API_ANNOTATION_DRAIN "histrio.dev/drain"                 /* "true" */
 #define API_ANNOTATION_TEMPLATE_HASH "histrio.dev/template-hash" /* 16 hexadecimal digits */
+#define API_ANNOTATION_INDEX "histrio.dev/index"                 /* of the node, as placement pins it */
 #define API_ANNOTATION_SAFE_TO_EVICT "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 #define API_NODE_CONTAINER "node"

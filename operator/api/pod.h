@@ -1,12 +1,14 @@
 /* A Pod of ours, projected to what the operator acts on: about 300 bytes. Pure.
  *
- * Owner: one block holds all texts, so the members are borrowed from it and pod_done frees all. Texts are
- * never NULL: "" for none. Never changed after the decode, so any number of threads may read. */
+ * Owner: counted (kube/object.h), never changed. One allocation holds the struct and its texts, which are
+ * never NULL: "" for none. */
 #ifndef API_POD_H
 #define API_POD_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "kube/object.h"
 
 struct err;
 struct json;
@@ -22,10 +24,7 @@ enum pod_container {
 };
 
 struct pod {
-    char *block; /* owns the texts below */
-    const char *namespace;
-    const char *name;
-    const char *uid;
+    struct kube_object head;
     const char *owner_uid; /* of the controller */
     const char *system;    /* label histrio.dev/system */
     const char *ip;
@@ -34,13 +33,13 @@ struct pod {
     const char *container_message; /* of a terminated one what it wrote to its termination log */
     const char *scheduled_reason;  /* of PodScheduled when that is not True: Unschedulable, ... */
     const char *scheduled_message;
-    const char *reason;  /* of the whole pod: Evicted, NodeLost, Preempting, ... */
-    const char *message; /* of the whole pod */
-    uint64_t resource_version;
-    uint64_t template_hash; /* 0: none */
+    const char *reason;        /* of the whole pod: Evicted, NodeLost, Preempting, ... */
+    const char *message;       /* of the whole pod */
+    const char *template_hash; /* what it was made from */
     int64_t created_wall_ms;
     int32_t exit_code; /* of a terminated container */
     int32_t signal;    /* that ended it; 0: none */
+    int32_t index;     /* annotation histrio.dev/index; -1: none */
     enum pod_phase phase;
     enum pod_container container;
     bool is_ready;
@@ -50,10 +49,11 @@ struct pod {
     bool is_draining; /* asked for by the annotation; implies is_cordoned */
 };
 
-/* ERR_INVALID for what is no object with namespace, name and uid. Unknown or wrong members elsewhere count as
- * absent: the API server has validated them, and later versions may add values. Long texts are cut. */
-int pod_decode(const struct json *object, struct pod *ret_pod, struct err *err);
-void pod_done(struct pod *pod);
+/* kube_decode and kube_release (kube/object.h). ERR_INVALID only for what is no object. Unknown or wrong
+ * members count as absent: the API server has validated them, and later versions may add values. Long texts
+ * are cut. */
+struct kube_object *pod_decode(const struct json *json, void *ctx, struct err *err);
+void pod_release(struct kube_object *object);
 
 /* Why it does not run, for people: "ImagePullBackOff: ..." into reason and message, which are borrowed from
  * the pod. False when nothing is wrong with it (or not yet said). */

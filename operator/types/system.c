@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+
 const char *const child_restart_names[] = {"Permanent", "Transient", "Temporary", NULL};
 const char *const child_strategy_names[] = {"OneForOne", "OneForAll", "RestForOne", NULL};
 const char *const child_isolation_names[] = {"Node", "Shared", "Group", "Process", NULL};
