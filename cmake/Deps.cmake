@@ -15,6 +15,7 @@ endfunction()
 
 histrio_dep(grpc grpc/grpc.h grpc gpr)
 histrio_dep(protobuf-c protobuf-c/protobuf-c.h protobuf-c)
+histrio_dep(openssl openssl/x509.h crypto)
 histrio_dep(cjson cjson/cJSON.h cjson)
 histrio_dep(yaml yaml.h yaml)
 histrio_dep(msgpack msgpack.h msgpackc)

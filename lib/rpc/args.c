@@ -11,6 +11,13 @@ void rpc_args_add(struct rpc_args *args, const char *name, int64_t value)
         (grpc_arg){.type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)name, .value.integer = number};
 }
 
+void rpc_args_add_text(struct rpc_args *args, const char *name, const char *text)
+{
+    assert(args->count < RPC_ARGS_MAX);
+    args->items[args->count++] = (grpc_arg){
+        .type = GRPC_ARG_STRING, .key = (char *)(uintptr_t)name, .value.string = (char *)(uintptr_t)text};
+}
+
 void rpc_args_add_common(struct rpc_args *args, size_t message_bytes_max, uint32_t keepalive_ms)
 {
     int64_t size = message_bytes_max > INT_MAX ? INT_MAX : (int64_t)message_bytes_max;

@@ -13,7 +13,7 @@
 #include "rpc/address.h"
 #include "rpc/args.h"
 #include "rpc/client_private.h"
-#include "rpc/creds.h"
+#include "rpc/creds_private.h"
 #include "rpc/stream_private.h"
 
 enum {
@@ -30,6 +30,7 @@ enum {
  * again. */
 struct rpc_client {
     struct rpc_loop *loop;
+    struct rpc_creds *creds;
     grpc_channel *channel;
     struct rpc_stream_limits limits;
     struct list streams;
@@ -83,6 +84,7 @@ static void client_destroy(struct rpc_client *client)
 {
     struct rpc_loop *loop = client->loop;
     rpc_timer_free(client->retry_timer);
+    rpc_creds_unref(client->creds);
     free(client);
     rpc_loop_release(loop);
 }
@@ -118,8 +120,10 @@ static grpc_channel *make_channel(
     rpc_args_add(&args, GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     rpc_args_add(&args, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
     rpc_args_add(&args, GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT32_MAX);
+    if (config->creds)
+        rpc_args_add_text(&args, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG, config->server_name);
     grpc_channel_args channel_args = rpc_args_get(&args);
-    grpc_channel_credentials *creds = rpc_creds_client();
+    grpc_channel_credentials *creds = rpc_creds_channel(config->creds);
     grpc_channel *channel = grpc_channel_create(target, creds, &channel_args);
     grpc_channel_credentials_release(creds);
     return channel;
@@ -129,12 +133,15 @@ int rpc_client_new(struct rpc_loop *loop, const struct rpc_client_config *config
     struct rpc_client **ret_client, struct err *err)
 {
     _cleanup_(cleanup_free) char *target = NULL;
+    if (config->creds && (!config->server_name || !*config->server_name))
+        return err_set(err, ERR_INVALID, "'%s': who shall answer there is not named", config->address);
     if (rpc_address_target(config->address, &target, err) < 0)
         return -1;
     bool is_unix = rpc_address_unix_path(config->address) != NULL;
     struct rpc_client *client = xcalloc(1, sizeof(*client));
     rpc_loop_hold(loop);
     client->loop = loop;
+    client->creds = rpc_creds_ref(config->creds);
     client->limits.message_bytes_max =
         config->message_bytes_max > 0 ? config->message_bytes_max : LIMIT_FRAME_BYTES;
     client->limits.queue_bytes_max =

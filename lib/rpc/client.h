@@ -5,6 +5,7 @@
 #include "rpc/stream.h"
 
 struct err;
+struct rpc_creds;
 struct rpc_loop;
 struct rpc_client;
 
@@ -15,6 +16,9 @@ struct rpc_client_config {
     uint32_t keepalive_ms;        /* 0: 5,000; a silent peer is given up after as long again */
     size_t message_bytes_max;     /* 0: the default of base/limits.h */
     size_t write_queue_bytes_max; /* of each stream; 0: the default */
+    struct rpc_creds *creds;      /* NULL: plaintext; the client takes a reference of its own */
+    const char *server_name;      /* with creds: the DNS name that the server's certificate must carry,
+                                     whatever the address is */
 };
 
 /* Any thread. Does not connect yet. Never shares a connection with another client of the same address. */

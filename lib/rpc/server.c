@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "rpc/address.h"
 #include "rpc/args.h"
-#include "rpc/creds.h"
+#include "rpc/creds_private.h"
 #include "rpc/server_private.h"
 #include "rpc/stream_private.h"
 
@@ -33,6 +33,7 @@ struct call_slot {
 /* Made by any thread, then owned by the loop's. */
 struct rpc_server {
     struct rpc_loop *loop;
+    struct rpc_creds *creds;
     grpc_server *server;
     char **addresses;
     size_t address_count;
@@ -158,6 +159,7 @@ static void server_destroy(struct rpc_server *server)
     for (size_t i = 0; i < server->method_count; i++)
         free((char *)(uintptr_t)server->methods[i].path);
     free(server->methods);
+    rpc_creds_unref(server->creds);
     free(server);
     if (free_done)
         rpc_loop_wake(loop, free_done);
@@ -219,7 +221,7 @@ static int server_listen(struct rpc_server *server, const char *address, struct 
     const char *path = rpc_address_unix_path(address);
     if (rpc_address_prepare(address, err) < 0)
         return -1;
-    grpc_server_credentials *creds = rpc_creds_server();
+    grpc_server_credentials *creds = rpc_creds_server(server->creds);
     int port = grpc_server_add_http2_port(server->server, address, creds);
     grpc_server_credentials_release(creds);
     if (port == 0)
@@ -263,6 +265,7 @@ int rpc_server_new(struct rpc_loop *loop, const struct rpc_server_config *config
     size_t address_count = 0;
     rpc_loop_hold(loop);
     server->loop = loop;
+    server->creds = rpc_creds_ref(config->creds);
     server->limits.message_bytes_max =
         config->message_bytes_max > 0 ? config->message_bytes_max : LIMIT_FRAME_BYTES;
     server->limits.queue_bytes_max =

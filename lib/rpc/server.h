@@ -4,6 +4,7 @@
 #include "rpc/stream.h"
 
 struct err;
+struct rpc_creds;
 struct rpc_loop;
 struct rpc_server;
 
@@ -22,6 +23,8 @@ struct rpc_server_config {
     size_t message_bytes_max;     /* of a received message; 0: the default of base/limits.h */
     size_t write_queue_bytes_max; /* of each stream; 0: the default */
     size_t streams_max;           /* at one time; further calls get RESOURCE_EXHAUSTED; 0: the default */
+    struct rpc_creds *creds;      /* of all addresses; NULL: plaintext. Clients without a certificate of the
+                                     same authority do not get as far as a call */
 };
 
 /* Any thread. Listens at once; what cannot be bound is an error that names the address. Unix sockets are made

@@ -1,9 +1,11 @@
 #include <assert.h>
+#include <grpc/grpc_security.h>
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "rpc/status.h"
 #include "rpc/stream_private.h"
 
@@ -204,4 +206,20 @@ const char *rpc_stream_peer(struct rpc_stream *stream)
         gpr_free(peer);
     }
     return stream->peer ? stream->peer : "";
+}
+
+bool rpc_stream_peer_has_name(struct rpc_stream *stream, const char *name)
+{
+    grpc_auth_context *context = stream->call ? grpc_call_auth_context(stream->call) : NULL;
+    bool is_found = false;
+    if (!context)
+        return false;
+    /* Only the names of a certificate that was verified: without TLS there are none. */
+    grpc_auth_property_iterator names =
+        grpc_auth_context_find_properties_by_name(context, GRPC_PEER_DNS_PROPERTY_NAME);
+    for (const grpc_auth_property *property = grpc_auth_property_iterator_next(&names); property && !is_found;
+         property = grpc_auth_property_iterator_next(&names))
+        is_found = text_equal(property->value, name) && property->value_length == strlen(name);
+    grpc_auth_context_release(context);
+    return is_found && *name;
 }

@@ -88,5 +88,9 @@ void rpc_stream_free(struct rpc_stream *stream);
  * client end knows it once the server has answered. */
 const char *rpc_stream_peer(struct rpc_stream *stream);
 
+/* Whether the peer proved to be `name`, by a DNS name of its certificate. False on plaintext connections. A
+ * client end knows it once the server has answered. */
+bool rpc_stream_peer_has_name(struct rpc_stream *stream, const char *name);
+
 /* A status as an error: -1 and *err, or 0 for RPC_OK. Any thread. */
 int rpc_status_error(const struct rpc_status *status, struct err *err);

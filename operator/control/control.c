@@ -1,11 +1,13 @@
 #include "operator_control/control.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/core.h"
 #include "operator_control/control_private.h"
+#include "rpc/creds.h"
 #include "rpc/loop.h"
 
 #include <stdlib.h>
@@ -18,6 +20,7 @@ struct order {
     uint64_t uid;
     uint8_t *data;
     size_t size;
+    struct rpc_creds *creds;
 };
 
 static void order_free(struct order *order)
@@ -25,6 +28,7 @@ static void order_free(struct order *order)
     free(order->node);
     free(order->address);
     free(order->data);
+    rpc_creds_unref(order->creds);
     free(order);
 }
 
@@ -58,6 +62,22 @@ struct control_event *control_event_of_link(struct list_node *link)
     return list_entry(link, struct control_event, link);
 }
 
+int64_t control_event_last_echo_ms(const struct control_event *event)
+{
+    return event->last_echo_ms;
+}
+
+void control_gate_set(struct control_gate *gate, int64_t until_ms)
+{
+    atomic_store_explicit(&gate->until_ms, until_ms, memory_order_relaxed);
+}
+
+bool control_gate_is_open(const struct control_gate *gate)
+{
+    return !gate ||
+           clock_now_ms(clock_system()) < atomic_load_explicit(&gate->until_ms, memory_order_relaxed);
+}
+
 const char *control_event_node(const struct control_event *event)
 {
     return event->node;
@@ -66,10 +86,15 @@ const char *control_event_node(const struct control_event *event)
 int control_new(const struct control_config *config, struct control **ret_control, struct err *err)
 {
     struct control *control = xcalloc(1, sizeof(*control));
-    if (rpc_loop_new("control", &control->loop, err) < 0) {
+    control->loop = config->loop;
+    control->owns_loop = !config->loop;
+    if (control->owns_loop && rpc_loop_new("control", &control->loop, err) < 0) {
         free(control);
         return -1;
     }
+    control->gate = config->gate;
+    control->creds = rpc_creds_ref(config->creds);
+    (void)role_name(ROLE_NODE, config->system_uid, control->server_name);
     control->identity = (struct control_identity){
         .system = xstrdup(config->system),
         .system_uid = xstrdup(config->system_uid),
@@ -147,6 +172,46 @@ void control_hang_up(struct control *control, const char *node)
     rpc_loop_post(control->loop, run_connect, order);
 }
 
+/* A hang-up that its caller waits for. */
+struct hang_up {
+    struct control *control;
+    const char *node;
+    int64_t last_echo_ms;
+};
+
+static void run_hang_up(void *ctx)
+{
+    struct hang_up *hang_up = ctx;
+    struct session *session = find(hang_up->control, hang_up->node);
+    if (!session)
+        return;
+    hang_up->last_echo_ms = session_last_echo_ms(session);
+    session_free(session);
+}
+
+int64_t control_hang_up_wait(struct control *control, const char *node)
+{
+    struct hang_up hang_up = {.control = control, .node = node};
+    rpc_loop_call(control->loop, run_hang_up, &hang_up);
+    return hang_up.last_echo_ms;
+}
+
+static void run_set_creds(void *ctx)
+{
+    struct order *order = ctx;
+    struct rpc_creds *former = order->control->creds;
+    order->control->creds = order->creds;
+    order->creds = former;
+    order_free(order);
+}
+
+void control_set_creds(struct control *control, struct rpc_creds *creds)
+{
+    struct order *order = order_new(control);
+    order->creds = rpc_creds_ref(creds);
+    rpc_loop_post(control->loop, run_set_creds, order);
+}
+
 void control_set_term(struct control *control, uint32_t term)
 {
     atomic_store_explicit(&control->term, term, memory_order_relaxed);
@@ -168,7 +233,9 @@ void control_free(struct control *control)
     if (!control)
         return;
     rpc_loop_call(control->loop, run_free, control);
-    rpc_loop_free(control->loop);
+    if (control->owns_loop)
+        rpc_loop_free(control->loop);
+    rpc_creds_unref(control->creds);
     free(control->identity.system);
     free(control->identity.system_uid);
     free(control->identity.credential);

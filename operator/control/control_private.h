@@ -1,12 +1,12 @@
 /* operator_control/control_private.h: what the files of this module share. */
 #pragma once
 
+#include "base/role.h"
 #include "operator_control/control.h"
 #include "wire/arena.h"
 
 #include <stdatomic.h>
 
-struct rpc_loop;
 struct session;
 
 enum {
@@ -22,7 +22,8 @@ struct control_event {
     enum control_event_kind kind;
     char *node;
     uint64_t uid;
-    char *text; /* of CONTROL_REFUSED: why; else NULL */
+    char *text;           /* of CONTROL_REFUSED: why; else NULL */
+    int64_t last_echo_ms; /* of CONTROL_DISCONNECTED; else 0 */
     /* Of a message and a hello: decoded, a Histrio__V1__NodeMessage, in the arena. */
     struct wire_arena arena;
     void *message;
@@ -39,7 +40,11 @@ struct control_identity {
 
 struct control {
     struct rpc_loop *loop;
+    bool owns_loop;
     struct control_identity identity;
+    const struct control_gate *gate; /* NULL: always open */
+    struct rpc_creds *creds;         /* the loop's thread only, once others may know of us; NULL: plaintext */
+    char server_name[ROLE_NAME_BYTES];
     char *code_folders;
     void (*listener)(struct control_event *event, void *ctx);
     void *ctx;
@@ -79,6 +84,8 @@ uint8_t *control_encode_action(
 
 struct session *session_new(struct control *control, const char *node, const char *address);
 void session_free(struct session *session);
+/* When the last echo was given, and the uid that got it; 0: none. */
+int64_t session_last_echo_ms(const struct session *session);
 const char *session_node(const struct session *session);
 struct session *session_of_link(struct list_node *link);
 /* Sends when this is the accepted stream of that uid; false when it is not. */

@@ -7,6 +7,7 @@
  * 2. A stream is dialled only after a plain connect() to the socket worked: gRPC itself waits at least 100 ms
  * after a refused connection, which is too long for a node that is about to listen. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -30,6 +31,7 @@ enum {
     PROBE_INTERVAL_LATER_MS = 50, /* when it has not come up in PROBES_FAST */
     PROBES_FAST = 500,
     RECONNECT_MS = 20,
+    RECONNECT_DOUBLINGS = 5,
     REFUSED_RETRY_MS = 1000,
     HELLO_TIMEOUT_MS = 5000,
 };
@@ -43,8 +45,11 @@ struct session {
     struct rpc_client *client;
     struct rpc_stream *stream;
     unsigned probes;
-    uint64_t uid; /* 0: not accepted */
+    unsigned failures; /* in a row, of streams that never were accepted */
+    uint64_t uid;      /* 0: not accepted */
     bool was_refused;
+    uint64_t echo_uid; /* who got the last echo; 0: nobody */
+    int64_t last_echo_ms;
 };
 
 static void begin(void *ctx);
@@ -67,7 +72,9 @@ static void hang_up(struct session *session)
     session->client = NULL;
     if (session->uid) {
         struct control *control = session->control;
-        control->listener(control_event_new(CONTROL_DISCONNECTED, session->node, session->uid), control->ctx);
+        struct control_event *event = control_event_new(CONTROL_DISCONNECTED, session->node, session->uid);
+        event->last_echo_ms = session->echo_uid == session->uid ? session->last_echo_ms : 0;
+        control->listener(event, control->ctx);
     }
     session->uid = 0;
 }
@@ -101,6 +108,7 @@ static void accept_hello(struct session *session, struct control_event *event, u
     }
     rpc_timer_cancel(session->timer);
     session->uid = uid;
+    session->failures = 0;
     event->kind = CONTROL_CONNECTED;
     event->uid = uid;
     session->control->listener(event, session->control->ctx);
@@ -118,10 +126,17 @@ static void echo(struct session *session, uint64_t nonce)
 {
     size_t size;
     unsigned term = atomic_load_explicit(&session->control->term, memory_order_relaxed);
-    if (term == 0)
+    if (term == 0 || !control_gate_is_open(session->control->gate))
         return;
     _cleanup_(cleanup_free) uint8_t *data = control_encode_echo(term, session->uid, nonce, &size);
     write_message(session, data, size);
+    session->echo_uid = session->uid;
+    session->last_echo_ms = clock_now_ms(clock_system());
+}
+
+int64_t session_last_echo_ms(const struct session *session)
+{
+    return session->last_echo_ms;
 }
 
 /* First a hello, or a refusal of ours; then the same uid all the time. */
@@ -158,6 +173,15 @@ static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t si
     }
 }
 
+/* Sockets were probed, so there somebody listens. Pods may be away for long. */
+static uint64_t reconnect_delay_ms(struct session *session)
+{
+    if (session->uid || text_starts_with(session->address, "unix:"))
+        return RECONNECT_MS;
+    unsigned doublings = session->failures < RECONNECT_DOUBLINGS ? session->failures++ : RECONNECT_DOUBLINGS;
+    return (uint64_t)RECONNECT_MS << doublings;
+}
+
 static void on_closed(struct rpc_stream *stream, const struct rpc_status *status, void *ctx)
 {
     struct session *session = ctx;
@@ -166,14 +190,16 @@ static void on_closed(struct rpc_stream *stream, const struct rpc_status *status
         status->code == RPC_FAILED_PRECONDITION)
         refuse(session, status->text);
     else
-        again(session, RECONNECT_MS);
+        again(session, reconnect_delay_ms(session));
 }
 
 static const struct rpc_stream_events events = {.message = on_message, .closed = on_closed};
 
 static void dial(struct session *session)
 {
-    struct rpc_client_config config = {.address = session->address};
+    struct rpc_client_config config = {.address = session->address,
+        .creds = session->control->creds,
+        .server_name = session->control->server_name};
     struct err err = {0};
     size_t size;
     unsigned term = atomic_load_explicit(&session->control->term, memory_order_relaxed);
@@ -242,6 +268,7 @@ bool session_send(struct session *session, uint64_t uid, const uint8_t *data, si
 {
     if (!session->uid || session->uid != uid)
         return false;
-    write_message(session, data, size);
+    if (control_gate_is_open(session->control->gate))
+        write_message(session, data, size); /* else as if it got lost */
     return true;
 }

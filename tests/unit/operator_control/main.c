@@ -185,7 +185,7 @@ static void begin(struct fixture *fixture)
     fixture->spec->failure.node_lease_ms = 3000;
     struct library_spec *library = vec_push_new(&fixture->spec->code.c);
     *library = (struct library_spec){.library = xstrdup("bank"), .path = xstrdup("/code/libbank.so")};
-    fixture->core = core_new(&(struct core_options){"uid-1", 1}, fixture->spec, NULL);
+    fixture->core = core_new(&(struct core_options){.system_uid = "uid-1", .seed = 1}, fixture->spec, NULL);
     assert_int_equal(rpc_loop_new("node", &fixture->loop, NULL), 0);
     struct control_config config = {.system = "bank",
         .system_uid = "uid-1",
