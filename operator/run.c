@@ -27,13 +27,6 @@ enum {
     EXIT_CONFIGURATION = 78,
 };
 
-int64_t run_tick(struct run *run)
-{
-    int64_t now_ms = clock_now_ms(clock_system());
-    core_set_time(run->core, now_ms, clock_wall_ms(clock_system()));
-    return now_ms;
-}
-
 void run_tell_event(struct run *run, const char *reason, const char *about, bool is_warning, const char *text)
 {
     struct run_event event = {
@@ -51,7 +44,7 @@ static void on_control_event(struct control_event *event, void *ctx)
 static void on_driver_event(const struct driver_event *event, void *ctx)
 {
     struct run *run = ctx;
-    (void)run_tick(run); /* the core wants to know the time, we do not */
+    (void)shell_tick(&run->shell); /* the core wants to know the time, we do not */
     switch (event->kind) {
     case DRIVER_RUNTIME_STARTED: {
         _cleanup_(cleanup_free) char *address = run->driver->control_address(run->driver, event->name);
@@ -105,7 +98,7 @@ static int make_core(struct run *run, struct err *err)
     struct fence_record record = {0};
     struct rng rng;
     bool is_found;
-    struct core_options options = {run->system_uid, rng_seed_from_system(&rng)};
+    struct core_options options = {.system_uid = run->system_uid, .seed = rng_seed_from_system(&rng)};
     if (read_record(run, &record, &is_found, err) < 0)
         return -1;
     run->core = core_new(&options, run->config.spec, is_found ? &record : NULL);
@@ -129,11 +122,19 @@ static int make_parts(struct run *run, struct err *err)
     _cleanup_(cleanup_free) char *address = xasprintf("unix:%s/run.sock", run->folder.path);
     struct process_driver_config driver = {config->node_program, run->folder.path, system, run->system_uid,
         run->folder.credential, config->code_folders, on_driver_event, run};
-    struct control_config control = {system, run->system_uid, credential, credential_size, config->software,
-        config->code_folders, on_control_event, run};
+    struct control_config control = {.system = system,
+        .system_uid = run->system_uid,
+        .credential = credential,
+        .credential_size = credential_size,
+        .software = config->software,
+        .code_folders = config->code_folders,
+        .listener = on_control_event,
+        .ctx = run};
     struct run_server_config server = {address, credential, credential_size, &run->queue};
     if (process_driver_new(&driver, &run->driver, err) < 0 || control_new(&control, &run->control, err) < 0)
         return -1;
+    run->shell = (struct shell){.core = run->core, .control = run->control, .clock = clock_system()};
+    run_hands(run, &run->shell.hands);
     return run_server_new(&server, &run->server, err);
 }
 
@@ -182,10 +183,10 @@ void run_stop(struct run *run, uint32_t drain_timeout_ms)
 {
     run->stops++;
     if (run->stops > 2) {
-        run->is_done = true; /* run_free() kills */
+        run->is_killed = true; /* run_free() does it */
         return;
     }
-    (void)run_tick(run); /* the core wants to know the time, we do not */
+    (void)shell_tick(&run->shell); /* the core wants to know the time, we do not */
     core_stop(run->core, drain_timeout_ms);
 }
 
@@ -197,7 +198,7 @@ static void take_queue(struct run *run)
     while ((link = list_pop_front(&events))) {
         struct control_event *event = control_event_of_link(link);
         const char *text = "";
-        (void)run_tick(run); /* the core wants to know the time, we do not */
+        (void)shell_tick(&run->shell); /* the core wants to know the time, we do not */
         if (!control_event_apply(event, run->core, &text))
             run_tell_event(run, "ControlRefused", control_event_node(event), true, text);
         control_event_free(event);
@@ -217,7 +218,7 @@ static void tell_status(struct run *run)
 /* Milliseconds until something is due by itself; -1: nothing. */
 static int next_wait(struct run *run, int64_t now_ms)
 {
-    int64_t due_ms = run->wake_at_ms;
+    int64_t due_ms = run->shell.wake_at_ms;
     if (run->status_changed && run->config.listener.status) {
         int64_t status_due_ms = run->status_told_ms + STATUS_INTERVAL_MS;
         if (now_ms >= status_due_ms) {
@@ -241,13 +242,13 @@ int run_loop(struct run *run, struct err *err)
         {.fd = run->driver->fd(run->driver), .events = POLLIN},
         {.fd = run->config.input_fd, .events = POLLIN}};
     for (;;) {
-        run_act(run);
-        if (run->is_lost)
+        shell_act(&run->shell);
+        if (run->shell.is_lost)
             return err_set(
                 err, ERR_CONFLICT, "another operator took the system over: its fence record was changed");
-        if (run->is_done)
+        if (run->shell.is_stopped || run->is_killed)
             break;
-        int wait_ms = next_wait(run, run_tick(run));
+        int wait_ms = next_wait(run, shell_tick(&run->shell));
         if (poll(fds, 3, wait_ms) < 0 && errno != EINTR)
             return err_set_errno(err, errno, "wait for events");
         if (fds[POLL_INPUT].revents && run->config.listener.input)

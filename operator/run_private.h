@@ -1,22 +1,16 @@
 /* operator/run_private.h: what the files of the shell share. */
 #pragma once
 
-#include "base/vec.h"
 #include "core/core.h"
 #include "drivers/driver.h"
 #include "operator/run.h"
 #include "operator/run_folder.h"
 #include "operator/run_queue.h"
+#include "shell/shell.h"
 
 struct control;
 struct fence_file;
 struct run_server;
-
-/* A node that could not be made: told to the core after the plan's actions, which point into it. */
-struct run_failure {
-    char *node;
-    char *text;
-};
 
 struct run {
     struct run_config config;
@@ -28,20 +22,16 @@ struct run {
     struct run_server *server;
     struct run_queue queue;
     bool has_queue;
+    struct shell shell; /* when there are core and control */
     char *system_uid;
-    int64_t wake_at_ms;
     bool status_changed;
     int64_t status_told_ms;
     unsigned stops;
-    bool is_done;
-    bool is_lost;
+    bool is_killed; /* asked to stop for the third time */
 };
 
-/* Performs what the core plans now, until there is nothing more; sets wake_at_ms. */
-void run_act(struct run *run);
-
-/* Time goes on for the core; returns it. */
-int64_t run_tick(struct run *run);
+/* What the shell does its work with. */
+void run_hands(struct run *run, struct shell_hands *ret_hands);
 
 /* Answers and frees. */
 struct run_request;

@@ -1,0 +1,44 @@
+/* drivers/pod_build.h: the Pod of a node, from the manifest. Pure.
+ *
+ * Three layers, each over the one before: defaults of ours (security, probes, spread), the user's
+ * podTemplate, and what must be so (names, labels, the container's image, environment and mounts). */
+#pragma once
+
+#include <stdint.h>
+
+#include "api/object_owner.h"
+
+struct json;
+struct system_spec;
+
+/* Where things are in the container. */
+#define POD_CODE_FOLDER "/app"
+#define POD_TLS_FOLDER "/etc/histrio/tls"
+#define POD_TERMINATION_LOG "/dev/termination-log"
+
+enum {
+    POD_CONTROL_PORT = 7070,
+    POD_GATEWAY_PORT = 7071,
+    POD_HTTP_PORT = 7072,
+    POD_LINK_PORT = 7073,
+    /* Raised when Pods must be replaced although no user changed anything. A new version of the operator
+     * alone never rolls them. */
+    POD_TEMPLATE_REVISION = 1,
+};
+
+struct pod_build {
+    const struct system_spec *spec;
+    struct object_owner owner;
+    const char *node; /* name of the Pod */
+};
+
+/* The whole object, which the caller frees. */
+struct json *pod_build(const struct pod_build *build);
+
+/* Of all fields of the spec that Pods are made from, and the revision: other Pods have to be replaced. Never
+ * 0.
+ */
+uint64_t pod_template_hash(const struct system_spec *spec);
+
+/* "bank-histrio-tls"; the caller frees it. */
+char *pod_tls_secret_name(const char *system);
