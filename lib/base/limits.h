@@ -29,7 +29,7 @@ enum {
     LIMIT_STATUS_TEXT_BYTES = 1024,             /* a reason or message in a status */
 
     /* A system */
-    LIMIT_ENTRIES = 1024,   /* entries of spec.actors */
+    LIMIT_ENTRIES = 1000,   /* entries of spec.actors */
     LIMIT_CHILDREN = 64,    /* children of one entry */
     LIMIT_REPLICAS = 10000, /* of one entry */
     LIMIT_UNITS = 100000,   /* of one system */
