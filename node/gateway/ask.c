@@ -14,8 +14,8 @@ enum {
 struct asking {
     struct list_node node; /* in gateway.waiting, while there is no route */
     struct gateway *gateway;
-    struct gateway_call *call; /* NULL: the client is gone */
-    struct rpc_timer *timer;   /* of the wait for a route, then of the deadline */
+    struct asker *asker;     /* NULL: it does not wait any more */
+    struct rpc_timer *timer; /* of the wait for a route, then of the deadline */
     char *actor, *method;
     uint8_t *arguments;
     size_t arguments_size;
@@ -42,30 +42,27 @@ static void free_asking(struct asking *asking)
     free(asking);
 }
 
-static void respond(struct gateway_call *call, enum histrio_error error, const char *text,
-    const uint8_t *value, size_t size, const char *node_name)
+static void respond(struct asking *asking, const struct ask_outcome *outcome)
 {
-    Histrio__V1__AskResponse response = HISTRIO__V1__ASK_RESPONSE__INIT;
-    response.error = (Histrio__V1__Error)error;
-    /* Packing only reads them. */
-    response.text = (char *)text;
-    response.value.data = (uint8_t *)value;
-    response.value.len = size;
-    response.node_name = (char *)node_name;
-    call->asking = NULL;
-    gateway_answer(call, &response);
+    struct asker *asker = asking->asker;
+    asking->asker = NULL;
+    if (!asker)
+        return;
+    asker->asking = NULL;
+    asker->done(asker, outcome);
 }
 
 /* Ends it; `text` may be NULL. */
 static void finish(struct asking *asking, enum histrio_error error, const char *text)
 {
-    if (asking->call) {
-        if (error == HISTRIO_OK)
-            respond(asking->call, error, "", asking->value, asking->value_size, asking->node_name);
-        else
-            respond(asking->call, error, text && *text ? text : histrio_error_name(error), NULL, 0,
-                asking->node_name);
+    struct ask_outcome outcome = {.error = error, .text = "", .node_name = asking->node_name};
+    if (error == HISTRIO_OK) {
+        outcome.value = asking->value;
+        outcome.value_size = asking->value_size;
+    } else {
+        outcome.text = text && *text ? text : histrio_error_name(error);
     }
+    respond(asking, &outcome);
     free_asking(asking);
 }
 
@@ -104,10 +101,10 @@ static void done(void *ctx, enum histrio_error error, const uint8_t *value, size
  * does not return: the client must not wait for that. The outcome is dropped when it comes. */
 static void give_up(struct asking *asking)
 {
-    if (asking->call)
-        respond(
-            asking->call, HISTRIO_TIMEOUT, histrio_error_name(HISTRIO_TIMEOUT), NULL, 0, asking->node_name);
-    asking->call = NULL;
+    struct ask_outcome outcome = {.error = HISTRIO_TIMEOUT,
+        .text = histrio_error_name(HISTRIO_TIMEOUT),
+        .node_name = asking->node_name};
+    respond(asking, &outcome);
 }
 
 static void timer_due(void *ctx)
@@ -176,20 +173,16 @@ static void try_now(struct asking *asking)
         wait_for_route(asking);
 }
 
-void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request)
+bool asker_begin(struct gateway *gateway, struct asker *asker, const struct ask_request *request)
 {
-    struct gateway *gateway = call->gateway;
-    const char *problem = gateway_name_problem(request->actor, request->method);
-    if (!problem)
-        problem = gateway_arguments_problem(&request->arguments);
+    const char *problem = gateway_request_problem(request);
     if (problem) {
-        respond(call, HISTRIO_BAD_ARGUMENT, problem, NULL, 0, "");
-        return;
+        asker->done(
+            asker, &(struct ask_outcome){.error = HISTRIO_BAD_ARGUMENT, .text = problem, .node_name = ""});
+        return true;
     }
-    if (gateway->asking_count >= gateway->config.asks_max) {
-        gateway_refuse(call, RPC_RESOURCE_EXHAUSTED, "too many asks are under way");
-        return;
-    }
+    if (gateway->asking_count >= gateway->config.asks_max)
+        return false;
     uint32_t timeout_ms = request->timeout_ms ? request->timeout_ms : TIMEOUT_DEFAULT_MS;
     if (timeout_ms > TIMEOUT_MAX_MS)
         timeout_ms = TIMEOUT_MAX_MS;
@@ -197,16 +190,42 @@ void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request
         timeout_ms < gateway->config.route_wait_ms ? timeout_ms : gateway->config.route_wait_ms;
     struct asking *asking = xcalloc(1, sizeof(*asking));
     asking->gateway = gateway;
-    asking->call = call;
-    call->asking = asking;
+    asking->asker = asker;
+    asker->asking = asking;
     asking->actor = xstrdup(request->actor);
     asking->method = xstrdup(request->method);
-    asking->arguments = xmemdup(request->arguments.data, request->arguments.len);
-    asking->arguments_size = request->arguments.len;
+    asking->arguments = xmemdup(request->arguments, request->arguments_size);
+    asking->arguments_size = request->arguments_size;
     asking->deadline_ns = now_of(asking) + (int64_t)timeout_ms * NS_PER_MS;
     asking->route_deadline_ns = now_of(asking) + (int64_t)wait_ms * NS_PER_MS;
     gateway->asking_count++;
     try_now(asking);
+    return true;
+}
+
+static void answer_call(struct asker *asker, const struct ask_outcome *outcome)
+{
+    struct gateway_call *call = list_entry(asker, struct gateway_call, asker);
+    Histrio__V1__AskResponse response = HISTRIO__V1__ASK_RESPONSE__INIT;
+    response.error = (Histrio__V1__Error)outcome->error;
+    /* Packing only reads them. */
+    response.text = (char *)outcome->text;
+    response.value.data = (uint8_t *)outcome->value;
+    response.value.len = outcome->value_size;
+    response.node_name = (char *)outcome->node_name;
+    gateway_answer(call, &response);
+}
+
+void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request)
+{
+    struct ask_request ask = {.actor = request->actor,
+        .method = request->method,
+        .arguments = request->arguments.data,
+        .arguments_size = request->arguments.len,
+        .timeout_ms = request->timeout_ms};
+    call->asker.done = answer_call;
+    if (!asker_begin(call->gateway, &call->asker, &ask))
+        gateway_refuse(call, RPC_RESOURCE_EXHAUSTED, "too many asks are under way");
 }
 
 void ask_routes_changed(void *ctx)
@@ -220,9 +239,13 @@ void ask_routes_changed(void *ctx)
         try_now(list_entry(node, struct asking, node));
 }
 
-void ask_forget(struct asking *asking)
+void asker_forget(struct asker *asker)
 {
-    asking->call = NULL;
+    struct asking *asking = asker->asking;
+    if (!asking)
+        return;
+    asker->asking = NULL;
+    asking->asker = NULL;
     if (!asking->is_out)
         free_asking(asking); /* else its outcome comes, and is dropped */
 }

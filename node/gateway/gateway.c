@@ -16,8 +16,7 @@ enum { ROUTE_WAIT_MS = 2000, ASKS_MAX = 65536, ARENA_BYTES_MAX = 2 * LIMIT_FRAME
 
 static void end_call(struct gateway_call *call)
 {
-    if (call->asking)
-        ask_forget(call->asking);
+    asker_forget(&call->asker);
     watch_end(call);
     list_remove(&call->node);
     rpc_stream_free(call->stream);
@@ -66,11 +65,14 @@ void gateway_clean_text(char *text)
         *c = *c & (char)0x80 ? '?' : *c;
 }
 
-const char *gateway_arguments_problem(const ProtobufCBinaryData *arguments)
+const char *gateway_request_problem(const struct ask_request *request)
 {
-    if (arguments->len > LIMIT_VALUE_BYTES)
+    const char *problem = gateway_name_problem(request->actor, request->method);
+    if (problem)
+        return problem;
+    if (request->arguments_size > LIMIT_VALUE_BYTES)
         return "the arguments are larger than 4 MiB";
-    if (arguments->len > 0 && value_validate(arguments->data, arguments->len, NULL) < 0)
+    if (request->arguments_size > 0 && value_validate(request->arguments, request->arguments_size, NULL) < 0)
         return "the arguments are not one msgpack value";
     return NULL;
 }
@@ -118,10 +120,13 @@ static bool check_credential(struct gateway_call *call, const ProtobufCBinaryDat
 /* ---- methods ---- */
 
 /* What is known at once; a unit on a node that cannot be reached now may be reached before it is given up. */
-static enum histrio_error tell_now(
-    struct gateway *gateway, const Histrio__V1__TellRequest *request, const char **ret_text)
+enum histrio_error gateway_tell(
+    struct gateway *gateway, const struct ask_request *request, const char **ret_text)
 {
     uint64_t version;
+    *ret_text = gateway_request_problem(request);
+    if (*ret_text)
+        return HISTRIO_BAD_ARGUMENT;
     switch (transport_route_of(gateway->config.transport, request->actor, NULL, NULL, &version)) {
     case TRANSPORT_ROUTE_UNKNOWN:
         *ret_text = version ? "no such unit" : "this node has no routes yet";
@@ -135,19 +140,20 @@ static enum histrio_error tell_now(
     case TRANSPORT_ROUTE_CUT: break;
     }
     enum histrio_error error = actor_system_tell(
-        gateway->actors, request->actor, request->method, request->arguments.data, request->arguments.len);
+        gateway->actors, request->actor, request->method, request->arguments, request->arguments_size);
     *ret_text = error == HISTRIO_OK ? "" : histrio_error_name(error);
     return error;
 }
 
 static void tell(struct gateway_call *call, const Histrio__V1__TellRequest *request)
 {
+    struct ask_request what = {.actor = request->actor,
+        .method = request->method,
+        .arguments = request->arguments.data,
+        .arguments_size = request->arguments.len};
     Histrio__V1__TellResponse response = HISTRIO__V1__TELL_RESPONSE__INIT;
-    const char *text = gateway_name_problem(request->actor, request->method);
-    if (!text)
-        text = gateway_arguments_problem(&request->arguments);
-    response.error =
-        (Histrio__V1__Error)(text ? HISTRIO_BAD_ARGUMENT : tell_now(call->gateway, request, &text));
+    const char *text;
+    response.error = (Histrio__V1__Error)gateway_tell(call->gateway, &what, &text);
     response.text = (char *)text; /* packing only reads it */
     gateway_answer(call, &response);
 }

@@ -14,15 +14,39 @@
 
 struct asking;
 
+/* What somebody asks, and what it came to. Texts and values are borrowed for the call. */
+struct ask_request {
+    const char *actor;
+    const char *method;
+    const uint8_t *arguments;
+    size_t arguments_size;
+    uint32_t timeout_ms; /* 0: 5,000 */
+};
+
+struct ask_outcome {
+    enum histrio_error error;
+    const char *text; /* of an error; else "" */
+    const uint8_t *value;
+    size_t value_size;
+    const char *node_name; /* where it was sent to; "": nowhere */
+};
+
+/* Somebody who waits for an outcome, embedded in whoever it is. */
+struct asker {
+    struct asking *asking; /* while it waits */
+    /* Once, on the loop's thread; also from within asker_begin(). */
+    void (*done)(struct asker *asker, const struct ask_outcome *outcome);
+};
+
 /* One call of a client, as long as its stream is open. */
 struct gateway_call {
     struct list_node node; /* in gateway.calls */
     struct gateway *gateway;
     struct rpc_stream *stream;
     bool has_request;
-    struct asking *asking; /* of Ask, while it waits */
-    char *watch_path;      /* of Watch: what it watches; NULL: no watch */
-    uint64_t lost;         /* of Watch: events since the last that was sent */
+    struct asker asker; /* of Ask */
+    char *watch_path;   /* of Watch: what it watches; NULL: no watch */
+    uint64_t lost;      /* of Watch: events since the last that was sent */
 };
 
 /* An event on its way to the watchers. */
@@ -62,12 +86,18 @@ void gateway_refuse(struct gateway_call *call, enum rpc_code code, const char *t
 const char *gateway_name_problem(const char *actor, const char *method);
 /* Behaviors may say anything; clients take UTF-8 only. */
 void gateway_clean_text(char *text);
-const char *gateway_arguments_problem(const ProtobufCBinaryData *arguments);
+/* Of the whole request; NULL: nothing is wrong with it. */
+const char *gateway_request_problem(const struct ask_request *request);
+
+enum histrio_error gateway_tell(
+    struct gateway *gateway, const struct ask_request *request, const char **ret_text);
 
 /* ask.c */
+/* False: there are too many already; done is not called. */
+bool asker_begin(struct gateway *gateway, struct asker *asker, const struct ask_request *request);
 void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request);
 void ask_routes_changed(void *gateway); /* for transport_watch() */
-void ask_forget(struct asking *asking); /* its client is gone */
+void asker_forget(struct asker *asker); /* done is not called any more */
 void ask_close_all(struct gateway *gateway);
 
 /* watch.c */
