@@ -1,9 +1,12 @@
 #include <inttypes.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/state.h"
 #include "types/system.h"
+
+enum { MESSAGE_BYTES_MAX = 4 * LIMIT_STATUS_TEXT_BYTES }; /* before it is cut to the limit */
 
 /* What the conditions are made of. */
 struct counts {
@@ -16,7 +19,26 @@ struct counts {
     const struct unit *first_unplaceable;
     uint32_t nodes_desired;
     uint32_t nodes_ready;
+    uint32_t nodes_updated;
+    uint32_t nodes_outdated;
+    bool has_leaving;
+    const struct node *first_lost;
+    const struct node *first_unwell; /* not ready, and it is known why */
 };
+
+static void count_node(const struct core *core, const struct node *node, struct counts *counts)
+{
+    bool is_ready = node->is_wanted && node_is_usable(core, node);
+    bool is_outdated = node_is_outdated(core, node);
+    counts->nodes_ready += is_ready;
+    counts->nodes_updated += node->is_wanted && !is_outdated && node->phase != NODE_PLANNED;
+    counts->nodes_outdated += node->is_wanted && is_outdated;
+    counts->has_leaving = counts->has_leaving || (!node->is_wanted && !node->is_removed);
+    if (!counts->first_lost && node_is_lost(core, node))
+        counts->first_lost = node;
+    if (!counts->first_unwell && node->condition_reason && !is_ready && node->phase != NODE_ENDED)
+        counts->first_unwell = node;
+}
 
 static struct counts count_all(const struct core *core)
 {
@@ -41,7 +63,7 @@ static struct counts count_all(const struct core *core)
         }
     }
     vec_for_each (node, &core->nodes)
-        counts.nodes_ready += (*node)->is_wanted && node_is_usable(core, *node);
+        count_node(core, *node, &counts);
     return counts;
 }
 
@@ -50,24 +72,50 @@ static void set(
     struct core *core, enum condition_kind kind, bool is_true, const char *reason, char *message_take)
 {
     struct condition_state *state = &core->conditions[kind];
-    bool is_new = !state->reason || state->is_true != is_true;
-    if (!is_new && text_equal(state->reason, reason) && text_equal(state->message, message_take)) {
-        free(message_take);
+    bool is_unknown = !core->is_observed;
+    char *message = journal_bounded(message_take);
+    free(message_take);
+    bool is_new = !state->reason || state->is_true != is_true || state->is_unknown != is_unknown;
+    if (!is_new && text_equal(state->reason, reason) && text_equal(state->message, message)) {
+        free(message);
         return;
     }
     free(state->reason);
     free(state->message);
     state->reason = xstrdup(reason);
-    state->message = message_take;
+    state->message = message;
     if (is_new)
         state->since_wall_ms = core->wall_ms;
     state->is_true = is_true;
+    state->is_unknown = is_unknown;
     core->is_status_dirty = true;
+}
+
+/* ", node bank-nodes-3: ImagePullBackOff: not found"; nothing when all are well. */
+static void append_unwell(const struct counts *counts, struct str *text)
+{
+    const struct node *node = counts->first_unwell;
+    if (!node)
+        return;
+    str_appendf(text, "%snode %s: %s", text->size ? "; " : "", node->name, node->condition_reason);
+    if (node->condition_message[0])
+        str_appendf(text, ": %s", node->condition_message);
+}
+
+static char *ready_message(const struct core *core, const struct counts *counts)
+{
+    struct str text = STR_INIT(MESSAGE_BYTES_MAX);
+    str_appendf(&text, "%zu of %zu units run", counts->running, counts->desired);
+    if (core->blocked_reason)
+        str_appendf(&text, "; no node is made: %s", core->blocked_text);
+    if (counts->running < counts->desired)
+        append_unwell(counts, &text);
+    return str_steal(&text);
 }
 
 static void set_ready(struct core *core, const struct counts *counts)
 {
-    char *message = xasprintf("%zu of %zu units run", counts->running, counts->desired);
+    char *message = ready_message(core, counts);
     if (core->is_stopping)
         set(core, CONDITION_READY, false, "Stopping", message);
     else if (core->spec->suspend)
@@ -76,6 +124,8 @@ static void set_ready(struct core *core, const struct counts *counts)
         set(core, CONDITION_READY, false, "ScaledToZero", message);
     else if (counts->running == counts->desired)
         set(core, CONDITION_READY, true, "AllUnitsRunning", message);
+    else if (core->blocked_reason)
+        set(core, CONDITION_READY, false, core->blocked_reason, message);
     else if (counts->quarantined)
         set(core, CONDITION_READY, false, "UnitQuarantined", message);
     else
@@ -85,18 +135,25 @@ static void set_ready(struct core *core, const struct counts *counts)
 static void set_reconciling(struct core *core, const struct counts *counts)
 {
     bool is_lacking_nodes = counts->nodes_ready < counts->nodes_desired;
-    bool has_surplus = core->nodes.count > counts->nodes_desired;
     size_t open = counts->desired - counts->running - counts->quarantined - counts->unplaceable;
-    bool is_working = is_lacking_nodes || has_surplus || (open > 0 && counts->nodes_desired > 0);
-    if (!is_working)
+    struct str text = STR_INIT(MESSAGE_BYTES_MAX);
+    if (counts->nodes_outdated && counts->nodes_desired) {
+        str_appendf(&text, "%" PRIu32 " of %" PRIu32 " nodes are updated", counts->nodes_updated,
+            counts->nodes_desired);
+        append_unwell(counts, &text);
+        set(core, CONDITION_RECONCILING, true, "RollingOut", str_steal(&text));
+    } else if (is_lacking_nodes || counts->has_leaving) {
+        str_appendf(
+            &text, "%" PRIu32 " of %" PRIu32 " nodes are ready", counts->nodes_ready, counts->nodes_desired);
+        append_unwell(counts, &text);
+        set(core, CONDITION_RECONCILING, true, "NodesChanging", str_steal(&text));
+    } else if (open > 0 && counts->nodes_desired > 0) {
+        str_appendf(&text, "%zu units wait or start, %zu of them by backoff", open, counts->backing_off);
+        set(core, CONDITION_RECONCILING, true, "UnitsChanging", str_steal(&text));
+    } else {
         set(core, CONDITION_RECONCILING, false, "Settled", xstrdup(""));
-    else if (is_lacking_nodes || has_surplus)
-        set(core, CONDITION_RECONCILING, true, "NodesChanging",
-            xasprintf(
-                "%" PRIu32 " of %" PRIu32 " nodes are ready", counts->nodes_ready, counts->nodes_desired));
-    else
-        set(core, CONDITION_RECONCILING, true, "UnitsChanging",
-            xasprintf("%zu units wait or start, %zu of them by backoff", open, counts->backing_off));
+    }
+    str_done(&text);
 }
 
 static void set_stalled(struct core *core, const struct counts *counts)
@@ -119,22 +176,53 @@ static void set_stalled(struct core *core, const struct counts *counts)
         set(core, CONDITION_STALLED, false, "NotStalled", xstrdup(""));
 }
 
+/* Someone has to do something; and that is said here. */
+static char *loss_message(const struct core *core, const struct node *node)
+{
+    const char *kube_node = node->kube_node && node->kube_node[0] ? node->kube_node : NULL;
+    size_t units = 0;
+    map_for_each (item, &core->units)
+        units += unit_hold_of(item.value, node->uid) != NULL;
+    return xasprintf(
+        "node %s%s%s%s is silent, and nothing proves that it ended: its %zu units wait for an assertion. "
+        "When its "
+        "machine is gone for good, delete its Node object or taint it node.kubernetes.io/out-of-service, or "
+        "annotate the ActorSystem with histrio.dev/forget=%s",
+        node->name, kube_node ? " (KubeNode " : "", kube_node ? kube_node : "", kube_node ? ")" : "", units,
+        node->name);
+}
+
 static void set_degraded(struct core *core, const struct counts *counts)
 {
-    if (counts->quarantined)
+    struct str text = STR_INIT(MESSAGE_BYTES_MAX);
+    if (counts->first_lost) {
+        set(core, CONDITION_DEGRADED, true, "NodeLost", loss_message(core, counts->first_lost));
+    } else if (counts->quarantined) {
         set(core, CONDITION_DEGRADED, true, "UnitQuarantined",
             xasprintf("%zu units are quarantined", counts->quarantined));
-    else if (core->is_open && counts->nodes_ready < counts->nodes_desired)
-        set(core, CONDITION_DEGRADED, true, "NodesMissing",
-            xasprintf(
-                "%" PRIu32 " of %" PRIu32 " nodes are ready", counts->nodes_ready, counts->nodes_desired));
-    else
+    } else if (counts->nodes_outdated && counts->first_unwell) {
+        append_unwell(counts, &text);
+        set(core, CONDITION_DEGRADED, true, "RolloutStuck", str_steal(&text));
+    } else if (core->is_open && counts->nodes_ready < counts->nodes_desired) {
+        str_appendf(
+            &text, "%" PRIu32 " of %" PRIu32 " nodes are ready", counts->nodes_ready, counts->nodes_desired);
+        append_unwell(counts, &text);
+        set(core, CONDITION_DEGRADED, true, "NodesMissing", str_steal(&text));
+    } else {
         set(core, CONDITION_DEGRADED, false, "AsDesired", xstrdup(""));
+    }
+    str_done(&text);
 }
 
 void conditions_update(struct core *core)
 {
     struct counts counts = count_all(core);
+    if (!core->is_observed) {
+        for (size_t kind = 0; kind < CONDITION_COUNT; kind++)
+            set(core, (enum condition_kind)kind, false, "Observing",
+                xstrdup("waits for the nodes of the former operator to report"));
+        return;
+    }
     set_ready(core, &counts);
     set_reconciling(core, &counts);
     set_stalled(core, &counts);

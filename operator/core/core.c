@@ -20,6 +20,7 @@ static void adopt_roster(struct core *core)
                 continue;
             struct node *node = node_add(core, member->node, node_free_index(core));
             node->phase = NODE_UP;
+            node->is_known = true;
             node_set_uid(core, node, member->uid, 0);
         }
 }
@@ -29,9 +30,11 @@ struct core *core_new(
 {
     struct core *core = xcalloc(1, sizeof(*core));
     core->system_uid = xstrdup(options->system_uid);
+    core->cannot_kill = options->cannot_kill;
     rng_seed(&core->rng, options->seed);
     core->spec = system_spec_ref(spec);
     core->started_ms = INT64_MIN;
+    core->first_connected_ms = INT64_MAX;
     core->route_version = 1;
     core->is_status_dirty = true;
     backoff_init(&core->create_backoff, CREATE_BACKOFF_MS, CREATE_BACKOFF_MAX_MS, 0);
@@ -73,6 +76,9 @@ void core_free(struct core *core)
     unit_list_done(&core->wanted);
     system_spec_unref(core->spec);
     free(core->node_trouble);
+    free(core->template_hash);
+    free(core->blocked_reason);
+    free(core->blocked_text);
     free(core->system_uid);
     free(core);
 }
@@ -106,10 +112,6 @@ void core_spec_changed(struct core *core, struct system_spec *spec)
     system_spec_unref(core->spec);
     core->spec = spec;
     units_take_spec(core);
-    if (core->fence.record.lease_ms != spec->failure.node_lease_ms) {
-        core->fence.record.lease_ms = spec->failure.node_lease_ms;
-        (void)fence_changed(core);
-    }
 }
 
 void core_stop(struct core *core, int64_t drain_timeout_ms)
@@ -121,6 +123,7 @@ void core_stop(struct core *core, int64_t drain_timeout_ms)
         return;
     }
     core->is_stopping = true;
+    core->is_observed = true;
     core->stop_drain_ms = drain_timeout_ms ? drain_timeout_ms : core->spec->nodes.drain_timeout_ms;
     core->stop_by_ms = core->now_ms + core->stop_drain_ms + STOP_GRACE_MS;
     core->is_status_dirty = true;

@@ -37,7 +37,8 @@ struct unit_spec;
 enum {
     CORE_ACTIONS_MAX = 512,      /* of one plan */
     CORE_EXITS_MAX = 1000,       /* kept for the status */
-    CORE_INITIAL_WAIT_MS = 3000, /* for all nodes, before the first placement goes without them */
+    CORE_INITIAL_WAIT_MS = 3000, /* after the first node is there, for all others, before the first placement
+                                    goes without them */
 };
 
 struct core_options {
@@ -128,7 +129,8 @@ void core_node_found(struct core *core, const struct core_node_facts *facts);
  * plan, by drivers whose nodes outlive a leader. */
 void core_nodes_listed(struct core *core);
 /* Why a node is not well, as far as can be seen from outside ("ImagePullBackOff", "Unschedulable",
- * "OOMKilled"); reason NULL: nothing any more. Shown with the node and in the conditions. */
+ * "OOMKilled"); reason NULL: nothing any more. Not for what belongs to any start. Shown with the node and,
+ * while it is not ready, in the conditions. */
 void core_node_condition(struct core *core, const char *node, const char *reason, const char *message);
 /* The control side gave that uid an echo at that monotonic time (of core_set_time's clock). Told before its
  * core_node_disconnected; while it is connected, and where nothing was told, echoes count as given until now.

@@ -25,7 +25,8 @@ void fence_init(struct core *core, const struct fence_record *record)
         fence->record.is_committed = true;
     }
     fence->record.term = MUTANT(MUTANT_KEEPS_TERM) && term ? term : term + 1;
-    fence->record.lease_ms = core->spec->failure.node_lease_ms;
+    if (!is_same || fence->record.lease_ms < core->spec->failure.node_lease_ms)
+        fence->record.lease_ms = core->spec->failure.node_lease_ms;
     fence->deaths = fence->record.dead_uids.count;
     fence->confirmed_deaths = fence->deaths;
     fence->term_change = fence_changed(core);
@@ -95,7 +96,7 @@ void fence_meet_term(struct core *core, uint32_t term, const char *who)
     begin_term(core, term + 1);
 }
 
-static void remove_holds_of(struct core *core, uint64_t uid)
+static void remove_holds_of(struct core *core, uint64_t uid, const char *rule)
 {
     map_for_each (item, &core->units) {
         struct unit *unit = item.value;
@@ -104,7 +105,7 @@ static void remove_holds_of(struct core *core, uint64_t uid)
         unit_hold_remove(core, unit, uid);
         unit->after_change = core->fence.change;
         if (unit->holds.count == 0) {
-            unit->rule = "Proof";
+            unit->rule = rule;
             unit_actors_clear(unit);
         }
         if (MUTANT(MUTANT_LOSES_UNIT))
@@ -112,7 +113,7 @@ static void remove_holds_of(struct core *core, uint64_t uid)
     }
 }
 
-void fence_add_death(struct core *core, uint64_t uid)
+void fence_add_death(struct core *core, uint64_t uid, const char *rule)
 {
     if (uid == 0 || !fence_record_add_dead(&core->fence.record, uid))
         return;
@@ -120,12 +121,55 @@ void fence_add_death(struct core *core, uint64_t uid)
     (void)fence_changed(core);
     (void)map64_put(&core->died_at_ms, uid, (void *)(intptr_t)(core->now_ms + 1));
     (void)map64_remove(&core->reported, uid);
-    remove_holds_of(core, uid);
+    remove_holds_of(core, uid, rule);
     struct node *node = node_by_uid(core, uid);
     if (node)
         node_set_uid(core, node, 0, 0);
     core->trials_passed = 0;
     core->is_status_dirty = true;
+}
+
+int64_t fence_permission_ms(const struct core *core)
+{
+    return core->fence.record.lease_ms + core->fence.record.lease_ms / 10;
+}
+
+/* Every member of the rosters is dead, or goes by the present spec. */
+static bool all_have_configuration(const struct core *core)
+{
+    const struct fence_record *record = &core->fence.record;
+    const struct roster *rosters[] = {&record->current, &record->previous};
+    for (size_t i = 0; i < 2; i++)
+        vec_for_each (member, &rosters[i]->members) {
+            const struct node *node = node_by_uid(core, member->uid);
+            if (!fence_record_is_dead(record, member->uid) &&
+                (!node || node->configuration_acknowledged != core->spec->generation))
+                return false;
+        }
+    return true;
+}
+
+void fence_decide_lease(struct core *core)
+{
+    struct fence *fence = &core->fence;
+    int64_t wanted_ms = core->spec->failure.node_lease_ms;
+    if (fence->record.lease_ms < wanted_ms) {
+        fence->record.lease_ms = wanted_ms;
+        (void)fence_changed(core);
+    }
+    if (fence->record.lease_ms == wanted_ms || !all_have_configuration(core)) {
+        fence->lease_lower_at_ms = 0;
+        return;
+    }
+    /* What was permitted before may last as long as the longer one. */
+    if (fence->lease_lower_at_ms == 0)
+        fence->lease_lower_at_ms = core->now_ms + fence_permission_ms(core);
+    if (core->now_ms < fence->lease_lower_at_ms) {
+        plan_wake(core, fence->lease_lower_at_ms);
+        return;
+    }
+    fence->record.lease_ms = wanted_ms;
+    (void)fence_changed(core);
 }
 
 void fence_emit(struct core *core)

@@ -18,8 +18,14 @@ bool fence_may_command(const struct core *core);
 /* Somebody knows that term: ours becomes higher. Nothing when it is. */
 void fence_meet_term(struct core *core, uint32_t term, const char *who);
 uint64_t fence_next_epoch(struct core *core);
-/* That uid is proven dead: it loses its units and its place in the roster. Nothing when it is known. */
-void fence_add_death(struct core *core, uint64_t uid);
+/* That uid is dead by that rule (Proof, Assertion; a literal): it loses its units and its place in the
+ * roster. Nothing when it is known. */
+void fence_add_death(struct core *core, uint64_t uid, const char *rule);
+/* How long what an echo permitted may last: the longest TTL in force and a tenth more. */
+int64_t fence_permission_ms(const struct core *core);
+/* The record's TTL is the longest that may be in force: raised with the spec, lowered when nobody goes by the
+ * longer one any more. */
+void fence_decide_lease(struct core *core);
 void fence_emit(struct core *core);
 
 #endif

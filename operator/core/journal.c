@@ -9,7 +9,7 @@
 enum { EVENTS_MAX = 1000 };
 
 /* Texts from nodes end in events and statuses: never longer than the limit, never broken UTF-8 at the cut. */
-static char *bounded(const char *text)
+char *journal_bounded(const char *text)
 {
     size_t size = text ? strlen(text) : 0;
     if (size > LIMIT_STATUS_TEXT_BYTES) {
@@ -31,7 +31,7 @@ void journal_event(struct core *core, bool is_warning, const char *unit, const c
     va_end(args);
     struct pending_event *event = vec_push_new(&core->events);
     event->reason = xstrdup(reason);
-    event->text = bounded(text);
+    event->text = journal_bounded(text);
     event->unit = unit ? xstrdup(unit) : NULL;
     event->node = node ? xstrdup(node) : NULL;
     event->is_warning = is_warning;
@@ -69,7 +69,7 @@ void journal_events_emit(struct core *core)
 static void fill(char **text)
 {
     char *old = *text;
-    *text = bounded(old);
+    *text = journal_bounded(old);
     free(old);
 }
 

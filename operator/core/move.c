@@ -1,5 +1,6 @@
 #include "core/move.h"
 
+#include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/fence.h"
@@ -25,12 +26,16 @@ static size_t index_of(const struct moves *moves, const struct node *node)
     return PLACEMENT_NOWHERE;
 }
 
-/* What nobody can take is not on its way: it must not hold up the others. */
+/* What nobody can take, or what is with a node that is away, is not on its way: it must not hold up the
+ * others.
+ */
 static bool is_under_way(const struct core *core, const struct unit *unit)
 {
-    bool is_unplaceable = unit->holds.count == 0 && unit->explanation.unit && !unit->explanation.chosen;
+    const struct hold *hold = unit_hold(unit);
+    const struct node *node = hold ? node_by_uid(core, hold->uid) : NULL;
+    bool is_unplaceable = !hold && unit->explanation.unit && !unit->explanation.chosen;
     return unit->spec && unit->rest == REST_NONE && !unit_is_running(unit) && !is_unplaceable &&
-           unit->not_before_ms <= core->now_ms;
+           (!node || node->is_connected) && unit->not_before_ms <= core->now_ms;
 }
 
 static bool is_any_under_way(const struct core *core)
@@ -54,6 +59,59 @@ static void begin_move(struct moves *moves, struct unit *unit, const char *rule,
         hold_set_phase(hold, HOLD_REVOKING);
 }
 
+static size_t index_by_name(const struct moves *moves, const char *name)
+{
+    const struct node *node = node_by_name(moves->core, name);
+    return node ? index_of(moves, node) : PLACEMENT_NOWHERE;
+}
+
+static void end_asked_move(struct core *core, struct unit *unit, const char *why)
+{
+    if (why)
+        journal_event(core, true, unit->name, NULL, "MoveGivenUp", "%s is not moved to %s: %s", unit->name,
+            unit->move_to, why);
+    unit_set_move(core, unit, NULL);
+    core->is_status_dirty = true;
+}
+
+/* One that was asked for: it begins, is done, or cannot be any more. */
+static void advance_asked_move(struct moves *moves, struct unit *unit)
+{
+    struct core *core = moves->core;
+    const struct node *node = unit_is_running(unit) ? node_by_uid(core, unit_hold(unit)->uid) : NULL;
+    size_t target = index_by_name(moves, unit->move_to);
+    if (!unit->spec || unit->rest != REST_NONE) {
+        end_asked_move(core, unit, "it is not to run any more");
+    } else if (target == PLACEMENT_NOWHERE || !moves->nodes[target]->is_wanted) {
+        end_asked_move(core, unit, "the node leaves or is gone");
+    } else if (node == moves->nodes[target]) {
+        unit->balanced_for = core->spec->generation; /* it stays there */
+        end_asked_move(core, unit, NULL);
+    } else if (node && moves->begun < MOVES_MAX) {
+        unsigned failed = placement_filters(moves->board, unit->spec, target);
+        if (failed) {
+            struct str why = STR_INIT(256);
+            str_append(&why, "it must not be there any more: ");
+            placement_filters_append(failed, &why);
+            end_asked_move(core, unit, str_text(&why));
+            str_done(&why);
+            return;
+        }
+        placement_board_remove(moves->board, unit->spec);
+        placement_board_put(moves->board, unit->spec, target);
+        begin_move(moves, unit, "Move", "its node, as asked");
+    }
+}
+
+static void advance_asked_moves(struct moves *moves)
+{
+    map_for_each (item, &moves->core->units) {
+        struct unit *unit = item.value;
+        if (unit->move_to)
+            advance_asked_move(moves, unit);
+    }
+}
+
 static bool all_nodes_take_units(const struct core *core)
 {
     size_t count = 0;
@@ -67,7 +125,7 @@ static bool try_move(struct moves *moves, struct unit *unit, size_t place, const
 {
     placement_board_remove(moves->board, unit->spec);
     size_t target = placement_choose(moves->board, unit->spec, NULL, NULL);
-    if (target == PLACEMENT_NOWHERE && !moves->nodes[place]->is_wanted && all_nodes_take_units(moves->core)) {
+    if (target == PLACEMENT_NOWHERE && !moves->nodes[place]->is_wanted && !nodes_are_coming(moves->core)) {
         begin_move(moves, unit, rule, why); /* the node goes, and nothing better will come */
         return true;
     }
@@ -170,13 +228,55 @@ static void move_to_balance(struct moves *moves)
 void moves_decide(struct core *core)
 {
     struct moves moves = {.core = core};
-    if ((!core->wants_move_check && !core->wants_balance) || core->is_stopping || nodes_desired(core) == 0 ||
-        !core->is_open || is_any_under_way(core))
+    if ((!core->wants_move_check && !core->wants_balance && !core->moves_asked) || core->is_stopping ||
+        nodes_desired(core) == 0 || !core->is_open)
         return;
     moves.board = units_board(core, &moves.nodes);
-    core->wants_move_check = move_misplaced(&moves);
-    if (!core->wants_move_check && core->wants_balance)
-        move_to_balance(&moves);
+    if (core->moves_asked)
+        advance_asked_moves(&moves);
+    if (moves.begun == 0 && !is_any_under_way(core)) {
+        if (core->wants_move_check)
+            core->wants_move_check = move_misplaced(&moves);
+        if (!core->wants_move_check && core->wants_balance)
+            move_to_balance(&moves);
+    }
     placement_board_free(moves.board);
     free(moves.nodes);
+}
+
+int core_move(struct core *core, const char *name, const char *node_name, struct err *err)
+{
+    struct moves moves = {.core = core};
+    struct unit *unit = unit_find(core, name);
+    const struct node *node = node_by_name(core, node_name);
+    if (!unit || !unit->spec)
+        return err_set(err, ERR_NOT_FOUND, "no unit '%.200s' in this system", name);
+    if (!node)
+        return err_set(err, ERR_NOT_FOUND, "no node '%.64s' in this system", node_name);
+    if (unit->rest != REST_NONE)
+        return err_set(
+            err, ERR_INVALID, "unit '%.200s' is quarantined or ended: it is nowhere; resume it first", name);
+    if (text_equal(unit->move_to, node_name))
+        return 0;
+    moves.board = units_board(core, &moves.nodes);
+    unsigned failed = placement_filters(moves.board, unit->spec, index_of(&moves, node));
+    placement_board_free(moves.board);
+    free(moves.nodes);
+    if (failed) {
+        struct str filters = STR_INIT(256);
+        placement_filters_append(failed, &filters);
+        int result = err_set(err, ERR_INVALID, "unit '%.200s' must not go to node '%.64s': %s", name,
+            node_name, str_text(&filters));
+        str_done(&filters);
+        return result;
+    }
+    unit_set_move(core, unit, node_name);
+    journal_event(core, false, name, NULL, "MoveAsked", "%s is to move to %s", name, node_name);
+    return 0;
+}
+
+bool core_is_moving(const struct core *core, const char *name)
+{
+    const struct unit *unit = unit_find(core, name);
+    return unit && unit->move_to;
 }

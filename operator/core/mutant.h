@@ -18,6 +18,12 @@ enum core_mutant {
     MUTANT_GUESSES_DEATH,           /* R6: a broken stream counts as proof */
     MUTANT_MANY_ROSTER_CHANGES,     /* R10: the next roster before the last is committed */
     MUTANT_LOSES_UNIT,              /* liveness: a unit whose node died is not placed again */
+    MUTANT_HASTY_ASSERTION,         /* R6: an assertion does not wait for the end of what was permitted */
+    MUTANT_BELIEVES_ASSERTION,      /* R6: an assertion is not ignored while echoes are fresh */
+    MUTANT_IMPATIENT_ROLLOUT,       /* gives outdated nodes up before others take their place */
+    MUTANT_IGNORES_SURGE,           /* makes more nodes than desired + maxSurge */
+    MUTANT_FORGETS_TEMPLATE,        /* units go to nodes that will be replaced: they move twice */
+    MUTANT_REUSES_NAMES,            /* R0: the serial is not written down before the node is made */
     MUTANT_COUNT
 };
 extern enum core_mutant core_mutant;

@@ -11,72 +11,13 @@
 
 enum {
     DELETE_GRACE_MS = 5000, /* a node that was asked to end has that long, beyond its drain */
+    UNREACHABLE_MS = 5000,  /* a node that leaves may come back for so long, to hand its units over */
 };
-
-uint32_t node_free_index(const struct core *core)
-{
-    for (uint32_t index = 0;; index++) { /* ends: there are fewer nodes than numbers */
-        bool is_taken = false;
-        vec_for_each (node, &core->nodes)
-            is_taken = is_taken || (*node)->index == index;
-        if (!is_taken)
-            return index;
-    }
-}
-
-static void plan_node(struct core *core)
-{
-    struct fence_record *record = &core->fence.record;
-    char *name = xasprintf("%s-nodes-%" PRIu64, core->spec->name, record->next_serial++);
-    struct node *node = node_add(core, name, node_free_index(core));
-    node->phase = NODE_PLANNED;
-    node->create_after_change = fence_changed(core);
-    free(name);
-    node->create_at_ms = core->create_not_before_ms;
-}
-
-/* The newest go first: the highest index. Nodes that are not there yet go before all. */
-static struct node *next_unwanted(const struct core *core)
-{
-    struct node *chosen = NULL;
-    vec_for_each (item, &core->nodes) {
-        struct node *node = *item;
-        if (!node->is_wanted)
-            continue;
-        bool is_earlier =
-            !chosen || (node->phase == NODE_PLANNED && chosen->phase != NODE_PLANNED) ||
-            ((node->phase == NODE_PLANNED) == (chosen->phase == NODE_PLANNED) && node->index > chosen->index);
-        if (is_earlier)
-            chosen = node;
-    }
-    return chosen;
-}
-
-void nodes_decide(struct core *core)
-{
-    uint32_t desired = nodes_desired(core);
-    uint32_t wanted = 0;
-    vec_for_each (node, &core->nodes)
-        wanted += (*node)->is_wanted;
-    while (wanted < desired) {
-        plan_node(core);
-        wanted++;
-    }
-    while (wanted > desired) {
-        struct node *node = next_unwanted(core);
-        assert(node); /* wanted counts what it looks for */
-        node->is_wanted = false;
-        wanted--;
-        core->wants_move_check = true;
-        core->is_status_dirty = true;
-        if (node->phase == NODE_PLANNED)
-            node_remove(core, node);
-    }
-}
 
 static void emit_create(struct core *core, struct node *node)
 {
-    if (!fence_may_command(core) || !fence_is_durable(core, node->create_after_change))
+    if (!fence_may_command(core) || core->blocked_reason ||
+        !fence_is_durable(core, node->create_after_change))
         return;
     if (node->create_at_ms > core->now_ms) {
         plan_wake(core, node->create_at_ms);
@@ -87,6 +28,9 @@ static void emit_create(struct core *core, struct node *node)
         return;
     action->node = node->name;
     action->index = node->index;
+    action->template_hash = core->template_hash;
+    free(node->template_hash);
+    node->template_hash = core->template_hash ? xstrdup(core->template_hash) : NULL;
     node->phase = NODE_CREATING;
     core->is_status_dirty = true;
 }
@@ -99,7 +43,9 @@ static void emit_delete(struct core *core, struct node *node, bool is_forced, in
     action->node = node->name;
     action->is_forced = is_forced;
     node->was_forced = is_forced;
-    node->phase = NODE_DELETING;
+    node->is_delete_sent = true;
+    if (node->phase != NODE_ENDED)
+        node->phase = NODE_DELETING;
     node->delete_by_ms = core->now_ms + grace_ms;
     core->is_status_dirty = true;
 }
@@ -112,36 +58,75 @@ static bool holds_any(const struct core *core, uint64_t uid)
     return false;
 }
 
-/* A node that leaves: its units went elsewhere, the roster did without it. One that cannot be reached would
- * never get there; its process is ended, which is proof. */
-static void emit_departure(struct core *core, struct node *node)
+/* A deletion that takes too long. Where that proves nothing, only a declaration of death may follow. */
+static void emit_delete_again(struct core *core, struct node *node)
 {
-    int64_t drain_ms = core->is_stopping ? core->stop_drain_ms : core->spec->nodes.drain_timeout_ms;
-    if (node->phase == NODE_DELETING) {
-        if (node->was_forced)
-            return;
-        if (core->now_ms >= node->delete_by_ms)
-            emit_delete(core, node, true, 0);
-        else
-            plan_wake(core, node->delete_by_ms);
+    if (node->was_forced || core->cannot_kill)
+        return;
+    if (core->now_ms >= node->delete_by_ms)
+        emit_delete(core, node, true, 0);
+    else
+        plan_wake(core, node->delete_by_ms);
+}
+
+/* What is left of a node that is known to be over. */
+static void emit_removal(struct core *core, struct node *node)
+{
+    if (!node->is_delete_sent && !node->is_removed && fence_may_command(core) &&
+        fence_is_durable(core, node->delete_after_change))
+        emit_delete(core, node, node->is_fenced, 0);
+}
+
+static void emit_stop(struct core *core, struct node *node)
+{
+    if (core->now_ms >= core->stop_by_ms) {
+        emit_delete(core, node, !core->cannot_kill, 0);
         return;
     }
-    if (core->is_stopping && core->now_ms >= core->stop_by_ms) {
-        emit_delete(core, node, true, 0);
-    } else if (!node->is_connected || node->is_drained) {
+    if (!node->is_connected || node->is_drained) {
         emit_delete(core, node, false, DELETE_GRACE_MS);
-    } else if (core->is_stopping && !node->is_drain_sent) {
-        struct core_action *action = plan_add(core, CORE_DRAIN);
-        if (!action)
-            return;
-        action->uid = node->uid;
-        action->timeout_ms = (uint32_t)drain_ms;
-        node->is_drain_sent = true;
-    } else if (!core->is_stopping && !holds_any(core, node->uid) && roster_is_without(core, node)) {
-        emit_delete(core, node, false, drain_ms + DELETE_GRACE_MS);
+        return;
     }
-    if (core->is_stopping && node->phase != NODE_DELETING)
-        plan_wake(core, core->stop_by_ms);
+    plan_wake(core, core->stop_by_ms);
+    if (node->is_drain_sent)
+        return;
+    struct core_action *action = plan_add(core, CORE_DRAIN);
+    if (!action)
+        return;
+    action->uid = node->uid;
+    action->timeout_ms = (uint32_t)core->stop_drain_ms;
+    node->is_drain_sent = true;
+}
+
+/* A node that leaves: its units went elsewhere, the roster did without it. One that cannot be reached, or
+ * takes too long, is ended as it is; that is proof. */
+static void emit_departure(struct core *core, struct node *node)
+{
+    int64_t drain_ms = core->spec->nodes.drain_timeout_ms;
+    bool is_empty = !holds_any(core, node->uid) && roster_is_without(core, node);
+    int64_t by_ms = node->leaving_from_ms + drain_ms;
+    int64_t away_from_ms =
+        node->silent_from_ms > node->leaving_from_ms ? node->silent_from_ms : node->leaving_from_ms;
+    if (!node->is_connected && by_ms > away_from_ms + UNREACHABLE_MS)
+        by_ms = away_from_ms + UNREACHABLE_MS;
+    if (!fence_may_command(core))
+        return;
+    if (is_empty || node->is_drained || core->now_ms >= by_ms)
+        emit_delete(core, node, false, drain_ms + DELETE_GRACE_MS);
+    else
+        plan_wake(core, by_ms);
+}
+
+static void emit_end(struct core *core, struct node *node)
+{
+    if (node->phase == NODE_ENDED)
+        emit_removal(core, node);
+    else if (node->phase == NODE_DELETING)
+        emit_delete_again(core, node);
+    else if (core->is_stopping)
+        emit_stop(core, node);
+    else if (!node->is_ending && !node->is_removed) /* else somebody did that already */
+        emit_departure(core, node);
 }
 
 void nodes_emit(struct core *core)
@@ -151,7 +136,7 @@ void nodes_emit(struct core *core)
         if (node->is_wanted && node->phase == NODE_PLANNED)
             emit_create(core, node);
         else if (!node->is_wanted)
-            emit_departure(core, node);
+            emit_end(core, node);
     }
     if (core->is_stopping && core->nodes.count == 0 && !core->is_stopped_told &&
         plan_add(core, CORE_STOPPED) != NULL)

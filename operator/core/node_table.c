@@ -9,16 +9,44 @@
 #include "core/state.h"
 #include "types/system.h"
 
+enum { SERIAL_MAX = INT64_MAX };
+
+/* "bank-nodes-7": 7. Names that are not ours have none. */
+static uint64_t serial_of(const char *name)
+{
+    const char *dash = strrchr(name, '-');
+    uint64_t serial = 0;
+    return dash && text_to_u64(dash + 1, SERIAL_MAX, &serial, NULL) == 0 ? serial : 0;
+}
+
 struct node *node_add(struct core *core, const char *name, uint32_t index)
 {
     struct node *node = xcalloc(1, sizeof(*node));
     node->name = xstrdup(name);
+    node->serial = serial_of(name);
     node->index = index;
     node->is_wanted = true;
+    node->silent_from_ms = INT64_MIN;
+    node->echoed_ms = INT64_MIN;
     vec_for_each (cordon, &core->fence.record.cordons)
         node->is_cordoned = node->is_cordoned || text_equal(*cordon, name);
     vec_push(&core->nodes, node);
     core->is_status_dirty = true;
+    return node;
+}
+
+struct node *node_meet(struct core *core, const char *name)
+{
+    struct node *node = node_by_name(core, name);
+    if (!node) {
+        node = node_add(core, name, node_free_index(core));
+        node->is_known = true;
+    }
+    if (node->phase == NODE_PLANNED || node->phase == NODE_CREATING) {
+        node->phase = NODE_UP;
+        core->is_status_dirty = true;
+    }
+    node->was_told = true;
     return node;
 }
 
@@ -30,6 +58,11 @@ void node_free(struct node *node)
     free(node->pod_uid);
     free(node->kube_node);
     free(node->zone);
+    free(node->template_hash);
+    label_list_done(&node->kube_labels);
+    free(node->condition_reason);
+    free(node->condition_message);
+    free(node->assertion);
     free(node->link_address);
     free(node->gateway_address);
     free(node);
@@ -51,6 +84,8 @@ struct node *node_by_uid(const struct core *core, uint64_t uid)
 void node_remove(struct core *core, struct node *node)
 {
     (void)map64_remove(&core->nodes_by_uid, node->uid);
+    if (node_forget_cordon(core, node->name)) /* the name is never used again */
+        (void)fence_changed(core);
     for (size_t i = 0; i < core->nodes.count; i++)
         if (core->nodes.items[i] == node) {
             vec_remove_at(&core->nodes, i);
@@ -60,8 +95,11 @@ void node_remove(struct core *core, struct node *node)
     core->is_status_dirty = true;
 }
 
-void node_reset_session(struct node *node)
+void node_reset_session(struct core *core, struct node *node)
 {
+    if (node->is_connected)
+        node->silent_from_ms = node->echoed_ms == INT64_MIN ? core->now_ms : node->echoed_ms;
+    node->echoed_ms = INT64_MIN;
     node->session = 0;
     node->is_connected = false;
     node->is_inventory_asked = false;
@@ -69,6 +107,7 @@ void node_reset_session(struct node *node)
     node->is_drain_sent = false;
     node->is_drained = false;
     node->configuration_sent = 0;
+    node->configuration_acknowledged = 0;
     node->roster_sent = 0;
     node->roster_acknowledged = 0;
     node->routes_sent = 0;
@@ -85,7 +124,7 @@ void node_set_uid(struct core *core, struct node *node, uint64_t uid, int64_t pi
         return;
     }
     (void)map64_remove(&core->nodes_by_uid, node->uid);
-    node_reset_session(node);
+    node_reset_session(core, node);
     node->uid = uid;
     node->pid = pid;
     node->roster_change = 0;
@@ -113,25 +152,52 @@ uint32_t nodes_desired(const struct core *core)
     return core->is_stopping || core->spec->suspend ? 0 : core->spec->nodes.replicas;
 }
 
-int core_cordon(struct core *core, const char *name, bool is_cordoned, struct err *err)
+bool node_is_outdated(const struct core *core, const struct node *node)
+{
+    return core->template_hash && node->template_hash && node->phase != NODE_PLANNED &&
+           !text_equal(core->template_hash, node->template_hash);
+}
+
+void node_set_wanted(struct core *core, struct node *node, bool is_wanted)
+{
+    if (node->is_wanted == is_wanted)
+        return;
+    node->is_wanted = is_wanted;
+    node->leaving_from_ms = core->now_ms;
+    core->wants_move_check = true;
+    core->is_status_dirty = true;
+}
+
+void node_living_uids(const struct core *core, const struct node *node, struct uid_list *ret_uids)
+{
+    const struct fence_record *record = &core->fence.record;
+    const struct roster *rosters[] = {&record->current, &record->previous};
+    if (node->uid && !fence_record_is_dead(record, node->uid))
+        vec_push(ret_uids, node->uid);
+    for (size_t i = 0; i < 2; i++)
+        vec_for_each (member, &rosters[i]->members)
+            if (text_equal(member->node, node->name) && member->uid != node->uid &&
+                !fence_record_is_dead(record, member->uid))
+                vec_push(ret_uids, member->uid);
+}
+
+bool node_may_live(const struct core *core, const struct node *node)
+{
+    struct uid_list uids = {0};
+    node_living_uids(core, node, &uids);
+    bool may_live = uids.count > 0;
+    vec_done(&uids);
+    return may_live;
+}
+
+bool node_forget_cordon(struct core *core, const char *name)
 {
     struct fence_record *record = &core->fence.record;
-    struct node *node = node_by_name(core, name);
-    if (!node)
-        return err_set(err, ERR_NOT_FOUND, "no node '%.64s' in this system", name);
-    if (node->is_cordoned == is_cordoned)
-        return 0;
-    node->is_cordoned = is_cordoned;
     for (size_t i = 0; i < record->cordons.count; i++)
         if (text_equal(record->cordons.items[i], name)) {
             free(record->cordons.items[i]);
             vec_remove_at(&record->cordons, i);
-            break;
+            return true;
         }
-    if (is_cordoned)
-        vec_push(&record->cordons, xstrdup(name));
-    (void)fence_changed(core);
-    core->wants_move_check = true;
-    core->is_status_dirty = true;
-    return 0;
+    return false;
 }

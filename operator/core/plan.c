@@ -44,6 +44,8 @@ static void begin(struct core *core)
 static void decide(struct core *core)
 {
     restart_tick(core);
+    fence_decide_lease(core);
+    losses_decide(core);
     nodes_decide(core);
     roster_decide(core);
     units_decide(core);
@@ -60,7 +62,7 @@ static void emit(struct core *core)
     routes_emit(core);
     journal_events_emit(core);
     conditions_update(core);
-    if (core->is_status_dirty && plan_add(core, CORE_STATUS_CHANGED))
+    if (core->is_status_dirty && core->is_observed && plan_add(core, CORE_STATUS_CHANGED))
         core->is_status_dirty = false;
 }
 

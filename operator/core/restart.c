@@ -62,6 +62,11 @@ bool restart_unit_failed(
         backoff_reset(&unit->backoff);
     unit->running_since_ms = 0;
     restart_end_trial(core, unit);
+    if (unit->move_to && node && text_equal(unit->move_to, node->name)) {
+        journal_event(core, true, unit->name, NULL, "MoveGivenUp", "%s is not moved to %s: it failed there",
+            unit->name, unit->move_to);
+        unit_set_move(core, unit, NULL);
+    }
     free(unit->failed_node);
     unit->failed_node = node ? xstrdup(node->name) : NULL;
     vec_push(&unit->failures_ms, core->now_ms);
@@ -153,6 +158,34 @@ static uint64_t incarnation_of(const struct unit *unit, const char *path)
     return 0;
 }
 
+static void stop_counting(struct core *core, uint64_t uid)
+{
+    map_for_each (item, &core->units) {
+        struct unit *unit = item.value;
+        if (!unit_hold_of(unit, uid))
+            continue;
+        unit->running_since_ms = 0;
+        restart_end_trial(core, unit);
+    }
+}
+
+void restart_node_lost(struct core *core, struct node *node, uint64_t uid, const char *why)
+{
+    stop_counting(core, uid);
+    core->restarts++;
+    struct status_exit exit = {
+        .actor = xstrdup(node->name),
+        .node = xstrdup(node->name),
+        .reason = xasprintf("lost: %s", why),
+        .decision = xstrdup("Replace"),
+        .rule = xstrdup("Assertion"),
+        .at_wall_ms = core->wall_ms,
+    };
+    journal_exit_take(core, &exit);
+    journal_event(core, true, NULL, node->name, "NodeFenced",
+        "node %s: runtime %016" PRIx64 " is declared dead by the rule Assertion (%s)", node->name, uid, why);
+}
+
 void restart_node_died(struct core *core, struct node *node, uint64_t uid, const struct core_node_exit *how)
 {
     char *reason = describe_node_exit(how);
@@ -174,13 +207,7 @@ void restart_node_died(struct core *core, struct node *node, uint64_t uid, const
     } else if (is_crash) {
         suspect_all(core, uid, how->signal != SIGKILL && how->signal != SIGTERM);
     }
-    map_for_each (item, &core->units) {
-        struct unit *unit = item.value;
-        if (!unit_hold_of(unit, uid))
-            continue;
-        unit->running_since_ms = 0;
-        restart_end_trial(core, unit);
-    }
+    stop_counting(core, uid);
     if (is_crash)
         core->restarts++;
     struct status_exit exit = {

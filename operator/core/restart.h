@@ -17,6 +17,8 @@ bool restart_unit_failed(
 void restart_unit_running(struct core *core, struct unit *unit);
 /* A node died; called before its holds go. how NULL: the node was ended as asked. */
 void restart_node_died(struct core *core, struct node *node, uint64_t uid, const struct core_node_exit *how);
+/* The same by assertion; why: what is asserted. */
+void restart_node_lost(struct core *core, struct node *node, uint64_t uid, const char *why);
 /* May this unit be placed now, as far as backoff and suspicion go? Sets the plan's wake-up when time decides.
  */
 bool restart_may_place(struct core *core, struct unit *unit);

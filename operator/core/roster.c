@@ -6,17 +6,11 @@
 #include "core/state.h"
 #include "types/system.h"
 
-/* When a dead node's own grants have ended (R7): its TTL and a tenth more. */
-static int64_t grants_end_ms(const struct core *core)
-{
-    return core->fence.record.lease_ms + core->fence.record.lease_ms / 10;
-}
-
-/* Deaths of an earlier leader's time count from our start. */
+/* A dead node's own grants live on (R7). Deaths of an earlier leader's time count from our start. */
 static bool died_lately(struct core *core, uint64_t uid)
 {
     int64_t died = (int64_t)(intptr_t)map64_get(&core->died_at_ms, uid);
-    int64_t until = (died ? died - 1 : core->started_ms) + grants_end_ms(core);
+    int64_t until = (died ? died - 1 : core->started_ms) + fence_permission_ms(core);
     if (until <= core->now_ms)
         return false;
     plan_wake(core, until);
@@ -75,8 +69,8 @@ static void write_first(struct core *core)
         ready += may_join(core, *node);
     if (ready == 0)
         return;
-    if (ready < nodes_desired(core) && core->now_ms < core->started_ms + CORE_INITIAL_WAIT_MS) {
-        plan_wake(core, core->started_ms + CORE_INITIAL_WAIT_MS);
+    if (ready < nodes_desired(core) && core->now_ms < core->first_connected_ms + CORE_INITIAL_WAIT_MS) {
+        plan_wake(core, core->first_connected_ms + CORE_INITIAL_WAIT_MS);
         return;
     }
     roster_changed(core);
@@ -141,9 +135,10 @@ static bool begin_change(struct core *core)
 
 static void forget_old_deaths(struct core *core)
 {
-    map64_for_each(item,
-        &core->died_at_ms) if ((int64_t)(intptr_t)item.value - 1 + grants_end_ms(core) <= core->now_ms &&
-                               core->started_ms + grants_end_ms(core) <= core->now_ms)(void)
+    map64_for_each(
+        item, &core->died_at_ms) if ((int64_t)(intptr_t)item.value - 1 + fence_permission_ms(core) <=
+                                         core->now_ms &&
+                                     core->started_ms + fence_permission_ms(core) <= core->now_ms)(void)
         map64_remove(&core->died_at_ms, item.key);
 }
 

@@ -25,7 +25,8 @@ struct fence {
     bool is_writing;
     uint64_t writing_change;
     uint64_t writing_deaths;
-    uint64_t deaths; /* uids ever added to record.dead_uids */
+    uint64_t deaths;           /* uids ever added to record.dead_uids */
+    int64_t lease_lower_at_ms; /* when record.lease_ms may become what the spec says; 0: not known yet */
     uint64_t confirmed_deaths;
     int64_t retry_at_ms;
     char *failure; /* why the last write failed; NULL: it did not */
@@ -41,6 +42,7 @@ struct pending_event {
 
 struct condition_state {
     bool is_true;
+    bool is_unknown;
     char *reason;
     char *message;
     int64_t since_wall_ms;
@@ -48,6 +50,7 @@ struct condition_state {
 
 struct core {
     char *system_uid;
+    bool cannot_kill;
     struct rng rng;
     struct system_spec *spec;
     struct unit_list wanted;
@@ -67,13 +70,19 @@ struct core {
     struct backoff create_backoff;
     int64_t create_not_before_ms;
     uint64_t sessions;
-    char *node_trouble; /* why nodes cannot start; NULL: none */
+    char *node_trouble;   /* why nodes cannot start; NULL: none */
+    char *template_hash;  /* what nodes are to be made from; NULL: whatever they are */
+    char *blocked_reason; /* why no node may be made; NULL: they may */
+    char *blocked_text;
+    bool is_observed;           /* nodes of former leaders had the time to report */
+    int64_t first_connected_ms; /* INT64_MAX: none was */
 
     struct map units;      /* name -> struct unit *, in the order of first appearance */
     bool is_open;          /* the first placement may begin, or has begun */
     bool has_relations;    /* some entry has colocateWith or antiAffinity */
     bool wants_move_check; /* something may be where it must not be; stays until nothing is */
     bool wants_balance;
+    size_t moves_asked; /* units with move_to */
     uint64_t route_version;
     uint64_t routes_full_from; /* sessions with older routes get all of them */
     size_t trials;             /* units on trial now */
@@ -114,6 +123,8 @@ __attribute__((format(printf, 6, 7))) void journal_event(struct core *core, bool
     const char *node, const char *reason, const char *fmt, ...);
 /* Takes the exit's texts; those that are NULL become "". */
 void journal_exit_take(struct core *core, struct status_exit *exit);
+/* A copy that is never longer than the limit of texts in a status; NULL becomes "". */
+char *journal_bounded(const char *text);
 void journal_events_emit(struct core *core);
 void pending_event_done(struct pending_event *event);
 /* "killed by SIGSEGV", "exited with 1": of a runtime; the caller frees it. */

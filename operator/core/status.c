@@ -12,6 +12,10 @@ static char *dup_or_empty(const char *text)
 
 static const char *node_state_name(const struct core *core, const struct node *node)
 {
+    if (node->phase == NODE_ENDED)
+        return "Ended";
+    if (node_is_lost(core, node))
+        return "Lost";
     if (!node->is_wanted || node->phase == NODE_DELETING)
         return "Draining";
     if (node->phase == NODE_PLANNED || node->phase == NODE_CREATING)
@@ -31,6 +35,14 @@ static const char *node_name_of(const struct core *core, uint64_t uid)
     return node ? node->name : "";
 }
 
+/* Made from what nodes are made from now; where nobody tells of that, it knows the present spec. */
+static bool is_updated(const struct core *core, const struct node *node)
+{
+    if (core->template_hash)
+        return node->phase != NODE_PLANNED && text_equal(node->template_hash, core->template_hash);
+    return node->is_connected && node->configuration_sent == core->spec->generation;
+}
+
 static void fill_node(const struct core *core, struct status *status, const struct node *node)
 {
     struct status_node *row = vec_push_new(&status->nodes);
@@ -39,9 +51,10 @@ static void fill_node(const struct core *core, struct status *status, const stru
     row->kube_node = dup_or_empty(node->kube_node);
     row->zone = dup_or_empty(node->zone);
     row->state = xstrdup(node_state_name(core, node));
-    row->reason = xstrdup("");
-    row->message = xstrdup("");
-    row->template_hash = xstrdup("");
+    row->reason = dup_or_empty(node->condition_reason);
+    row->message = dup_or_empty(node->condition_message);
+    row->template_hash = dup_or_empty(node->template_hash);
+    row->is_updated = is_updated(core, node);
     row->uid = node->uid;
     row->pid = node->uid ? node->pid : 0;
     map_for_each (item, &core->units) {
@@ -60,8 +73,8 @@ static void fill_node(const struct core *core, struct status *status, const stru
     row->gateway_address = dup_or_empty(node->gateway_address);
     row->started_wall_ms = node->started_wall_ms;
     status->nodes_ready += node->is_wanted && node_is_usable(core, node);
-    status->nodes_updated +=
-        node->is_wanted && node->is_connected && node->configuration_sent == core->spec->generation;
+    status->nodes_updated += node->is_wanted && row->is_updated;
+    status->replicas += node->phase != NODE_PLANNED && node->phase != NODE_ENDED && !node->is_removed;
 }
 
 static void fill_actor(const struct core *core, struct status *status, const struct unit *unit,
@@ -182,7 +195,8 @@ void core_status(const struct core *core, struct status *ret_status)
         const struct condition_state *state = &core->conditions[kind];
         status.conditions[kind] = (struct status_condition){
             .is_true = state->is_true,
-            .reason = dup_or_empty(state->reason ? state->reason : "Unknown"),
+            .is_unknown = state->is_unknown || !state->reason,
+            .reason = dup_or_empty(state->reason ? state->reason : "Observing"),
             .message = dup_or_empty(state->message),
             .since_wall_ms = state->since_wall_ms,
         };

@@ -41,6 +41,7 @@ static void drop_unit(struct core *core, struct unit *unit)
     if (fence_record_remove_quarantine(&core->fence.record, unit->name))
         (void)fence_changed(core);
     restart_end_trial(core, unit);
+    unit_set_move(core, unit, NULL);
     (void)map_remove(&core->units, unit->name);
     core->routes_full_from = ++core->route_version;
     core->is_status_dirty = true;
@@ -67,12 +68,19 @@ static bool may_begin(struct core *core)
     if (core->is_open)
         return true;
     size_t usable = 0;
+    bool is_first = true;
     vec_for_each (node, &core->nodes)
         usable += node_takes_units(core, *node);
-    if (usable < nodes_desired(core) && core->now_ms < core->started_ms + CORE_INITIAL_WAIT_MS) {
-        plan_wake(core, core->started_ms + CORE_INITIAL_WAIT_MS);
+    if (usable < nodes_desired(core) &&
+        (usable == 0 || core->now_ms < core->first_connected_ms + CORE_INITIAL_WAIT_MS)) {
+        if (usable)
+            plan_wake(core, core->first_connected_ms + CORE_INITIAL_WAIT_MS);
         return false;
     }
+    map_for_each (item, &core->units)
+        is_first = is_first && ((struct unit *)item.value)->holds.count == 0;
+    /* Those that come late get their share. */
+    core->wants_balance = core->wants_balance || (is_first && usable < nodes_desired(core));
     core->is_open = true;
     return true;
 }
@@ -85,7 +93,7 @@ static bool is_waiting(const struct core *core, const struct unit *unit)
 static bool place_unit(
     struct core *core, struct unit *unit, struct placement_board *board, struct node **nodes)
 {
-    struct placement_hint hint = {unit->last_node, unit->failed_node};
+    struct placement_hint hint = {unit->last_node, unit->failed_node, unit->move_to};
     struct placement_explanation explanation = {0};
     size_t chosen = placement_choose(board, unit->spec, &hint, &explanation);
     explanation.at_wall_ms = core->wall_ms;

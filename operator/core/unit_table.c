@@ -48,6 +48,7 @@ void unit_free(struct unit *unit)
     free(unit->reason);
     free(unit->last_node);
     free(unit->failed_node);
+    free(unit->move_to);
     free(unit->crash_actor);
     free(unit->crash_reason);
     free(unit);
@@ -141,6 +142,15 @@ void unit_set_last_node(struct unit *unit, const char *node)
     unit->last_node = xstrdup(node);
 }
 
+void unit_set_move(struct core *core, struct unit *unit, const char *node)
+{
+    char *copy = node ? xstrdup(node) : NULL;
+    core->moves_asked += node != NULL;
+    core->moves_asked -= unit->move_to != NULL;
+    free(unit->move_to);
+    unit->move_to = copy;
+}
+
 void unit_actors_clear(struct unit *unit)
 {
     vec_for_each (actor, &unit->actors) {
@@ -165,7 +175,10 @@ struct placement_board *units_board(const struct core *core, struct node ***ret_
             .kube_node = node->kube_node,
             .zone = node->zone,
             .is_ready = node_is_usable(core, node) && node->phase == NODE_UP,
-            .is_cordoned = node->is_cordoned || !node->is_wanted || node->refuses_units,
+            .kube_labels = &node->kube_labels,
+            .is_cordoned = node->is_cordoned,
+            .is_leaving = !node->is_wanted || node->refuses_units,
+            .is_outdated = !MUTANT(MUTANT_FORGETS_TEMPLATE) && node_is_outdated(core, node),
             .capacity_units = core->spec->nodes.capacity_units,
             .busy_permille = node->load.busy_permille,
         };

@@ -50,7 +50,7 @@ struct unit {
     VEC(struct hold) holds;       /* falling epochs */
     enum unit_rest rest;
     char *reason;          /* why it is not running; NULL: none */
-    const char *rule;      /* what placed it, or will: Initial, Proof, Restart, Move, Adopted */
+    const char *rule;      /* what placed it, or will: see status.h */
     uint64_t after_change; /* the fence change that must be durable before it is placed */
     uint64_t last_epoch;   /* of its last hold */
 
@@ -70,6 +70,7 @@ struct unit {
     /* Hints and explanations. */
     char *last_node;   /* where it is or was */
     char *failed_node; /* where it failed last; NULL: nowhere */
+    char *move_to;     /* the node that it is asked to go to; NULL: none */
     struct placement_explanation explanation;
 
     int64_t balanced_for; /* the generation of the spec for which it was moved to balance */
@@ -105,6 +106,8 @@ bool unit_is_running(const struct unit *unit);
 void hold_set_phase(struct hold *hold, enum hold_phase phase);
 void unit_set_reason(struct unit *unit, const char *reason);
 void unit_set_last_node(struct unit *unit, const char *node);
+/* NULL: nowhere any more. */
+void unit_set_move(struct core *core, struct unit *unit, const char *node);
 void unit_actors_clear(struct unit *unit);
 
 /* Revokes what must go, begins moves, drops units that are gone. */

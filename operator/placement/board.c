@@ -106,6 +106,8 @@ size_t placement_board_add_node(struct placement_board *board, const struct plac
     add_built_in(&added->labels, "zone", node->zone);
     added->is_ready = node->is_ready;
     added->is_cordoned = node->is_cordoned;
+    added->is_leaving = node->is_leaving;
+    added->is_outdated = node->is_outdated;
     added->capacity_units = node->capacity_units;
     added->busy_permille = node->busy_permille;
     /* A node without a KubeNode is one of its own; the blank keeps its name apart from every KubeNode's. */

@@ -19,6 +19,8 @@ struct board_node {
     struct label_list kube_labels;
     bool is_ready;
     bool is_cordoned;
+    bool is_leaving;
+    bool is_outdated;
     uint32_t capacity_units;
     uint32_t busy_permille;
     size_t kube_node; /* index of the tally */

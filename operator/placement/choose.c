@@ -7,11 +7,13 @@
 #include "placement/filter.h"
 #include "types/unit.h"
 
-const char *const placement_score_names[] = {"Spread", "Balance", "Load", "Present", "Failed", NULL};
+const char *const placement_score_names[] = {
+    "Asked", "Outdated", "Spread", "Balance", "Load", "Present", "Failed", NULL};
 
 /* Spread is what the user asked for; balance keeps nodes even; staying is worth a little; a node where the
- * unit just failed is avoided unless the spread would suffer. */
-static const int32_t weights[SCORE_COUNT] = {8, 4, 1, 1, 3};
+ * unit just failed is avoided unless the spread would suffer. Who goes to a node that will be replaced soon
+ * moves twice; so that outweighs all of these, and what a person asks for outweighs everything. */
+static const int32_t weights[SCORE_COUNT] = {64, 20, 8, 4, 1, 1, 3};
 
 enum { SCORE_MAX = 100, LOAD_STEP_PERMILLE = 250 };
 
@@ -47,6 +49,10 @@ static int32_t score_node(const struct placement_board *board, const struct unit
         scores[SCORE_SPREAD] = fewer_is_better(domain_count(board, unit, node), scale->in_domain);
         scores[SCORE_BALANCE] = fewer_is_better(place->tally.units, scale->on_node);
     }
+    if (hint && hint->asked_node && text_equal(hint->asked_node, place->name))
+        scores[SCORE_ASKED] = SCORE_MAX;
+    if (place->is_outdated)
+        scores[SCORE_OUTDATED] = -SCORE_MAX;
     /* In coarse steps: a few permille more or less must not decide. */
     uint32_t busy = place->busy_permille < 1000 ? place->busy_permille : 1000;
     scores[SCORE_LOAD] = SCORE_MAX - (int32_t)(busy / LOAD_STEP_PERMILLE) * (SCORE_MAX / 4);

@@ -5,10 +5,10 @@
 #include "base/str.h"
 #include "types/unit.h"
 
-enum { REASON_BYTES = 512, FILTER_COUNT = 7 };
+enum { REASON_BYTES = 512, FILTER_COUNT = 8 };
 
 static const char *const filter_names[FILTER_COUNT] = {
-    "Ready", "Cordoned", "Capacity", "Pin", "KubeNodeSelector", "ColocateWith", "AntiAffinity"};
+    "Ready", "Cordoned", "Capacity", "Pin", "KubeNodeSelector", "ColocateWith", "AntiAffinity", "Leaving"};
 
 void placement_filters_append(unsigned filters, struct str *out)
 {

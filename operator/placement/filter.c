@@ -39,6 +39,8 @@ unsigned filter_node(const struct placement_board *board, const struct unit_spec
         failed |= FILTER_READY;
     if (place->is_cordoned)
         failed |= FILTER_CORDONED;
+    if (place->is_leaving)
+        failed |= FILTER_LEAVING;
     if (place->capacity_units && place->tally.units >= place->capacity_units)
         failed |= FILTER_CAPACITY;
     if (!label_list_covers(&place->labels, &wanted->pin))
@@ -60,9 +62,22 @@ unsigned placement_violations(const struct placement_board *board, const struct 
     size_t node = board_place_of(board, unit->name);
     assert(node != PLACEMENT_NOWHERE);
     placement_board_remove(mutable_board, unit);
-    unsigned failed = filter_node(board, unit, node) & ~(unsigned)(FILTER_READY | FILTER_CAPACITY);
+    unsigned failed =
+        filter_node(board, unit, node) & ~(unsigned)(FILTER_READY | FILTER_CORDONED | FILTER_CAPACITY);
     if ((failed & FILTER_COLOCATE_WITH) && !board_has_entry(board, unit->entry->placement.colocate_with))
         failed &= ~(unsigned)FILTER_COLOCATE_WITH; /* its companions are down: no place would be better */
     placement_board_put(mutable_board, unit, node);
+    return failed;
+}
+
+unsigned placement_filters(const struct placement_board *board, const struct unit_spec *unit, size_t node)
+{
+    struct placement_board *mutable_board = (struct placement_board *)(uintptr_t)board;
+    size_t place = board_place_of(board, unit->name);
+    if (place == PLACEMENT_NOWHERE)
+        return filter_node(board, unit, node);
+    placement_board_remove(mutable_board, unit); /* as above */
+    unsigned failed = filter_node(board, unit, node);
+    placement_board_put(mutable_board, unit, place);
     return failed;
 }

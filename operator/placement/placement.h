@@ -2,10 +2,11 @@
  * the filters, scores what is left, and takes the best; ties go to the place where the unit was, then to the
  * smallest hash of (unit, node), so that equal questions get equal answers everywhere.
  *
- * Filters: Ready, Cordoned, Capacity, Pin, KubeNodeSelector, ColocateWith, AntiAffinity (both directions).
- * Scores, each 0 to 100 times its weight: Spread (few units of the entry in the domain; for Pack the fullest
- * node), Balance (few units on the node), Load (idle), Present (where it was), Failed (where it failed last:
- * negative).
+ * Filters: Ready, Cordoned, Leaving, Capacity, Pin, KubeNodeSelector, ColocateWith, AntiAffinity (both
+ * directions). Scores, each 0 to 100 times its weight: Asked (a move asks for that node), Outdated (the node
+ * will be replaced soon: negative), Spread (few units of the entry in the domain; for Pack the fullest node),
+ * Balance (few units on the node), Load (idle), Present (where it was), Failed (where it failed last:
+ * negative). Asked counts more than Outdated, and that more than all others together.
  *
  * Owner: a board copies names and labels of nodes; units are borrowed from their unit_list, which must live
  * as long. Thread: one. */
@@ -33,7 +34,9 @@ struct placement_node {
     const struct label_list *labels;      /* of the node, for pin; NULL: only the built-in ones */
     const struct label_list *kube_labels; /* of its KubeNode, for kubeNodeSelector; NULL: none */
     bool is_ready;
-    bool is_cordoned;
+    bool is_cordoned; /* takes no more units */
+    bool is_leaving;  /* the same, and its units are to go */
+    bool is_outdated;
     uint32_t capacity_units; /* 0: any number */
     uint32_t busy_permille;
 };
@@ -46,9 +49,19 @@ enum placement_filter {
     FILTER_KUBE_NODE_SELECTOR = 1 << 4,
     FILTER_COLOCATE_WITH = 1 << 5,
     FILTER_ANTI_AFFINITY = 1 << 6,
+    FILTER_LEAVING = 1 << 7,
 };
 
-enum placement_score { SCORE_SPREAD, SCORE_BALANCE, SCORE_LOAD, SCORE_PRESENT, SCORE_FAILED, SCORE_COUNT };
+enum placement_score {
+    SCORE_ASKED,
+    SCORE_OUTDATED,
+    SCORE_SPREAD,
+    SCORE_BALANCE,
+    SCORE_LOAD,
+    SCORE_PRESENT,
+    SCORE_FAILED,
+    SCORE_COUNT
+};
 extern const char *const placement_score_names[]; /* ended by NULL */
 
 struct placement_candidate {
@@ -76,6 +89,7 @@ struct placement_explanation {
 struct placement_hint {
     const char *present_node; /* where it is or was: wins ties, and a little more */
     const char *failed_node;  /* where it failed last: avoided when another is as good */
+    const char *asked_node;   /* where it is asked to go: taken if it passes the filters */
 };
 
 struct placement_board *placement_board_new(void);
@@ -94,9 +108,12 @@ uint32_t placement_board_count(const struct placement_board *board, size_t node)
  * ret_explanation may be NULL; else it is filled (a zeroed or finished struct). Does not put. */
 size_t placement_choose(const struct placement_board *board, const struct unit_spec *unit,
     const struct placement_hint *hint, struct placement_explanation *ret_explanation);
-/* The filters that the unit, which is on the board, breaks where it is (FILTER_READY and FILTER_CAPACITY
- * aside); 0: it may stay. */
+/* The filters that the unit, which is on the board, breaks where it is (FILTER_READY, FILTER_CORDONED and
+ * FILTER_CAPACITY aside); 0: it may stay. */
 unsigned placement_violations(const struct placement_board *board, const struct unit_spec *unit);
+
+/* The filters that keep the unit, which is on the board or not, from that node; 0: it may go there. */
+unsigned placement_filters(const struct placement_board *board, const struct unit_spec *unit, size_t node);
 
 void placement_explanation_done(struct placement_explanation *explanation);
 /* A tree that the caller frees. */
