@@ -1,10 +1,10 @@
 /* The benchmarks of tests/bench/erlang/bench.erl on our runtime:
  *
- *     actor_bench pingpong|pairs8|ring|fanin|spawn|idle [--workers N]
+ *     actor_bench pingpong|pairs8|ring|fanin|spawn|idle [--workers N] [--messages N]
  *
  * Prints lines `name workers value unit`. Messages are counted where they arrive, each once. A work is run
  * with a small number first, which warms up and tells how much of it takes about 1.2 seconds; that is then
- * measured. */
+ * measured. With --messages it is run once, with that number: for counting instructions. */
 #include "actor/system.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 enum { PAIRS = 8, RING_ACTORS = 1000, SENDERS = 100, SENDER_BURST = 100, SPAWN_BATCH = 1000 };
+#define MESSAGES_MAX (UINT64_C(1) << 40)
 enum { IDLE_ACTORS = 1000 * 1000, IDLE_NAMED = 100 * 1000, ASK_MS = 600 * 1000 };
 static const double measure_s = 1.2;
 
@@ -281,6 +282,7 @@ static const struct histrio_library library = {HISTRIO_ABI_VERSION, "bench", beh
 struct bench {
     struct actor_system *system;
     unsigned workers;
+    uint64_t messages; /* 0: as many as take measure_s */
     struct mutex lock;
     struct condition changed;
     unsigned running; /* units started and asks answered, counted up */
@@ -368,11 +370,13 @@ static double run_units(struct bench *bench, const char *name, unsigned count, u
 
 static void rate(struct bench *bench, const char *label, const char *unit, unsigned count, uint64_t first)
 {
-    double seconds = run_units(bench, unit, count, first);
-    uint64_t number = (uint64_t)((double)first / seconds * measure_s);
-    if (number < first)
-        number = first;
-    seconds = run_units(bench, unit, count, number);
+    uint64_t number = bench->messages;
+    if (number == 0) {
+        number = (uint64_t)((double)first / run_units(bench, unit, count, first) * measure_s);
+        if (number < first)
+            number = first;
+    }
+    double seconds = run_units(bench, unit, count, number);
     printf("%s %u %.3f M/s\n", label, bench->workers, (double)number / seconds / 1e6);
 }
 
@@ -434,16 +438,23 @@ static int run_bench(struct bench *bench, const char *name)
 
 int main(int argc, char **argv)
 {
-    uint64_t workers = 1;
+    uint64_t workers = 1, messages = 0;
     struct err err = {0};
-    bool is_valid = argc == 2 || (argc == 4 && strcmp(argv[2], "--workers") == 0 &&
-                                     text_to_u64(argv[3], 64, &workers, &err) == 0 && workers > 0);
+    bool is_valid = argc >= 2 && argc % 2 == 0;
+    for (int i = 2; i < argc && is_valid; i += 2) {
+        if (strcmp(argv[i], "--workers") == 0)
+            is_valid = text_to_u64(argv[i + 1], 64, &workers, &err) == 0 && workers > 0;
+        else if (strcmp(argv[i], "--messages") == 0)
+            is_valid = text_to_u64(argv[i + 1], MESSAGES_MAX, &messages, &err) == 0 && messages > 0;
+        else
+            is_valid = false;
+    }
     type_run = histrio_type("run");
     type_ball = histrio_type("ball");
     type_more = histrio_type("more");
     type_done = histrio_type("done");
     type_named = histrio_type("named");
-    struct bench bench = {.workers = (unsigned)workers};
+    struct bench bench = {.workers = (unsigned)workers, .messages = messages};
     mutex_init(&bench.lock, 950, "bench");
     condition_init(&bench.changed);
     struct actor_system_config config = {.node_uid = 1,
@@ -454,8 +465,9 @@ int main(int argc, char **argv)
         .events = {.unit_changed = on_unit, .ctx = &bench}};
     if (!is_valid || actor_system_new(&config, &bench.system, &err) < 0 ||
         actor_system_add_library(bench.system, &library, &err) < 0 || run_bench(&bench, argv[1]) < 0) {
-        (void)fprintf(
-            stderr, "usage: actor_bench pingpong|pairs8|ring|fanin|spawn|idle [--workers N] %s\n", err.text);
+        (void)fprintf(stderr,
+            "usage: actor_bench pingpong|pairs8|ring|fanin|spawn|idle [--workers N] [--messages N] %s\n",
+            err.text);
         return 2;
     }
     (void)fflush(stdout);
