@@ -48,8 +48,9 @@ enum actor_flag {
     ACTOR_STARTING = 512,        /* start runs */
     ACTOR_PERMANENT_HOLD = 1024, /* spawned with hold: becomes ACTOR_HELD when it ends */
     ACTOR_DROP_MAILBOX = 2048,
+    ACTOR_ENDING = 4096,    /* life_end() is at work: sends of its stop function do not mute it */
     ACTOR_TIMES_OUT = 8192, /* has a receive timeout */
-    ACTOR_ENDING = 4096,    /* life_exit() is at work: sends of its stop function do not mute it */
+    ACTOR_REASONED = 16384, /* called histrio_fail(): its context may have a reason that nobody wants */
 };
 
 /* A link or a monitor's other end. */

@@ -132,40 +132,55 @@ static inline void copy_small(uint8_t *to, const uint8_t *from, size_t size)
 #endif
 
 /* To other workers and nodes, with a large value, to a full mailbox or to nobody. Takes just what
- * histrio_tell() takes, so that getting here is a jump, and the common case there needs no stack. */
+ * histrio_tell() takes, in the same registers, so that getting here is a jump, and the common case there
+ * needs no stack. */
 static KEEPS_ITS_ARGUMENTS enum histrio_error tell_further(
-    struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
+    struct histrio_context *ctx, uint64_t node, uint64_t id, uint32_t type, const uint8_t *value, size_t size)
 {
-    struct sending sending = {.to = to, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size};
+    struct sending sending = {
+        .to = {node, id}, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size};
     return send_to(ctx->worker, ctx->actor, &sending);
 }
 
 /* The common case without a detour: an actor of this worker with room in its mailbox, and a value that fits
- * into the smallest message. */
+ * into the smallest message. node and id: the reference as it was given; present: the actor behind it. */
+static inline __attribute__((always_inline)) enum histrio_error tell_here(struct histrio_context *ctx,
+    uint64_t present, uint64_t node, uint64_t id, uint32_t type, const uint8_t *value, size_t size)
+{
+    struct worker *worker = ctx->worker;
+    struct actor *actor = registry_find(worker, present);
+    if (__builtin_expect(!actor || size > message_payload_bytes(0), 0))
+        return tell_further(ctx, node, id, type, value, size);
+    uint32_t depth = actor_depth(actor);
+    if (__builtin_expect(depth >= actor->high || !slab_has(&worker->slab, 0), 0))
+        return tell_further(ctx, node, id, type, value, size);
+    struct message *message = slab_get(&worker->slab, 0);
+    message->target = present;
+    message->sender = actor_id(ctx->actor);
+    message->type = type;
+    message->size = (uint32_t)size;
+    message->head = worker->plain_head;
+    if (size > 0)
+        copy_small(message->data, value, size);
+    mailbox_append(actor, message, depth);
+    return send_wake(worker, actor);
+}
+
+static KEEPS_ITS_ARGUMENTS enum histrio_error tell_name(
+    struct histrio_context *ctx, uint64_t node, uint64_t id, uint32_t type, const uint8_t *value, size_t size)
+{
+    uint64_t present = names_present(&ctx->worker->system->names, (uint32_t)id);
+    return tell_here(ctx, present, node, id, type, value, size);
+}
+
 enum histrio_error histrio_tell(
     struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value, size_t size)
 {
-    struct worker *worker = ctx->worker;
-    uint64_t id = to.id;
+    if (__builtin_expect(to.node == ctx->worker->node_uid, 1))
+        return tell_here(ctx, to.id, to.node, to.id, type, value, size);
     if (to.node == 0)
-        id = names_present(&worker->system->names, (uint32_t)id);
-    else if (__builtin_expect(to.node != worker->node_uid, 0))
-        return tell_further(ctx, to, type, value, size);
-    struct actor *actor = registry_find(worker, id);
-    if (__builtin_expect(!actor || size > message_payload_bytes(0) || actor_depth(actor) >= actor->high ||
-                             !slab_has(&worker->slab, 0),
-            0))
-        return tell_further(ctx, to, type, value, size);
-    struct message *message = slab_get(&worker->slab, 0);
-    *message = (struct message){.target = id,
-        .sender = actor_id(ctx->actor),
-        .type = type,
-        .size = (uint32_t)size,
-        .flags = MESSAGE_COUNTS,
-        .owner = (uint8_t)worker->number};
-    if (size > 0)
-        copy_small(message->data, value, size);
-    return send_push(worker, actor, message);
+        return tell_name(ctx, to.node, to.id, type, value, size);
+    return tell_further(ctx, to.node, to.id, type, value, size);
 }
 
 uint64_t histrio_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,

@@ -148,6 +148,7 @@ void histrio_fail(struct histrio_context *ctx, const char *format, ...)
     va_end(arguments);
     free(ctx->fail_reason);
     ctx->fail_reason = xstrdup(text);
+    ctx->actor->flags |= ACTOR_REASONED;
 }
 
 void histrio_trap_exits(struct histrio_context *ctx, bool trap)

@@ -30,8 +30,7 @@ bool actor_executing(char *path, size_t path_size, char *unit, size_t unit_size,
         worker ? atomic_load_explicit(&worker->watched.executing, memory_order_relaxed) : NULL;
     if (!actor)
         return false;
-    copy_text(path, path_size,
-        intern_text(atomic_load_explicit(&worker->watched.executing_name, memory_order_relaxed)));
+    copy_text(path, path_size, intern_text(actor->name));
     copy_text(unit, unit_size, actor->unit ? unit_name(actor->unit) : "");
     copy_text(type, type_size,
         intern_text(atomic_load_explicit(&worker->watched.executing_type, memory_order_relaxed)));

@@ -7,23 +7,26 @@
 
 #include "actor/worker.h"
 
-/* Returns what executed before: of the function whose spawn called us. */
-static inline struct actor *executing_begin(struct worker *worker, struct actor *actor, uint32_t type)
+/* NULL: none, a turn is over. */
+static inline void executing_set(struct worker *worker, struct actor *actor)
+{
+    atomic_store_explicit(&worker->watched.executing, actor, memory_order_relaxed);
+}
+
+/* For start and stop. Returns what executed before: of the function whose spawn called us. */
+static inline struct actor *executing_begin(struct worker *worker, struct actor *actor)
 {
     struct actor *before = atomic_load_explicit(&worker->watched.executing, memory_order_relaxed);
-    atomic_store_explicit(&worker->watched.executing_type, type, memory_order_relaxed);
-    atomic_store_explicit(&worker->watched.executing_name, actor->name, memory_order_relaxed);
-    atomic_store_explicit(&worker->watched.executing, actor, memory_order_relaxed);
+    atomic_store_explicit(&worker->watched.executing_type, 0, memory_order_relaxed);
+    executing_set(worker, actor);
     return before;
 }
 
 static inline void executing_end(struct worker *worker, struct actor *before)
 {
     COUNT(worker->watched.steps, 1);
-    if (before)
-        (void)executing_begin(worker, before, 0);
-    else
-        atomic_store_explicit(&worker->watched.executing, NULL, memory_order_relaxed);
+    atomic_store_explicit(&worker->watched.executing_type, 0, memory_order_relaxed);
+    executing_set(worker, before);
 }
 
 /* The calling thread is this worker's; NULL when it ends. */

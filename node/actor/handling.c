@@ -87,6 +87,16 @@ static enum histrio_result handle_special(
     return actor->behavior->receive(ctx, actor->state, view);
 }
 
+void handle_result(struct histrio_context *ctx, struct message *message, enum histrio_result result)
+{
+    ctx->message = message;
+    if (result != HISTRIO_CONTINUE || message->kind == HISTRIO_ASK)
+        finish_message(ctx, result);
+    ctx->message = NULL;
+    free(ctx->fail_reason);
+    ctx->fail_reason = NULL;
+}
+
 void handle_other(struct histrio_context *ctx, struct message *message)
 {
     struct worker *worker = ctx->worker;
@@ -101,18 +111,16 @@ void handle_other(struct histrio_context *ctx, struct message *message)
         .sender = message_sender(worker, message),
         .reference = message->reference,
     };
+    if ((message->flags & MESSAGE_COUNTS) == 0)
+        actor->uncounted--;
+    ctx->message = message;
+    ctx->answered = false;
+    ctx->taken = false;
     enum histrio_result result;
     if (message->kind <= HISTRIO_ASK)
         result = actor->behavior->receive(ctx, actor->state, &view);
     else
         result = handle_special(ctx, &view, message);
-    handle_result(ctx, result);
-}
-
-void handle_result(struct histrio_context *ctx, enum histrio_result result)
-{
-    if (result != HISTRIO_CONTINUE || ctx->message->kind == HISTRIO_ASK)
-        finish_message(ctx, result);
-    free(ctx->fail_reason);
-    ctx->fail_reason = NULL;
+    handle_result(ctx, message, result);
+    message_free(worker, message);
 }

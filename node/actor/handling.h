@@ -7,38 +7,44 @@
 #include "actor/api_timer.h"
 #include "actor/send.h"
 
-/* Everything but a plain tell of this node. */
+/* What stays the same from message to message is set once for many turns. */
+struct handling {
+    struct histrio_context ctx; /* message: NULL for plain ones, which nobody can answer */
+    struct histrio_message view;
+};
+
+static inline void handling_init(struct handling *handling, struct worker *worker)
+{
+    *handling = (struct handling){
+        .ctx = {.worker = worker},
+        .view = {.kind = HISTRIO_TELL, .sender = {.node = worker->node_uid}},
+    };
+}
+
+/* All but plain messages. */
 void handle_other(struct histrio_context *ctx, struct message *message);
 /* What the function returned, unless that was CONTINUE for a tell. */
-void handle_result(struct histrio_context *ctx, enum histrio_result result);
+void handle_result(struct histrio_context *ctx, struct message *message, enum histrio_result result);
 
-/* Takes the message. ctx is that of the turn. Afterwards the actor may have ended. */
-static inline void handle_message(struct histrio_context *ctx, struct message *message)
+/* Takes the message. Afterwards the actor of the context may have ended. */
+static inline void handle_message(struct handling *handling, struct message *message)
 {
-    struct worker *worker = ctx->worker;
-    struct actor *actor = ctx->actor;
-    ctx->message = message;
-    ctx->answered = false;
-    ctx->taken = false;
+    struct worker *worker = handling->ctx.worker;
+    struct actor *actor = handling->ctx.actor;
     atomic_store_explicit(&worker->watched.executing_type, message->type, memory_order_relaxed);
-    COUNT(worker->watched.steps, 1);
-    if (__builtin_expect(message->kind == HISTRIO_TELL && (message->flags & MESSAGE_REMOTE) == 0, 1)) {
-        struct histrio_message view = {
-            .type = message->type,
-            .kind = HISTRIO_TELL,
-            .size = message->size,
-            .value = message->data,
-            .sender = message_sender(worker, message),
-        };
-        enum histrio_result result = actor->behavior->receive(ctx, actor->state, &view);
-        if (__builtin_expect(result != HISTRIO_CONTINUE || ctx->fail_reason, 0))
-            handle_result(ctx, result);
-    } else {
-        handle_other(ctx, message);
+    COUNT(worker->counters.messages, 1);
+    if (__builtin_expect((message->flags & MESSAGE_PLAIN) == 0, 0)) {
+        handle_other(&handling->ctx, message);
+        return;
     }
-    if (__builtin_expect((actor->flags & ACTOR_TIMES_OUT) != 0, 0))
-        api_receive_timeout_restart(worker, actor);
-    message_free(worker, message);
+    handling->view.type = message->type;
+    handling->view.size = message->size;
+    handling->view.value = message->data;
+    handling->view.sender.id = message->sender;
+    enum histrio_result result = actor->behavior->receive(&handling->ctx, actor->state, &handling->view);
+    if (__builtin_expect(result != HISTRIO_CONTINUE, 0))
+        handle_result(&handling->ctx, message, result);
+    slab_put(&worker->slab, message, 0);
 }
 
 #endif

@@ -90,7 +90,7 @@ static enum histrio_result life_run_start(struct histrio_context *ctx, const str
     if (!spawn->behavior->start)
         return HISTRIO_CONTINUE;
     struct worker *worker = ctx->worker;
-    struct actor *before = executing_begin(worker, ctx->actor, 0);
+    struct actor *before = executing_begin(worker, ctx->actor);
     worker->start_depth++;
     enum histrio_result result =
         spawn->behavior->start(ctx, ctx->actor->state, spawn->arguments, spawn->arguments_size);
@@ -277,7 +277,7 @@ void life_end(struct worker *worker, struct actor *actor, const char *reason, st
     char *copy = xstrdup(reason); /* reason may live in what ends here */
     if (actor->behavior->stop) {
         struct histrio_context ctx = {.worker = worker, .actor = actor, .outer = outer};
-        struct actor *before = executing_begin(worker, actor, 0);
+        struct actor *before = executing_begin(worker, actor);
         worker->start_depth++; /* stop functions may end others, see actor_end_now() */
         actor->behavior->stop(&ctx, actor->state, copy);
         worker->start_depth--;

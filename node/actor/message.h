@@ -25,6 +25,7 @@ enum {
     MESSAGE_REMOTE = 1,  /* the first 8 bytes of the payload are the uid of the sender's node */
     MESSAGE_SETTLED = 2, /* an outcome that the runtime itself decided: its ask is kept for it */
     MESSAGE_COUNTS = 4,  /* against the mailbox's capacity: tells and asks */
+    MESSAGE_PLAIN = 8, /* a tell between two actors of one worker, of the smallest class and from its slab */
 };
 
 enum { MESSAGE_OUTSIDE = 255 }; /* owner of messages that no worker made */
@@ -37,7 +38,7 @@ struct message {
     uint64_t target; /* an actor id, or TARGET_NAME and a name's number */
     uint64_t sender; /* an actor id, of this node unless MESSAGE_REMOTE; 0: nobody */
     union {
-        uint64_t reference; /* ask, timer or monitor */
+        uint64_t reference; /* ask, timer or monitor; of a plain message: undefined */
         message_job job;
     };
     union {
@@ -45,10 +46,15 @@ struct message {
         uint32_t error; /* of HISTRIO_ERROR, which has no type */
     };
     uint32_t size; /* of the payload, with the uid when MESSAGE_REMOTE */
-    uint8_t kind;
-    uint8_t flags;
-    uint8_t class; /* of the slab */
-    uint8_t owner; /* the worker whose slab it came from */
+    union {
+        struct {
+            uint8_t kind;
+            uint8_t flags;
+            uint8_t class; /* of the slab */
+            uint8_t owner; /* the worker whose slab it came from */
+        };
+        uint32_t head; /* all four at once */
+    };
     uint8_t data[];
 };
 

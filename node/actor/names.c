@@ -110,3 +110,14 @@ uint64_t names_incarnation(struct names *names, uint32_t name)
     mutex_unlock(&names->lock);
     return incarnation;
 }
+
+uint32_t names_of(struct names *names, const struct actor *actor)
+{
+    uint32_t name = 0;
+    mutex_lock(&names->lock);
+    vec_for_each (entry, &names->entries)
+        if ((*entry)->actor == actor)
+            name = (*entry)->name;
+    mutex_unlock(&names->lock);
+    return name;
+}

@@ -77,5 +77,7 @@ void names_unbind(
 void names_release(struct names *names, uint32_t name);
 void names_set_state(struct names *names, uint32_t name, const char *state);
 uint64_t names_incarnation(struct names *names, uint32_t name);
+/* The name that the slot has, 0: none. Any thread; looks at all of them. */
+uint32_t names_of(struct names *names, const struct actor *actor);
 
 #endif

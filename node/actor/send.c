@@ -111,6 +111,8 @@ enum histrio_error send_message(struct worker *worker, struct actor *sender, str
             send_undeliverable(worker, message, HISTRIO_NOT_FOUND);
             return HISTRIO_NOT_FOUND;
         }
+        if (message->kind == HISTRIO_TELL && sender && message->class == 0)
+            message->flags |= MESSAGE_PLAIN;
         return send_deliver(worker, sender, actor, message);
     }
     if (home >= worker->worker_count) {

@@ -29,13 +29,19 @@ enum histrio_error send_message(struct worker *worker, struct actor *sender, str
 enum histrio_error send_deliver_full(
     struct worker *worker, struct actor *sender, struct actor *actor, struct message *message);
 
+/* A message is in the mailbox. */
+static inline enum histrio_error send_wake(struct worker *worker, struct actor *actor)
+{
+    if ((actor->flags & (ACTOR_QUEUED | ACTOR_MUTED | ACTOR_HELD | ACTOR_STARTING)) == 0)
+        runqueue_push(worker, actor);
+    return HISTRIO_OK;
+}
+
 static inline enum histrio_error send_push(
     struct worker *worker, struct actor *actor, struct message *message)
 {
     mailbox_push(actor, message);
-    if ((actor->flags & (ACTOR_QUEUED | ACTOR_MUTED | ACTOR_HELD | ACTOR_STARTING)) == 0)
-        runqueue_push(worker, actor);
-    return HISTRIO_OK;
+    return send_wake(worker, actor);
 }
 
 /* Into the mailbox of an actor of this worker, subject to its limits. */

@@ -141,6 +141,8 @@ static void nothing_job(struct worker *worker, struct message *message)
 void actor_system_set_suspended(struct actor_system *system, bool suspended)
 {
     atomic_store_explicit(&system->suspended, suspended, memory_order_relaxed);
-    for (unsigned i = 0; i < system->worker_count; i++)
+    for (unsigned i = 0; i < system->worker_count; i++) {
+        atomic_store_explicit(&system->workers[i].suspended, suspended, memory_order_relaxed);
         system_post_job(system, i, 0, nothing_job);
+    }
 }

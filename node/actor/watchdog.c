@@ -26,9 +26,11 @@ static void look_at(struct watchdog *watchdog, unsigned number, int64_t now_ns, 
 {
     struct watched_worker *seen = &watchdog->workers[number];
     struct worker *worker = &watchdog->system->workers[number];
-    uint64_t steps = atomic_load_explicit(&worker->watched.steps, memory_order_relaxed);
-    bool executes = atomic_load_explicit(&worker->watched.executing, memory_order_relaxed) != NULL;
-    if (steps != seen->steps || !executes) {
+    /* Both only grow: their sum changes with each function of a behavior that is called. */
+    uint64_t steps = atomic_load_explicit(&worker->watched.steps, memory_order_relaxed) +
+                     atomic_load_explicit(&worker->counters.messages, memory_order_relaxed);
+    const struct actor *executing = atomic_load_explicit(&worker->watched.executing, memory_order_relaxed);
+    if (steps != seen->steps || !executing) {
         *seen = (struct watched_worker){.steps = steps, .since_ns = now_ns};
         return;
     }
@@ -37,8 +39,7 @@ static void look_at(struct watchdog *watchdog, unsigned number, int64_t now_ns, 
     seen->is_reported = true;
     const struct actor_events *events = &watchdog->system->config.events;
     if (events->stuck)
-        events->stuck(events->ctx,
-            intern_text(atomic_load_explicit(&worker->watched.executing_name, memory_order_relaxed)),
+        events->stuck(events->ctx, intern_text(names_of(&watchdog->system->names, executing)),
             intern_text(atomic_load_explicit(&worker->watched.executing_type, memory_order_relaxed)),
             (uint64_t)((now_ns - seen->since_ns) / NS_PER_MS));
 }

@@ -44,6 +44,9 @@ void worker_init(struct worker *worker, struct actor_system *system, unsigned nu
     worker->number = number;
     worker->worker_count = system->worker_count;
     worker->peers = system->workers;
+    struct message plain = {
+        .kind = HISTRIO_TELL, .flags = MESSAGE_COUNTS | MESSAGE_PLAIN, .class = 0, .owner = (uint8_t)number};
+    worker->plain_head = plain.head;
     worker->node_uid = system->config.node_uid;
     worker->outboxes = xcalloc(system->worker_count, sizeof(*worker->outboxes));
     worker->returns = xcalloc(system->worker_count, sizeof(*worker->returns));
@@ -112,18 +115,6 @@ static __attribute__((noinline)) void turn_end_special(
         worker_schedule(worker, actor);
 }
 
-static inline void turn_end(struct worker *worker, struct actor *actor, bool is_linked)
-{
-    enum { SPECIAL = ACTOR_ALIVE | ACTOR_HELD | ACTOR_OVERLOADED | ACTOR_MUTED | ACTOR_EXITING };
-    if (__builtin_expect((actor->flags & SPECIAL) != ACTOR_ALIVE || is_linked, 0)) {
-        turn_end_special(worker, actor, is_linked);
-        return;
-    }
-    actor->flags &= ~(uint32_t)ACTOR_QUEUED;
-    if (actor->first)
-        runqueue_push(worker, actor);
-}
-
 /* Exits that wait come before messages. True when the actor ended. */
 static bool turn_exit(struct worker *worker, struct actor *actor)
 {
@@ -133,36 +124,50 @@ static bool turn_exit(struct worker *worker, struct actor *actor)
     return true;
 }
 
+/* What messages left besides the plain case; twice is once. True when the actor handles no other one now. */
+static __attribute__((noinline)) bool turn_after_special(
+    struct worker *worker, struct actor *actor, struct handling *handling)
+{
+    if ((actor->flags & ACTOR_REASONED) != 0) {
+        actor->flags &= ~(uint32_t)ACTOR_REASONED;
+        free(handling->ctx.fail_reason);
+        handling->ctx.fail_reason = NULL;
+    }
+    if ((actor->flags & ACTOR_TIMES_OUT) != 0)
+        api_receive_timeout_restart(worker, actor);
+    return (actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) || (actor->flags & ACTOR_MUTED) != 0;
+}
+
 /* is_linked: it is still in the run queue. Inlined into its two callers: entering and leaving it for each
  * turn of one message cost a tenth of all instructions. */
 static inline __attribute__((always_inline)) void turn(
-    struct worker *worker, struct actor *actor, bool is_linked)
+    struct worker *worker, struct actor *actor, struct handling *handling, bool is_linked)
 {
-    assert((actor->flags & ACTOR_QUEUED) != 0);
-    if (__builtin_expect((actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
-        if ((actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
-            (actor->flags & ACTOR_MUTED) != 0) {
-            turn_end(worker, actor, is_linked);
+    enum { BEFORE = ACTOR_ALIVE | ACTOR_QUEUED | ACTOR_EXITING | ACTOR_MUTED };
+    enum { AFTER = ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED | ACTOR_TIMES_OUT | ACTOR_REASONED };
+    uint32_t flags = actor->flags;
+    if (__builtin_expect((flags & BEFORE) != (ACTOR_ALIVE | ACTOR_QUEUED), 0)) {
+        assert((flags & ACTOR_QUEUED) != 0);
+        if ((flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) || (flags & ACTOR_MUTED) != 0) {
+            turn_end_special(worker, actor, is_linked);
             return;
         }
     }
+    handling->ctx.actor = actor;
+    executing_set(worker, actor);
     /* What is in the mailbox now, and no more: what the actor sends itself waits for the next turn. */
-    uint32_t count = actor_depth(actor), handled = 0;
+    uint32_t depth = actor_depth(actor), count = depth, handled = 0;
     int64_t started_ns = 0;
-    struct histrio_context ctx = {.worker = worker, .actor = actor};
-    (void)executing_begin(worker, actor, 0);
-    while (handled < count) {
-        struct message *message = mailbox_pop(actor);
-        if (!message)
-            break; /* some were taken out meanwhile */
-        handled++;
-        handle_message(&ctx, message);
-        if (__builtin_expect(
-                (actor->flags & (ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED)) != ACTOR_ALIVE, 0)) {
-            if ((actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
-                (actor->flags & ACTOR_MUTED) != 0)
-                break;
-        }
+    struct message *message;
+    while ((message = mailbox_take(actor, depth)) != NULL) { /* some may be taken out meanwhile */
+        handle_message(handling, message);
+        flags = actor->flags;
+        if (++handled >= count)
+            break;
+        if (__builtin_expect((flags & AFTER) != ACTOR_ALIVE, 0) &&
+            turn_after_special(worker, actor, handling))
+            break;
+        depth = actor_depth(actor);
         if (handled % TURN_CHECK_MESSAGES != 0)
             continue;
         if (started_ns == 0)
@@ -170,9 +175,17 @@ static inline __attribute__((always_inline)) void turn(
         else if (worker_now(worker) - started_ns > TURN_NS_MAX)
             break;
     }
-    executing_end(worker, NULL);
-    COUNT(worker->counters.messages, handled);
-    turn_end(worker, actor, is_linked);
+    if (__builtin_expect((flags & (AFTER | ACTOR_OVERLOADED)) != ACTOR_ALIVE || is_linked, 0)) {
+        if (handled > 0)
+            (void)turn_after_special(worker, actor, handling); /* the turn is over in any case */
+        executing_set(worker, NULL);
+        turn_end_special(worker, actor, is_linked);
+        return;
+    }
+    executing_set(worker, NULL);
+    actor->flags = flags & ~(uint32_t)ACTOR_QUEUED;
+    if (actor->first)
+        runqueue_push(worker, actor);
 }
 
 /* ---- the loop ---- */
@@ -195,36 +208,50 @@ static bool drain_inbox(struct worker *worker)
 
 static bool is_suspended(const struct worker *worker)
 {
-    return atomic_load_explicit(&worker->system->suspended, memory_order_relaxed);
+    return atomic_load_explicit(&worker->suspended, memory_order_relaxed);
 }
 
 /* A receiver that was flooded gets its turn at once, while what it got is in the cache, and not after all of
  * its senders. It keeps its place in the run queue. */
-static __attribute__((noinline)) void run_urgent(struct worker *worker)
+static __attribute__((noinline)) void run_urgent(struct worker *worker, struct handling *handling)
 {
     struct actor *actor = worker->urgent;
     worker->urgent = NULL;
     if ((actor->flags & ACTOR_QUEUED) != 0)
-        turn(worker, actor, true);
+        turn(worker, actor, handling, true);
+}
+
+/* At most `count` turns. False when there was nothing more to do. */
+static inline bool run_some(struct worker *worker, struct handling *handling, unsigned count)
+{
+    for (; count > 0; count--) {
+        struct actor *actor = worker->run_first;
+        if (!actor || is_suspended(worker))
+            return false;
+        if (__builtin_expect(worker->urgent != NULL, 0)) {
+            run_urgent(worker, handling);
+        } else {
+            worker->run_first = actor->next;
+            turn(worker, actor, handling, false);
+        }
+        SIM_YIELD(worker);
+    }
+    return true;
 }
 
 static bool run_turns(struct worker *worker)
 {
-    unsigned turns = 0;
-    while (turns < TURNS_BETWEEN_POLLS && worker->run_first && !is_suspended(worker)) {
-        if (worker->urgent) {
-            run_urgent(worker);
-        } else {
-            struct actor *actor = worker->run_first;
-            worker->run_first = actor->next;
-            turn(worker, actor, false);
-        }
-        SIM_YIELD(worker);
-        if (++turns % TURNS_BETWEEN_FLUSHES == 0 && worker->pending_outboxes)
+    bool any = worker->run_first && !is_suspended(worker);
+    struct handling handling;
+    handling_init(&handling, worker);
+    for (unsigned turns = 0; turns < TURNS_BETWEEN_POLLS; turns += TURNS_BETWEEN_FLUSHES) {
+        if (!run_some(worker, &handling, TURNS_BETWEEN_FLUSHES))
+            break;
+        if (worker->pending_outboxes)
             (void)outbox_flush_all(worker);
     }
     worker->urgent = NULL; /* perhaps no longer in the run queue when we are back */
-    return turns > 0;
+    return any;
 }
 
 bool worker_step(struct worker *worker)

@@ -87,9 +87,8 @@ struct worker {
     /* What observers on other threads read. */
     alignas(64) struct {
         struct actor *_Atomic executing; /* NULL: between turns */
-        _Atomic uint32_t executing_name;
         _Atomic uint32_t executing_type;
-        _Atomic uint64_t steps; /* changes with each handler call */
+        _Atomic uint64_t steps; /* changes with each start and stop, and counters.messages with the rest */
     } watched;
     struct worker_counters counters;
 
@@ -101,6 +100,8 @@ struct worker {
     struct worker *peers; /* all workers of the system, by number */
     unsigned number;
     unsigned worker_count;
+    uint32_t plain_head;    /* of plain messages */
+    _Atomic bool suspended; /* relaxed: set by other threads, takes effect soon, orders nothing */
     struct slab slab;
     struct outbox *outboxes;   /* by worker */
     struct returns *returns;   /* by worker */
@@ -205,27 +206,32 @@ static inline void worker_schedule(struct worker *worker, struct actor *actor)
         runqueue_push(worker, actor);
 }
 
-static inline void mailbox_push(struct actor *actor, struct message *message)
+/* depth: before the message. */
+static inline void mailbox_append(struct actor *actor, struct message *message, uint32_t depth)
 {
     message->next = NULL;
-    if (actor->first)
-        actor->last->next = message;
-    else
+    if (__builtin_expect(!actor->first, 1))
         actor->first = message;
+    else
+        actor->last->next = message;
     actor->last = message;
-    if (__builtin_expect((message->flags & MESSAGE_COUNTS) == 0, 0))
-        actor->uncounted++;
-    actor_set_depth(actor, actor_depth(actor) + 1);
+    actor_set_depth(actor, depth + 1);
 }
 
-static inline struct message *mailbox_pop(struct actor *actor)
+static inline void mailbox_push(struct actor *actor, struct message *message)
+{
+    if (__builtin_expect((message->flags & MESSAGE_COUNTS) == 0, 0))
+        actor->uncounted++;
+    mailbox_append(actor, message, actor_depth(actor));
+}
+
+/* depth: with the message. One that does not count is then still to be taken from actor->uncounted. */
+static inline struct message *mailbox_take(struct actor *actor, uint32_t depth)
 {
     struct message *message = actor->first;
-    if (message) {
+    if (__builtin_expect(message != NULL, 1)) {
         actor->first = message->next;
-        if (__builtin_expect((message->flags & MESSAGE_COUNTS) == 0, 0))
-            actor->uncounted--;
-        actor_set_depth(actor, actor_depth(actor) - 1);
+        actor_set_depth(actor, depth - 1);
     }
     return message;
 }

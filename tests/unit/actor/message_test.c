@@ -35,7 +35,15 @@ static enum histrio_result echo_receive(
     else if (is_type(message, "crash")) {
         histrio_fail(ctx, "boom %d", 7);
         return HISTRIO_FAIL;
-    } else if (is_type(message, "stop"))
+    } else if (is_type(message, "grumble")) {
+        histrio_fail(ctx, "unwanted");
+        if (message->kind == HISTRIO_ASK)
+            histrio_tell(ctx, histrio_self(ctx), message->type, NULL, 0);
+        else
+            note("grumbled");
+    } else if (is_type(message, "fail"))
+        return HISTRIO_FAIL;
+    else if (is_type(message, "stop"))
         return HISTRIO_STOP;
     else if (is_type(message, "who"))
         note("who:%s:%s:%llu:%llu", histrio_path(ctx), histrio_unit(ctx),
@@ -244,10 +252,12 @@ static enum histrio_result parent_receive(
         histrio_exit(ctx, *named, "kill");
     } else if (is_type(message, "stale")) {
         note("stale:%d", histrio_tell(ctx, *named, histrio_type("x"), NULL, 0));
-        struct histrio_ref forged = {named->node, UINT64_C(0x7fffffffffffffff)};
-        note("forged:%d", histrio_tell(ctx, forged, histrio_type("x"), NULL, 0));
-        forged.id = 77;
-        note("forged:%d", histrio_tell(ctx, forged, histrio_type("x"), NULL, 0));
+        uint64_t next = named->id + (UINT64_C(1) << 32); /* the slot is free: of whom it will be */
+        uint64_t forged[] = {UINT64_C(0x7fffffffffffffff), 77, next, next ^ 0x3ffffff,
+            next | UINT64_C(1) << 63, named->id & 0x3ffffff, histrio_self(ctx).id ^ UINT64_C(1) << 30};
+        for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++)
+            note("forged:%d",
+                histrio_tell(ctx, (struct histrio_ref){named->node, forged[i]}, histrio_type("x"), NULL, 0));
     }
     return HISTRIO_CONTINUE;
 }
@@ -344,6 +354,22 @@ static void a_crash_answers_and_restarts(void **state)
     support_stop();
 }
 
+/* The reason is of one message, whichever way that came. */
+static void a_reason_is_forgotten_with_its_message(void **state)
+{
+    (void)state;
+    support_start(1, behaviors);
+    support_unit("echo", "test.echo");
+    assert_int_equal(ask_error("echo", "grumble"), HISTRIO_OK);
+    wait_note("grumbled"); /* by the actor's tell to itself */
+    struct answer answer = ask("echo", "fail", NULL, 0, 1000);
+    assert_int_equal(answer.error, HISTRIO_CRASHED);
+    assert_int_equal(answer.size, 5);
+    assert_memory_equal(answer.value, "error", 5);
+    wait_note("exit:echo:error:Restart");
+    support_stop();
+}
+
 static void actors_ask_across_workers(void **state)
 {
     (void)state;
@@ -412,7 +438,7 @@ static void actors_spawn_actors(void **state)
     wait_note("parent down:killed");
     assert_int_equal(count_notes("child stop:killed"), 1);
     tell("p", "stale", "");
-    wait_notes("forged:1", 2);
+    wait_notes("forged:1", 7);
     assert_string_equal(notes("stale"), "stale:1");
     support_stop();
 }
@@ -423,6 +449,7 @@ const struct CMUnitTest message_tests[] = {
     cmocka_unit_test(told_values_of_each_size_survive),
     cmocka_unit_test(too_large_values_are_refused),
     cmocka_unit_test(a_crash_answers_and_restarts),
+    cmocka_unit_test(a_reason_is_forgotten_with_its_message),
     cmocka_unit_test(actors_ask_across_workers),
     cmocka_unit_test(a_pair_keeps_its_order),
     cmocka_unit_test(timers_fire_and_cancel),
