@@ -26,18 +26,18 @@ void handle_other(struct histrio_context *ctx, struct message *message);
 /* What the function returned, unless that was CONTINUE for a tell. */
 void handle_result(struct histrio_context *ctx, struct message *message, enum histrio_result result);
 
-/* Takes the message. Afterwards the actor of the context may have ended. */
-static inline void handle_message(struct handling *handling, struct message *message)
+/* Takes the message. actor: of the context; afterwards it may have ended. */
+static inline void handle_message(
+    struct worker *worker, struct actor *actor, struct handling *handling, struct message *message)
 {
-    struct worker *worker = handling->ctx.worker;
-    struct actor *actor = handling->ctx.actor;
-    atomic_store_explicit(&worker->watched.executing_type, message->type, memory_order_relaxed);
+    uint32_t type = message->type;
+    atomic_store_explicit(&worker->watched.executing_type, type, memory_order_relaxed);
     COUNT(worker->counters.messages, 1);
     if (__builtin_expect((message->flags & MESSAGE_PLAIN) == 0, 0)) {
         handle_other(&handling->ctx, message);
         return;
     }
-    handling->view.type = message->type;
+    handling->view.type = type;
     handling->view.size = message->size;
     handling->view.value = message->data;
     handling->view.sender.id = message->sender;

@@ -138,13 +138,37 @@ static __attribute__((noinline)) bool turn_after_special(
     return (actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) || (actor->flags & ACTOR_MUTED) != 0;
 }
 
+/* What a turn is not over with after one message. */
+enum { TURN_SPECIAL = ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED | ACTOR_TIMES_OUT | ACTOR_REASONED };
+
+/* The second message of a turn and those behind it, `count` of them. */
+static __attribute__((noinline)) void turn_rest(
+    struct worker *worker, struct actor *actor, struct handling *handling, uint32_t count)
+{
+    int64_t started_ns = 0;
+    for (uint32_t handled = 1; handled <= count; handled++) {
+        if (__builtin_expect((actor->flags & TURN_SPECIAL) != ACTOR_ALIVE, 0) &&
+            turn_after_special(worker, actor, handling))
+            return;
+        if (handled % TURN_CHECK_MESSAGES == 0) {
+            if (started_ns == 0)
+                started_ns = worker_now(worker); /* short turns do not look at the clock at all */
+            else if (worker_now(worker) - started_ns > TURN_NS_MAX)
+                return;
+        }
+        struct message *message = mailbox_take(actor, actor_depth(actor));
+        if (!message)
+            return; /* some were taken out meanwhile */
+        handle_message(worker, actor, handling, message);
+    }
+}
+
 /* is_linked: it is still in the run queue. Inlined into its two callers: entering and leaving it for each
  * turn of one message cost a tenth of all instructions. */
 static inline __attribute__((always_inline)) void turn(
     struct worker *worker, struct actor *actor, struct handling *handling, bool is_linked)
 {
     enum { BEFORE = ACTOR_ALIVE | ACTOR_QUEUED | ACTOR_EXITING | ACTOR_MUTED };
-    enum { AFTER = ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED | ACTOR_TIMES_OUT | ACTOR_REASONED };
     uint32_t flags = actor->flags;
     if (__builtin_expect((flags & BEFORE) != (ACTOR_ALIVE | ACTOR_QUEUED), 0)) {
         assert((flags & ACTOR_QUEUED) != 0);
@@ -156,36 +180,26 @@ static inline __attribute__((always_inline)) void turn(
     handling->ctx.actor = actor;
     executing_set(worker, actor);
     /* What is in the mailbox now, and no more: what the actor sends itself waits for the next turn. */
-    uint32_t depth = actor_depth(actor), count = depth, handled = 0;
-    int64_t started_ns = 0;
-    struct message *message;
-    while ((message = mailbox_take(actor, depth)) != NULL) { /* some may be taken out meanwhile */
-        handle_message(handling, message);
-        flags = actor->flags;
-        if (++handled >= count)
-            break;
-        if (__builtin_expect((flags & AFTER) != ACTOR_ALIVE, 0) &&
-            turn_after_special(worker, actor, handling))
-            break;
-        depth = actor_depth(actor);
-        if (handled % TURN_CHECK_MESSAGES != 0)
-            continue;
-        if (started_ns == 0)
-            started_ns = worker_now(worker); /* short turns do not look at the clock at all */
-        else if (worker_now(worker) - started_ns > TURN_NS_MAX)
-            break;
+    uint32_t count = actor_depth(actor);
+    struct message *message = mailbox_take(actor, count);
+    if (message) {
+        handle_message(worker, actor, handling, message);
+        if (count > 1)
+            turn_rest(worker, actor, handling, count - 1);
     }
-    if (__builtin_expect((flags & (AFTER | ACTOR_OVERLOADED)) != ACTOR_ALIVE || is_linked, 0)) {
-        if (handled > 0)
+    flags = actor->flags;
+    if (__builtin_expect((flags & (TURN_SPECIAL | ACTOR_OVERLOADED)) != ACTOR_ALIVE || is_linked, 0)) {
+        if (message)
             (void)turn_after_special(worker, actor, handling); /* the turn is over in any case */
         executing_set(worker, NULL);
         turn_end_special(worker, actor, is_linked);
         return;
     }
     executing_set(worker, NULL);
-    actor->flags = flags & ~(uint32_t)ACTOR_QUEUED;
     if (actor->first)
         runqueue_push(worker, actor);
+    else
+        actor->flags = flags & ~(uint32_t)ACTOR_QUEUED;
 }
 
 /* ---- the loop ---- */
