@@ -251,6 +251,7 @@ int gateway_new(const struct gateway_config *config, struct gateway **ret_gatewa
     gateway->clock = config->clock ? config->clock : clock_system();
     list_init(&gateway->calls);
     list_init(&gateway->waiting);
+    list_init(&gateway->http_asks);
     list_init(&gateway->events);
     wire_arena_init(&gateway->arena, NULL, 0, ARENA_BYTES_MAX);
     mutex_init(&gateway->events_lock, GATEWAY_RANK_EVENTS, "gateway.events");
@@ -279,6 +280,7 @@ static void close_on_loop(void *ctx)
     struct gateway *gateway = ctx;
     gateway->is_closed = true;
     ask_close_all(gateway);
+    http_close_all(gateway);
     list_for_each_safe (call, &gateway->calls, struct gateway_call, node)
         gateway_refuse(call, RPC_UNAVAILABLE, "the node stops");
 }

@@ -64,7 +64,8 @@ struct gateway {
     struct actor_system *actors;
     struct rpc_method methods[4];
     struct list calls;
-    struct list waiting; /* struct asking that wait for a route */
+    struct list waiting;   /* struct asking that wait for a route */
+    struct list http_asks; /* struct http_ask under way */
     size_t asking_count;
     struct wire_arena arena; /* of the request that is being read */
     bool is_closed;
@@ -99,6 +100,9 @@ void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request
 void ask_routes_changed(void *gateway); /* for transport_watch() */
 void asker_forget(struct asker *asker); /* done is not called any more */
 void ask_close_all(struct gateway *gateway);
+
+/* http.c */
+void http_close_all(struct gateway *gateway);
 
 /* watch.c */
 void watch_start(struct gateway_call *call, const Histrio__V1__WatchRequest *request);

@@ -102,5 +102,5 @@ struct answer call_bytes(size_t node, const char *method, const void *data, size
 void list(size_t node, const char *path, char *ret_text, size_t size);
 
 /* The tests. */
-extern const struct CMUnitTest ask_tests[], request_tests[], look_tests[];
-extern const size_t ask_test_count, request_test_count, look_test_count;
+extern const struct CMUnitTest ask_tests[], request_tests[], look_tests[], http_tests[];
+extern const size_t ask_test_count, request_test_count, look_test_count, http_test_count;
