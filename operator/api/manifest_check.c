@@ -11,6 +11,8 @@
 #include "types/system.h"
 #include "types/unit.h"
 
+enum { PLACE_BYTES_MAX = 512 };
+
 /* Nodes of the tree, for lines and paths; each is there, as the struct was decoded from it. */
 static const struct json *entry_node(const struct json *spec_node, const struct entry_spec *entry)
 {
@@ -23,6 +25,20 @@ static const struct json *child_node(
     return json_at(json_get(entry_node(spec_node, entry), "children"), index);
 }
 
+/* earlier has a line in a file, and only a path in an object of the API. */
+static void refuse_name(struct api_problems *problems, const struct json *node, const char *what,
+    const char *name, const struct json *earlier)
+{
+    struct str place = STR_INIT(PLACE_BYTES_MAX);
+    if (json_line(earlier))
+        str_appendf(&place, "the %s in line %u", what, json_line(earlier));
+    else
+        json_path(json_key(earlier) ? json_parent(earlier) : earlier, &place);
+    api_problems_add_at(
+        problems, node, "'%s' is already the name of %s; choose another", name, str_text(&place));
+    str_done(&place);
+}
+
 static void check_entry_names(
     struct api_problems *problems, const struct json *spec_node, const struct system_spec *spec)
 {
@@ -33,9 +49,7 @@ static void check_entry_names(
             continue;
         const struct json *earlier = map_get(&first, entry->root.name);
         if (earlier)
-            api_problems_add_at(problems, node,
-                "'%s' is already the name of the entry in line %u; choose another", entry->root.name,
-                json_line(earlier));
+            refuse_name(problems, node, "entry", entry->root.name, earlier);
         else
             (void)map_put(&first, entry->root.name, (void *)(uintptr_t)node);
     }
@@ -77,9 +91,7 @@ static void check_children(
             continue;
         const struct json *earlier = map_get(&first, child->name);
         if (earlier)
-            api_problems_add_at(problems, json_get(node, "name"),
-                "'%s' is already the name of the child in line %u; choose another", child->name,
-                json_line(earlier));
+            refuse_name(problems, json_get(node, "name"), "child", child->name, earlier);
         else
             (void)map_put(&first, child->name, (void *)(uintptr_t)node);
     }

@@ -4,6 +4,7 @@
 #define API_OBJECT_OWNER_H
 
 struct json;
+struct kube_resource;
 
 /* An ActorSystem. Borrowed texts. */
 struct object_owner {
@@ -14,7 +15,7 @@ struct object_owner {
 
 /* {apiVersion, kind, metadata {name, namespace, labels, ownerReferences}}, to which the caller adds the rest;
  * the caller frees it. app: the value of app.kubernetes.io/name. */
-struct json *owned_object_new(const struct object_owner *owner, const char *api_version, const char *kind,
+struct json *owned_object_new(const struct object_owner *owner, const struct kube_resource *resource,
     const char *name, const char *app);
 
 #endif

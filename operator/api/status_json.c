@@ -2,12 +2,22 @@
 
 #include <inttypes.h>
 
+#include "api/cut.h"
+#include "api/names.h"
 #include "base/clock.h"
 #include "base/epoch.h"
 #include "base/json.h"
+#include "base/limits.h"
+#include "base/str.h"
 #include "types/status.h"
 
-enum { NODES_MAX = 100, RECENT_EXITS_MAX = 10 };
+enum { NODES_MAX = 100, QUARANTINES_MAX = 100, RECENT_EXITS_MAX = 10 };
+
+/* A text of unknown length: whoever wrote it, an object stays small. */
+static void set_text(struct json *object, const char *key, const char *text)
+{
+    (void)json_set_stringf(object, key, "%.*s", (int)cut_size(text, LIMIT_STATUS_TEXT_BYTES), text);
+}
 
 static void set_time(struct json *object, const char *key, int64_t wall_ms)
 {
@@ -30,6 +40,30 @@ static void set_uid(struct json *object, uint64_t uid)
         (void)json_set_string(object, "uid", "");
 }
 
+static const char *condition_text(const struct status_condition *condition)
+{
+    if (condition->is_unknown)
+        return "Unknown";
+    return condition->is_true ? "True" : "False";
+}
+
+/* Why it is not ready, in the words of the condition that says most; nothing when it is. */
+static void add_reason(struct json *json, const struct status *status)
+{
+    static const enum condition_kind kinds[] = {CONDITION_STALLED, CONDITION_DEGRADED, CONDITION_RECONCILING};
+    const struct status_condition *told = &status->conditions[CONDITION_READY];
+    bool is_ready = told->is_true;
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        const struct status_condition *condition = &status->conditions[kinds[i]];
+        if (condition->is_true && condition->reason[0]) {
+            told = condition;
+            break;
+        }
+    }
+    (void)json_set_string(json, "reason", is_ready ? "" : told->reason);
+    set_text(json, "message", is_ready ? "" : told->message);
+}
+
 static void add_conditions(struct json *json, const struct status *status)
 {
     struct json *list = json_set_array(json, "conditions");
@@ -37,9 +71,10 @@ static void add_conditions(struct json *json, const struct status *status)
         const struct status_condition *condition = &status->conditions[kind];
         struct json *row = json_add_object(list);
         (void)json_set_string(row, "type", condition_kind_names[kind]);
-        (void)json_set_string(row, "status", condition->is_true ? "True" : "False");
+        (void)json_set_string(row, "status", condition_text(condition));
+        (void)json_set_int(row, "observedGeneration", status->observed_generation);
         (void)json_set_string(row, "reason", condition->reason);
-        (void)json_set_string(row, "message", condition->message);
+        set_text(row, "message", condition->message);
         set_time(row, "lastTransitionTime", condition->since_wall_ms);
     }
 }
@@ -52,6 +87,8 @@ static void add_node(struct json *list, const struct status_node *node)
     (void)json_set_string(row, "kubeNode", node->kube_node);
     (void)json_set_string(row, "zone", node->zone);
     (void)json_set_string(row, "state", node->state);
+    set_text(row, "reason", node->reason);
+    set_text(row, "message", node->message);
     set_uid(row, node->uid);
     (void)json_set_int(row, "pid", node->pid);
     (void)json_set_uint(row, "units", node->units);
@@ -63,22 +100,27 @@ static void add_node(struct json *list, const struct status_node *node)
     (void)json_set_uint(row, "memoryBytes", node->memory_bytes);
     (void)json_set_uint(row, "runtimeRestarts", node->runtime_restarts);
     (void)json_set_bool(row, "cordoned", node->is_cordoned);
+    (void)json_set_bool(row, "updated", node->is_updated);
+    (void)json_set_string(row, "templateHash", node->template_hash);
     (void)json_set_string(row, "linkAddress", node->link_address);
     (void)json_set_string(row, "gatewayAddress", node->gateway_address);
     set_time(row, "startedAt", node->started_wall_ms);
 }
 
-static void add_exit(struct json *list, const struct status_exit *exit)
+static void add_exit(struct json *list, const struct status_exit *exit, enum status_form form)
 {
     struct json *row = json_add_object(list);
     (void)json_set_string(row, "actor", exit->actor);
     (void)json_set_string(row, "unit", exit->unit);
     (void)json_set_string(row, "node", exit->node);
-    (void)json_set_string(row, "reason", exit->reason);
+    set_text(row, "reason", exit->reason);
     (void)json_set_string(row, "decision", exit->decision);
     (void)json_set_string(row, "cause", exit->cause);
     (void)json_set_string(row, "rule", exit->rule);
-    (void)json_set_string(row, "backtrace", exit->backtrace);
+    if (form == STATUS_FOR_API)
+        set_text(row, "backtrace", exit->backtrace);
+    else
+        (void)json_set_string(row, "backtrace", exit->backtrace);
     set_epoch(row, exit->epoch);
     (void)json_set_uint(row, "incarnation", exit->incarnation);
     set_time(row, "at", exit->at_wall_ms);
@@ -135,7 +177,38 @@ static void add_exits(struct json *json, const struct status *status, enum statu
         first = status->exits.count - RECENT_EXITS_MAX;
     struct json *list = json_set_array(json, form == STATUS_FOR_API ? "recentExits" : "exits");
     for (size_t i = first; i < status->exits.count; i++)
-        add_exit(list, &status->exits.items[i]);
+        add_exit(list, &status->exits.items[i], form);
+}
+
+static void add_quarantines(struct json *json, const struct status *status, enum status_form form)
+{
+    struct json *list = json_set_array(json, "quarantined");
+    vec_for_each (quarantine, &status->quarantined) {
+        if (form == STATUS_FOR_API && json_count(list) >= QUARANTINES_MAX) {
+            (void)json_set_bool(json, "truncated", true);
+            break;
+        }
+        struct json *row = json_add_object(list);
+        (void)json_set_string(row, "unit", quarantine->unit);
+        set_text(row, "reason", quarantine->reason);
+        set_time(row, "at", quarantine->at_wall_ms);
+    }
+}
+
+/* For columns and for the scale subresource, which read one field each. */
+static void add_counts(struct json *json, const struct status *status)
+{
+    struct json *units = json_set_object(json, "units");
+    (void)json_set_uint(units, "desired", status->units_desired);
+    (void)json_set_uint(units, "running", status->units_running);
+    (void)json_set_stringf(units, "text", "%u/%u", status->units_running, status->units_desired);
+    struct json *nodes = json_set_object(json, "nodes");
+    (void)json_set_uint(nodes, "desired", status->nodes_desired);
+    (void)json_set_uint(nodes, "ready", status->nodes_ready);
+    (void)json_set_uint(nodes, "updated", status->nodes_updated);
+    (void)json_set_stringf(nodes, "text", "%u/%u", status->nodes_ready, status->nodes_desired);
+    (void)json_set_uint(json, "replicas", status->replicas);
+    (void)json_set_stringf(json, "selector", "%s=%s", API_LABEL_SYSTEM, status->system);
 }
 
 struct json *status_to_json(const struct status *status, enum status_form form)
@@ -147,23 +220,12 @@ struct json *status_to_json(const struct status *status, enum status_form form)
     (void)json_set_int(json, "observedGeneration", status->observed_generation);
     set_time(json, "startedAt", status->started_wall_ms);
     add_conditions(json, status);
-    struct json *units = json_set_object(json, "units");
-    (void)json_set_uint(units, "desired", status->units_desired);
-    (void)json_set_uint(units, "running", status->units_running);
-    struct json *nodes = json_set_object(json, "nodes");
-    (void)json_set_uint(nodes, "desired", status->nodes_desired);
-    (void)json_set_uint(nodes, "ready", status->nodes_ready);
-    (void)json_set_uint(nodes, "updated", status->nodes_updated);
+    add_reason(json, status);
+    add_counts(json, status);
     (void)json_set_uint(json, "actors", status->actors);
     (void)json_set_uint(json, "restarts", status->restarts);
     (void)json_set_uint(json, "exitsLost", status->exits_lost);
-    struct json *quarantined = json_set_array(json, "quarantined");
-    vec_for_each (quarantine, &status->quarantined) {
-        struct json *row = json_add_object(quarantined);
-        (void)json_set_string(row, "unit", quarantine->unit);
-        (void)json_set_string(row, "reason", quarantine->reason);
-        set_time(row, "at", quarantine->at_wall_ms);
-    }
+    add_quarantines(json, status, form);
     add_nodes(json, status, form);
     if (form == STATUS_FOR_RUN) {
         add_units(json, status);
