@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -171,8 +170,13 @@ static void test_graceful_stop(void **state)
         probe_wait(late, late->closed == 1);
         refused = late->code == RPC_UNAVAILABLE;
         assert_true(fixture.probe_count < PROBES_MAX);
-        if (!refused) /* nothing tells from outside that the stopper got the processor */
-            (void)nanosleep(&(struct timespec){.tv_nsec = 20 * NS_PER_MS}, NULL);
+        if (refused)
+            break;
+        /* Nothing tells from outside that the stopper got the processor: a while for it. */
+        mutex_lock(&late->lock);
+        (void)condition_wait_until(
+            &late->changed, &late->lock, clock_now_ns(clock_system()) + 20 * NS_PER_MS);
+        mutex_unlock(&late->lock);
     }
     /* The open stream works on in both directions. */
     assert_int_equal(probe_write(client, "up", 2, NULL), 0);
