@@ -138,6 +138,17 @@ static bool try_move(struct moves *moves, struct unit *unit, size_t place, const
     return true;
 }
 
+/* A node that is drained waits for the one that takes its place, which would stay empty else; not for ever.
+ */
+static bool waits_for_successor(struct core *core, const struct node *node)
+{
+    int64_t until_ms = node->leaving_from_ms + core->spec->nodes.drain_timeout_ms / 2;
+    if (node->is_wanted || !node->is_drain_asked || !nodes_are_coming(core) || core->now_ms >= until_ms)
+        return false;
+    plan_wake(core, until_ms);
+    return true;
+}
+
 /* Returns whether any unit is where it must not be. */
 static bool move_misplaced(struct moves *moves)
 {
@@ -155,7 +166,8 @@ static bool move_misplaced(struct moves *moves)
         str_appendf(&why, "%s, where it must not be: ", node->name);
         placement_filters_append(broken, &why);
         is_any = true;
-        (void)try_move(moves, unit, index_of(moves, node), "Move", str_text(&why));
+        if (!waits_for_successor(moves->core, node))
+            (void)try_move(moves, unit, index_of(moves, node), "Move", str_text(&why));
         str_done(&why);
     }
     return is_any;

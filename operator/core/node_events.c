@@ -102,8 +102,8 @@ void core_node_ended(struct core *core, const char *name, const struct core_node
     take_deaths_of(core, node, is_unexpected ? how : NULL);
     if (is_unexpected)
         take_trouble(core, node, how, text);
+    node->is_delete_sent = node->phase == NODE_DELETING || node->is_ending; /* then it goes by itself */
     node->phase = NODE_ENDED;
-    node->is_delete_sent = false;
     node->delete_after_change = core->fence.change;
     node_set_wanted(core, node, false);
     core->is_status_dirty = true;

@@ -25,6 +25,7 @@ struct system_spec *stage_spec(uint32_t nodes, const char *entries, const char *
     spec->name = xstrdup("bank");
     spec->generation = 1;
     spec->nodes.replicas = nodes;
+    spec->nodes.update_max_surge = 1;
     spec->nodes.drain_timeout_ms = 1000;
     spec->supervision.intensity.restarts = extra[0] ? (uint32_t)(extra[0] - '0') : 5;
     spec->supervision.intensity.period_ms = 10000;
@@ -57,13 +58,42 @@ static void tell_time(struct stage *stage)
 void stage_start(
     struct stage *stage, struct system_spec *spec_take, const struct fence_record *record, const char *uid)
 {
-    struct core_options options = {.system_uid = uid, .seed = 7};
+    struct core_options options = {.system_uid = uid, .seed = 7, .cannot_kill = stage->is_cluster};
     str_init(&stage->log, 1024 * 1024);
     if (!stage->next_uid)
         stage->next_uid = 100;
     stage->core = core_new(&options, spec_take, record);
     system_spec_unref(spec_take);
     tell_time(stage);
+    core_template_changed(stage->core, stage->template_hash);
+}
+
+void stage_next_leader(struct stage *stage, struct system_spec *spec_take)
+{
+    struct fence_record record;
+    fence_record_copy(&record, &stage->disk);
+    core_free(stage->core);
+    str_done(&stage->log);
+    stage_start(stage, spec_take, &record, record.system_uid);
+    fence_record_done(&record);
+    if (!stage->is_cluster)
+        return;
+    vec_for_each (node, &stage->nodes)
+        stage_find(stage, node);
+    core_nodes_listed(stage->core);
+}
+
+struct system_spec *stage_spec_again(struct stage *stage, uint32_t nodes, const char *entries)
+{
+    struct system_spec *spec = stage_spec(nodes, entries, "");
+    spec->generation = core_spec(stage->core)->generation + 1;
+    return spec;
+}
+
+void stage_change(struct stage *stage, struct system_spec *spec_take)
+{
+    core_spec_changed(stage->core, spec_take);
+    system_spec_unref(spec_take);
 }
 
 void stage_done(struct stage *stage)
@@ -92,7 +122,7 @@ struct stage_node *stage_node(struct stage *stage, const char *name)
 static struct stage_node *node_of(struct stage *stage, uint64_t uid)
 {
     vec_for_each (node, &stage->nodes)
-        if (node->uid == uid && uid)
+        if (node->uid == uid && uid && !node->is_cut)
             return node;
     return NULL;
 }
@@ -151,6 +181,21 @@ void stage_connect(struct stage *stage, struct stage_node *node)
     core_node_connected(stage->core, &hello);
 }
 
+void stage_find(struct stage *stage, const struct stage_node *node)
+{
+    struct core_node_facts facts = {.node = node->name,
+        .pod_uid = "p",
+        .template_hash = node->template_hash,
+        .index = (int32_t)node->index};
+    core_node_found(stage->core, &facts);
+}
+
+void stage_cut(struct stage *stage, struct stage_node *node)
+{
+    node->is_cut = true;
+    core_node_disconnected(stage->core, node->uid);
+}
+
 void stage_kill(
     struct stage *stage, struct stage_node *node, const struct core_node_exit *how, bool stays_down)
 {
@@ -166,18 +211,42 @@ void stage_kill(
     stage_connect(stage, node);
 }
 
-static void create_node(struct stage *stage, const char *name)
+/* What is to be done when the plan is no longer needed. */
+struct todo {
+    enum core_action_kind kind;
+    uint64_t uid;
+    uint64_t epoch;
+    uint64_t version;
+    int64_t generation;
+    uint32_t index;
+    bool is_forced;
+    char name[STAGE_NAME_BYTES];
+    char template_hash[STAGE_NAME_BYTES];
+};
+
+static void create_node(struct stage *stage, const struct todo *todo)
 {
     struct stage_node *node = vec_push_new(&stage->nodes);
-    (void)snprintf(node->name, sizeof(node->name), "%s", name);
+    (void)snprintf(node->name, sizeof(node->name), "%s", todo->name);
+    (void)snprintf(node->template_hash, sizeof(node->template_hash), "%s", todo->template_hash);
+    node->index = todo->index;
     node->uid = stage->next_uid++;
-    core_node_started(stage->core, node->name, node->uid, 1);
+    if (stage->is_cluster)
+        stage_find(stage, node);
+    else
+        core_node_started(stage->core, node->name, node->uid, 1);
     stage_connect(stage, node);
 }
 
-static void delete_node(struct stage *stage, const char *name)
+static void delete_node(struct stage *stage, const char *name, bool is_forced)
 {
     struct stage_node *node = stage_node(stage, name);
+    if (node && node->is_cut && !is_forced)
+        return; /* nobody is there to end it */
+    if (node && stage->is_cluster && !node->is_cut && node->uid) {
+        node->uid = 0;
+        core_node_ended(stage->core, node->name, NULL, NULL);
+    }
     char *copy = xstrdup(name); /* the action's text ends with the next event */
     if (node) {
         vec_done(&node->units);
@@ -196,16 +265,6 @@ static struct stage_unit *put_unit(struct stage_node *node, const char *name)
     }
     return unit;
 }
-
-/* What is to be done when the plan is no longer needed. */
-struct todo {
-    enum core_action_kind kind;
-    uint64_t uid;
-    uint64_t epoch;
-    uint64_t version;
-    int64_t generation;
-    char name[STAGE_NAME_BYTES];
-};
 
 static void take_assignment(struct stage *stage, struct stage_node *node, const struct todo *todo)
 {
@@ -245,9 +304,9 @@ static void do_it(struct stage *stage, const struct todo *todo)
     if (todo->kind == CORE_WRITE_FENCE)
         do_fence(stage, todo);
     else if (todo->kind == CORE_CREATE_NODE && !stage->creates_no_nodes)
-        create_node(stage, todo->name);
+        create_node(stage, todo);
     else if (todo->kind == CORE_DELETE_NODE)
-        delete_node(stage, todo->name);
+        delete_node(stage, todo->name, todo->is_forced);
     else if (todo->kind == CORE_REQUEST_INVENTORY && node)
         stage_inventory(stage, node);
     else if (todo->kind == CORE_ASSIGN && node && !stage->keeps_assignments)
@@ -256,6 +315,8 @@ static void do_it(struct stage *stage, const struct todo *todo)
         take_revocation(stage, node, todo);
     else if (todo->kind == CORE_DRAIN && node && !stage->keeps_drains)
         core_node_drained(stage->core, node->uid);
+    else if (todo->kind == CORE_SEND_CONFIGURATION && node)
+        core_node_acknowledged(stage->core, node->uid, 0, 0, todo->generation);
     else if (todo->kind == CORE_SEND_ROSTER && node) {
         node->roster_version = todo->version;
         core_node_acknowledged(stage->core, node->uid, node->roster_version, 0, 0);
@@ -274,7 +335,7 @@ static void log_action(struct stage *stage, const struct core_action *action, co
     if (action->kind == CORE_EVENT)
         str_appendf(&stage->log, " %s %s", action->reason, action->text);
     else if (name[0])
-        str_appendf(&stage->log, " %s", name);
+        str_appendf(&stage->log, " %s%s", name, action->is_forced ? " forced" : "");
     if (node)
         str_appendf(&stage->log, " %s", node->name);
     str_append_char(&stage->log, '\n');
@@ -293,6 +354,11 @@ static bool plan_once(struct stage *stage)
         struct todo *todo = &todos[count++];
         const char *name = action->unit_name ? action->unit_name : action->node ? action->node : "";
         *todo = (struct todo){.kind = action->kind, .uid = action->uid, .epoch = action->epoch};
+        todo->index = action->index;
+        todo->is_forced = action->is_forced;
+        todo->generation = action->generation;
+        if (action->template_hash)
+            (void)snprintf(todo->template_hash, sizeof(todo->template_hash), "%s", action->template_hash);
         todo->version = action->kind == CORE_WRITE_FENCE ? action->write : action->version;
         if (action->roster)
             todo->version = action->roster->version;
@@ -328,46 +394,4 @@ void stage_settle(struct stage *stage, int64_t ms)
         stage->now_ms = stage->wake_at_ms > stage->now_ms ? stage->wake_at_ms : stage->now_ms + 1;
     }
     fail_msg("the core plans without end:\n%s", str_text(&stage->log));
-}
-
-char *stage_condition(struct stage *stage, const char *type)
-{
-    struct status status;
-    char *text = NULL;
-    core_status(stage->core, &status);
-    for (size_t kind = 0; kind < CONDITION_COUNT; kind++)
-        if (text_equal(condition_kind_names[kind], type))
-            text = xasprintf(
-                "%s %s", status.conditions[kind].is_true ? "True" : "False", status.conditions[kind].reason);
-    status_done(&status);
-    return text;
-}
-
-char *stage_unit_state(struct stage *stage, const char *name)
-{
-    struct status status;
-    char *text = NULL;
-    core_status(stage->core, &status);
-    vec_for_each (unit, &status.units)
-        if (text_equal(unit->unit, name))
-            text = xstrdup(unit->state);
-    status_done(&status);
-    return text ? text : xstrdup("");
-}
-
-long stage_log_find(const struct stage *stage, const char *line)
-{
-    const char *found = strstr(str_text(&stage->log), line);
-    return found ? found - str_text(&stage->log) : -1;
-}
-
-size_t stage_log_count(const struct stage *stage, const char *prefix)
-{
-    size_t count = 0;
-    const char *at = str_text(&stage->log);
-    while (*at) {
-        count += text_starts_with(at, prefix);
-        at = strchr(at, '\n') + 1; /* each line ends with one */
-    }
-    return count;
 }
