@@ -87,9 +87,9 @@ static bool is_address(const char *text)
     return colon && colon > text && text_to_u64(colon + 1, UINT16_MAX, &port, NULL) == 0;
 }
 
-static char *read_address(struct reader *reader, const char *name)
+static char *read_address(struct reader *reader, const char *name, bool is_required)
 {
-    const char *text = required(reader, name);
+    const char *text = is_required ? required(reader, name) : optional(reader, name);
     if (*text && (!is_address(text) || strlen(text) > LIMIT_ADDRESS_BYTES)) {
         mistake(reader, name, "must be \"unix:/path\" or \"host:port\"");
         text = "";
@@ -166,9 +166,10 @@ size_t environment_read(
     read.kube_node = read_text(&reader, "HISTRIO_KUBE_NODE", false);
     read.zone = read_text(&reader, "HISTRIO_ZONE", false);
     read_credential(&reader, &read);
-    read.control_address = read_address(&reader, "HISTRIO_CONTROL_ADDRESS");
-    read.link_address = read_address(&reader, "HISTRIO_LINK_ADDRESS");
-    read.gateway_address = read_address(&reader, "HISTRIO_GATEWAY_ADDRESS");
+    read.control_address = read_address(&reader, "HISTRIO_CONTROL_ADDRESS", true);
+    read.link_address = read_address(&reader, "HISTRIO_LINK_ADDRESS", true);
+    read.gateway_address = read_address(&reader, "HISTRIO_GATEWAY_ADDRESS", true);
+    read.http_address = read_address(&reader, "HISTRIO_HTTP_ADDRESS", false);
     read_code_folders(&reader, &read);
     uint64_t report_fd = read_number(&reader, "HISTRIO_REPORT_FD", 0, 65535, UINT64_MAX);
     if (report_fd != UINT64_MAX)
@@ -197,6 +198,7 @@ void environment_done(struct environment *environment)
     free(environment->control_address);
     free(environment->link_address);
     free(environment->gateway_address);
+    free(environment->http_address);
     vec_for_each (folder, &environment->code_folders)
         free(*folder);
     vec_done(&environment->code_folders);

@@ -9,13 +9,14 @@
  *   HISTRIO_CONTROL_ADDRESS    where the operator dials: "unix:/path" or "host:port"
  *   HISTRIO_LINK_ADDRESS       where peers dial
  *   HISTRIO_GATEWAY_ADDRESS    where clients dial
- *   HISTRIO_CODE_FOLDERS       absolute folders, colon separated: behavior libraries elsewhere are refused
- *   HISTRIO_REPORT_FD          optional: a descriptor on which the parent reports starts and ends of the
- * runtime HISTRIO_KUBE_NODE, HISTRIO_ZONE          optional: where this node runs HISTRIO_WORKERS optional:
- * worker threads, 1 to 1024; as many as cores when absent HISTRIO_HANDLER_TIMEOUT_MS               optional:
- * the watchdog's limit on one handler; the runtime's default HISTRIO_DRAIN_TIMEOUT_MS optional: how long
- * SIGTERM lets units stop; 10000 HISTRIO_LOG_LEVEL                        optional: debug, info, warning,
- * error; info */
+ *   HISTRIO_HTTP_ADDRESS       optional: where probes, metrics and the JSON gateway are served, with a
+ * numeric host HISTRIO_CODE_FOLDERS       absolute folders, colon separated: behavior libraries elsewhere are
+ * refused HISTRIO_REPORT_FD          optional: a descriptor on which the parent reports starts and ends of
+ * the runtime HISTRIO_KUBE_NODE, HISTRIO_ZONE          optional: where this node runs HISTRIO_WORKERS
+ * optional: worker threads, 1 to 1024; as many as cores when absent HISTRIO_HANDLER_TIMEOUT_MS optional: the
+ * watchdog's limit on one handler; the runtime's default HISTRIO_DRAIN_TIMEOUT_MS optional: how long SIGTERM
+ * lets units stop; 10000 HISTRIO_LOG_LEVEL                        optional: debug, info, warning, error; info
+ */
 #pragma once
 
 #include "base/log.h"
@@ -37,6 +38,7 @@ struct environment {
     char *control_address;
     char *link_address;
     char *gateway_address;
+    char *http_address;
     VEC(char *) code_folders;
     uint8_t *credential;
     size_t credential_size;

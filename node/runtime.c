@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "gateway/gateway.h"
+#include "gateway/http.h"
 #include "node/crash.h"
 #include "node/environment.h"
 #include "node/parent.h"
@@ -57,6 +58,7 @@ struct runtime {
     struct actor_system *actors;
     struct gateway *gateway;
     struct rpc_server *link_server;
+    struct gateway_http *http; /* NULL: none was asked for */
 };
 
 /* ---- what the actors do, to both who want to know. On worker threads ---- */
@@ -234,6 +236,25 @@ static int start_link_server(struct runtime *runtime, struct err *err)
     return result < 0 ? err_wrap(err, "link server") : 0;
 }
 
+static const char *not_ready(void *ctx)
+{
+    return node_control_not_ready(ctx);
+}
+
+static int start_http(struct runtime *runtime, struct err *err)
+{
+    struct gateway_http_config config = {.address = runtime->environment->http_address,
+        .gateway = runtime->gateway,
+        .not_ready = not_ready,
+        .ctx = runtime->control};
+    if (!*config.address)
+        return 0;
+    if (gateway_http_new(&config, &runtime->http, err) < 0)
+        return err_wrap(err, "HISTRIO_HTTP_ADDRESS");
+    log_event(LOG_INFO, "http listens", "address", gateway_http_address(runtime->http), NULL);
+    return 0;
+}
+
 static void log_step(const struct runtime *runtime, const char *step)
 {
     if (log_enabled(LOG_DEBUG))
@@ -257,7 +278,7 @@ static int start(struct runtime *runtime, struct err *err)
     log_step(runtime, "loops run");
     if (start_transport(runtime, err) < 0 || start_control(runtime, err) < 0 ||
         start_actors(runtime, err) < 0 || start_gateway(runtime, err) < 0 ||
-        start_link_server(runtime, err) < 0)
+        start_link_server(runtime, err) < 0 || start_http(runtime, err) < 0)
         return -1;
     log_step(runtime, "link listens");
     /* Last: who reaches Control finds a whole node behind it. */
@@ -278,6 +299,7 @@ static void stop(struct runtime *runtime)
         node_control_close(runtime->control);
     if (runtime->gateway)
         gateway_close(runtime->gateway);
+    gateway_http_free(runtime->http);
     if (runtime->transport)
         transport_close(runtime->transport);
     rpc_server_free(runtime->link_server, LINK_GRACE_MS);

@@ -65,6 +65,26 @@ struct actor_events node_control_actor_events(struct node_control *control)
 
 /* ---- timers ---- */
 
+static enum control_readiness readiness(const struct node_control *control)
+{
+    if (control->is_fenced)
+        return CONTROL_IS_FENCED;
+    if (control->is_draining)
+        return CONTROL_DRAINS;
+    return control_is_ready(control) && control->roster_version > 0 ? CONTROL_SERVES : CONTROL_UNCONFIGURED;
+}
+
+const char *node_control_not_ready(const struct node_control *control)
+{
+    switch ((enum control_readiness)atomic_load_explicit(&control->readiness, memory_order_relaxed)) {
+    case CONTROL_UNCONFIGURED: return "no operator has told this node its configuration and roster yet";
+    case CONTROL_SERVES: return NULL;
+    case CONTROL_DRAINS: return "the node drains";
+    case CONTROL_IS_FENCED: return "the node was declared dead";
+    }
+    return NULL;
+}
+
 static void lease_timer(void *ctx)
 {
     struct node_control *control = ctx;
@@ -75,6 +95,7 @@ static void lease_timer(void *ctx)
     control->was_held = is_held;
     control_send_lease_request(control);
     control_advance_waiting(control);
+    atomic_store_explicit(&control->readiness, readiness(control), memory_order_relaxed);
     rpc_timer_set(control->lease_timer, LEASE_REQUEST_INTERVAL_MS);
 }
 

@@ -67,6 +67,10 @@ struct actor_events node_control_actor_events(struct node_control *control);
 int node_control_listen(struct node_control *control, const char *address, struct actor_system *actors,
     const char *link_address, const char *gateway_address, struct err *err);
 
+/* Any thread. Why the node serves nobody now; NULL: it serves. Leases do not count: without an operator all
+ * goes on. Follows within 200 ms. */
+const char *node_control_not_ready(const struct node_control *control);
+
 /* Any thread. Stops all units; `drained` follows. */
 void node_control_drain(struct node_control *control, uint32_t timeout_ms);
 

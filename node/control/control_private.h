@@ -15,6 +15,8 @@
 #include "rpc/loop.h"
 #include "rpc/server.h"
 
+#include <stdatomic.h>
+
 enum {
     INVENTORY_INTERVAL_MS = 100,  /* between two that changes ask for */
     INVENTORY_UNSETTLED_MS = 500, /* again, while an actor is between two states */
@@ -27,6 +29,8 @@ enum {
     DRAIN_POLL_MS = 5,
     DRAIN_FLUSH_MS = 500, /* for the last messages to leave */
 };
+
+enum control_readiness { CONTROL_UNCONFIGURED, CONTROL_SERVES, CONTROL_DRAINS, CONTROL_IS_FENCED };
 
 /* What is known of the system's libraries: `error` NULL is loaded. */
 struct library_table {
@@ -65,6 +69,7 @@ struct node_control {
 
     bool is_draining, is_flushing, is_drained, is_fenced;
     int64_t drain_until_ns;
+    atomic_int readiness; /* enum control_readiness, for other threads; relaxed: nothing hangs on it */
 };
 
 int64_t control_now_ns(const struct node_control *control);

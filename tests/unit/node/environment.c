@@ -41,6 +41,7 @@ static void test_whole(void **state)
     assert_string_equal(str_text(&problems), "");
     assert_string_equal(environment.system, "bank");
     assert_string_equal(environment.zone, "");
+    assert_string_equal(environment.http_address, "");
     assert_int_equal(environment.credential_size, 16);
     assert_int_equal(environment.credential[15], 0xff);
     assert_int_equal(environment.code_folders.count, 2);
@@ -59,8 +60,8 @@ static void test_each_mistake_is_one_line(void **state)
         {"HISTRIO_CREDENTIAL", "00112233445566778899AABBCCDDEEFF"},
         {"HISTRIO_CONTROL_ADDRESS", "unix:relative"}, {"HISTRIO_LINK_ADDRESS", "nowhere"},
         {"HISTRIO_GATEWAY_ADDRESS", "host:99999"}, {"HISTRIO_CODE_FOLDERS", "relative"},
-        {"HISTRIO_REPORT_FD", "-1"}, {"HISTRIO_WORKERS", "0"}, {"HISTRIO_WORKERS", "many"},
-        {"HISTRIO_HANDLER_TIMEOUT_MS", "1.5"}, {"HISTRIO_LOG_LEVEL", "loud"}};
+        {"HISTRIO_HTTP_ADDRESS", "7072"}, {"HISTRIO_REPORT_FD", "-1"}, {"HISTRIO_WORKERS", "0"},
+        {"HISTRIO_WORKERS", "many"}, {"HISTRIO_HANDLER_TIMEOUT_MS", "1.5"}, {"HISTRIO_LOG_LEVEL", "loud"}};
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct setting setting = wrong[i];
