@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "drivers/pod_merge.h"
+#include "kube/resource.h"
 #include "types/system.h"
 
 enum { GRACE_BEYOND_DRAIN_S = 10 };
@@ -166,13 +168,14 @@ static void add_metadata(struct json *pod, const struct pod_build *build)
     struct json *annotations = json_set_object(metadata, "annotations");
     (void)json_set_string(annotations, API_ANNOTATION_SAFE_TO_EVICT, "true");
     pod_merge(annotations, json_get(users, "annotations"));
-    (void)json_set_stringf(
-        annotations, API_ANNOTATION_TEMPLATE_HASH, "%016" PRIx64, pod_template_hash(build->spec));
+    char hash[POD_TEMPLATE_HASH_BYTES];
+    (void)json_set_string(annotations, API_ANNOTATION_TEMPLATE_HASH, pod_template_hash(build->spec, hash));
+    (void)json_set_stringf(annotations, API_ANNOTATION_INDEX, "%" PRIu32, build->index);
 }
 
 struct json *pod_build(const struct pod_build *build)
 {
-    struct json *pod = owned_object_new(&build->owner, "v1", "Pod", build->node, API_NODE_APP);
+    struct json *pod = owned_object_new(&build->owner, &KUBE_PODS, build->node, API_NODE_APP);
     add_metadata(pod, build);
     (void)json_set_take(pod, "spec", build_spec(build)); /* the object owns it */
     return pod;
@@ -184,7 +187,7 @@ static void add_texts(struct json *list, char *const *texts, size_t count)
         (void)json_add_string(list, texts[i]);
 }
 
-uint64_t pod_template_hash(const struct system_spec *spec)
+char *pod_template_hash(const struct system_spec *spec, char *buffer)
 {
     _cleanup_(json_freep) struct json *fields = json_object_new();
     (void)json_set_int(fields, "revision", POD_TEMPLATE_REVISION);
@@ -206,6 +209,6 @@ uint64_t pod_template_hash(const struct system_spec *spec)
     (void)json_set_string(fields, "pythonConfigMap", spec->code.python_config_map);
     (void)json_set_uint(fields, "pythonWorkers", spec->code.python_workers);
     _cleanup_(cleanup_free) char *text = json_to_text(fields, JSON_COMPACT);
-    uint64_t hash = hash_string(text);
-    return hash ? hash : 1;
+    (void)snprintf(buffer, POD_TEMPLATE_HASH_BYTES, "%016" PRIx64, hash_string(text)); /* fits */
+    return buffer;
 }

@@ -30,15 +30,16 @@ struct pod_build {
     const struct system_spec *spec;
     struct object_owner owner;
     const char *node; /* name of the Pod */
+    uint32_t index;   /* that placement may pin to */
 };
 
 /* The whole object, which the caller frees. */
 struct json *pod_build(const struct pod_build *build);
 
-/* Of all fields of the spec that Pods are made from, and the revision: other Pods have to be replaced. Never
- * 0.
- */
-uint64_t pod_template_hash(const struct system_spec *spec);
+/* Of all fields of the spec that Pods are made from, and the revision: other Pods have to be replaced. 16
+ * hexadecimal digits into buffer, which holds POD_TEMPLATE_HASH_BYTES. Returns buffer. */
+enum { POD_TEMPLATE_HASH_BYTES = 17 };
+char *pod_template_hash(const struct system_spec *spec, char *buffer);
 
 /* "bank-histrio-tls"; the caller frees it. */
 char *pod_tls_secret_name(const char *system);

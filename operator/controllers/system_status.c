@@ -1,0 +1,123 @@
+#include <stdlib.h>
+
+#include "api/names.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "controllers/system_private.h"
+#include "core/core.h"
+#include "kube/event.h"
+
+enum { SETTLE_MS = 5000 };
+
+const char *const failover_rule_names[FAILOVER_RULES] = {"Proof", "Assertion"};
+
+void system_event(struct system *system, bool is_warning, const char *reason, const char *note)
+{
+    struct kube_event event = {.api_version = API_GROUP_VERSION,
+        .kind = API_KIND_SYSTEM,
+        .namespace = system->namespace,
+        .name = system->name,
+        .uid = system->uid,
+        .is_warning = is_warning,
+        .reason = reason,
+        .note = note};
+    if (system->context->recorder)
+        kube_recorder_emit(system->context->recorder, &event);
+    log_event(is_warning ? LOG_WARNING : LOG_INFO, reason, "system", system->key, "note", note, NULL);
+}
+
+static void set_condition(struct status *status, enum condition_kind kind, bool is_true, const char *reason,
+    const char *message, int64_t wall_ms)
+{
+    struct status_condition *condition = &status->conditions[kind];
+    if (condition->is_true != is_true || condition->is_unknown || !condition->since_wall_ms)
+        condition->since_wall_ms = wall_ms;
+    free(condition->reason);
+    free(condition->message);
+    condition->is_unknown = false;
+    condition->is_true = is_true;
+    condition->reason = xstrdup(reason);
+    condition->message = xstrdup(message);
+}
+
+/* Of a system that never had a manifest that makes sense: nothing of it exists. */
+static void fill_invalid(const struct system *system, struct status *status, int64_t wall_ms)
+{
+    *status = (struct status){.system = xstrdup(system->name), .system_uid = xstrdup(system->uid)};
+    set_condition(status, CONDITION_READY, false, "InvalidSpec", "nothing was made of it", wall_ms);
+    set_condition(status, CONDITION_RECONCILING, false, "InvalidSpec", "", wall_ms);
+    set_condition(status, CONDITION_DEGRADED, false, "InvalidSpec", "", wall_ms);
+}
+
+/* A new leader knows little before its nodes have said hello: what the former one wrote stays until then. */
+static bool is_settled(const struct system *system, const struct status *status, int64_t now_ms)
+{
+    return !system->core || !system->was_found || status->conditions[CONDITION_READY].is_true ||
+           now_ms >= system->began_ms + SETTLE_MS;
+}
+
+static void tell_problems(struct system *system, const char *problems)
+{
+    if (text_equal(problems, system->problems_told))
+        return;
+    free(system->problems_told);
+    system->problems_told = problems ? xstrdup(problems) : NULL;
+    if (problems)
+        system_event(system, true, "InvalidSpec", problems);
+}
+
+int system_write_status(
+    struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err)
+{
+    const struct actor_system_object *object = cached->object;
+    int64_t wall_ms = clock_wall_ms(system->context->clock);
+    struct status status = {0};
+    int failed = 0;
+    if (!system->writer.is_changed || now_ms < system->writer.due_ms)
+        return 0;
+    if (system->core)
+        core_status(system->core, &status);
+    else
+        fill_invalid(system, &status, wall_ms);
+    system_count(system, &status);
+    status.observed_generation = object->generation;
+    if (!object->spec)
+        set_condition(&status, CONDITION_STALLED, true, "InvalidSpec", object->problems, wall_ms);
+    tell_problems(system, object->spec ? NULL : object->problems);
+    if (is_settled(system, &status, now_ms))
+        failed = status_writer_work(&system->writer, &status, now_ms, err);
+    else
+        system->writer.due_ms = now_ms + SETTLE_MS / 10;
+    status_done(&status);
+    return failed;
+}
+
+/* From the loss of a node to the moment when all units run again. */
+static void measure_failover(struct system *system, const struct status *status, int64_t now_ms)
+{
+    bool all_run = status->units_running >= status->units_desired;
+    if (!system->lost_ms || !all_run)
+        return;
+    system->context->failover(system->context->ctx, system->lost_rule, now_ms - system->lost_ms);
+    system->lost_ms = 0;
+}
+
+void system_count(struct system *system, const struct status *status)
+{
+    struct system_numbers *numbers = &system->numbers;
+    *numbers = (struct system_numbers){.units_desired = status->units_desired,
+        .units_running = status->units_running,
+        .nodes_desired = status->nodes_desired,
+        .nodes_ready = status->nodes_ready,
+        .actors = status->actors,
+        .restarts = status->restarts,
+        .quarantined = status->quarantined.count,
+        .is_ready = status->conditions[CONDITION_READY].is_true,
+        .is_active = system->core != NULL};
+    vec_for_each (node, &status->nodes)
+        numbers->mailbox_depth += node->mailbox_depth;
+    measure_failover(system, status, clock_now_ms(system->context->clock));
+}
