@@ -41,6 +41,7 @@ struct http_ask {
     struct gateway *gateway;
     struct httpd_call *call;
     bool is_tell;
+    bool is_enveloped;
     char *actor, *method;
     struct str arguments; /* msgpack */
     uint32_t timeout_ms;
@@ -66,29 +67,38 @@ static unsigned status_of(enum histrio_error error)
     return 500;
 }
 
-static void answer_error(
-    struct httpd_call *call, enum histrio_error error, const char *text, const char *node_name)
+static void answer_error(struct httpd_call *call, bool is_enveloped, const struct ask_outcome *outcome)
 {
     _cleanup_(str_done) struct str body = STR_INIT(ANSWER_BYTES_MAX);
     str_append(&body, "{\"error\": {\"code\": ");
-    str_append_json_string(&body, histrio_error_name(error));
+    str_append_json_string(&body, histrio_error_name(outcome->error));
     str_append(&body, ", \"text\": ");
-    str_append_json_string(&body, text);
+    str_append_json_string(&body, outcome->text);
     str_append(&body, ", \"node\": ");
-    str_append_json_string(&body, node_name);
+    str_append_json_string(&body, outcome->node_name);
     str_append(&body, "}}\n");
-    httpd_call_answer(call, status_of(error), "application/json", body.data, body.size);
+    httpd_call_answer(
+        call, is_enveloped ? 200 : status_of(outcome->error), "application/json", body.data, body.size);
 }
 
-static void answer_value(struct httpd_call *call, const struct ask_outcome *outcome)
+static void answer_value(struct httpd_call *call, bool is_enveloped, const struct ask_outcome *outcome)
 {
     _cleanup_(str_done) struct str body = STR_INIT(ANSWER_BYTES_MAX);
     struct err err = {0};
+    if (is_enveloped)
+        str_append(&body, "{\"value\": ");
     if (value_to_text(outcome->value, outcome->value_size, &body, &err) < 0 ||
         str_check(&body, "reply", &err) < 0) {
         (void)err_wrap(&err, "the reply cannot be shown as JSON");
-        answer_error(call, HISTRIO_APPLICATION, err.text, outcome->node_name);
+        answer_error(call, is_enveloped,
+            &(struct ask_outcome){
+                .error = HISTRIO_APPLICATION, .text = err.text, .node_name = outcome->node_name});
         return;
+    }
+    if (is_enveloped) {
+        str_append(&body, ", \"node\": ");
+        str_append_json_string(&body, outcome->node_name);
+        str_append_char(&body, '}');
     }
     str_append_char(&body, '\n');
     httpd_call_answer(call, 200, "application/json", body.data, body.size);
@@ -105,13 +115,20 @@ static void free_ask(struct http_ask *ask)
     free(ask);
 }
 
+static void refuse_ask(struct http_ask *ask, enum histrio_error error, const char *text)
+{
+    answer_error(
+        ask->call, ask->is_enveloped, &(struct ask_outcome){.error = error, .text = text, .node_name = ""});
+    free_ask(ask);
+}
+
 static void ask_done(struct asker *asker, const struct ask_outcome *outcome)
 {
     struct http_ask *ask = list_entry(asker, struct http_ask, asker);
     if (outcome->error == HISTRIO_OK)
-        answer_value(ask->call, outcome);
+        answer_value(ask->call, ask->is_enveloped, outcome);
     else
-        answer_error(ask->call, outcome->error, outcome->text, outcome->node_name);
+        answer_error(ask->call, ask->is_enveloped, outcome);
     free_ask(ask);
 }
 
@@ -119,10 +136,11 @@ static void tell_now(struct http_ask *ask, const struct ask_request *request)
 {
     const char *text;
     enum histrio_error error = gateway_tell(ask->gateway, request, &text);
-    if (error == HISTRIO_OK)
-        httpd_call_answer(ask->call, 202, "application/json", "", 0);
-    else
-        answer_error(ask->call, error, text, "");
+    if (error != HISTRIO_OK) {
+        refuse_ask(ask, error, text);
+        return;
+    }
+    httpd_call_answer(ask->call, ask->is_enveloped ? 200 : 202, "application/json", "{}\n", 3);
     free_ask(ask);
 }
 
@@ -136,8 +154,7 @@ static void begin_on_loop(void *ctx)
         .arguments_size = ask->arguments.size,
         .timeout_ms = ask->timeout_ms};
     if (gateway->is_closed) {
-        answer_error(ask->call, HISTRIO_UNAVAILABLE, "the node stops", "");
-        free_ask(ask);
+        refuse_ask(ask, HISTRIO_UNAVAILABLE, "the node stops");
         return;
     }
     if (ask->is_tell) {
@@ -146,18 +163,15 @@ static void begin_on_loop(void *ctx)
     }
     ask->asker.done = ask_done;
     list_push_back(&gateway->http_asks, &ask->node);
-    if (!asker_begin(gateway, &ask->asker, &request)) {
-        answer_error(ask->call, HISTRIO_UNAVAILABLE, "too many asks are under way", "");
-        free_ask(ask);
-    }
+    if (!asker_begin(gateway, &ask->asker, &request))
+        refuse_ask(ask, HISTRIO_UNAVAILABLE, "too many asks are under way");
 }
 
 void http_close_all(struct gateway *gateway)
 {
     list_for_each_safe (ask, &gateway->http_asks, struct http_ask, node) {
         asker_forget(&ask->asker);
-        answer_error(ask->call, HISTRIO_UNAVAILABLE, "the node stops", "");
-        free_ask(ask);
+        refuse_ask(ask, HISTRIO_UNAVAILABLE, "the node stops");
     }
 }
 
@@ -197,19 +211,19 @@ static void serve_message(struct gateway_http *http, struct httpd_call *call, co
         httpd_call_refuse(call, 405, "use POST: asking may change an actor");
         return;
     }
-    if (!slash || slash == rest || !slash[1]) {
-        answer_error(call, HISTRIO_BAD_ARGUMENT, "the path ends with <actor>/<method>", "");
-        return;
-    }
     struct http_ask *ask = xcalloc(1, sizeof(*ask));
-    if (read_arguments(call, &ask->arguments, &err) < 0 || read_timeout(call, &ask->timeout_ms, &err) < 0) {
-        answer_error(call, HISTRIO_BAD_ARGUMENT, err.text, "");
-        free_ask(ask);
-        return;
-    }
     ask->gateway = http->config.gateway;
     ask->call = call;
     ask->is_tell = is_tell;
+    ask->is_enveloped = text_equal(httpd_call_query(call, "envelope"), "true");
+    if (!slash || slash == rest || !slash[1]) {
+        refuse_ask(ask, HISTRIO_BAD_ARGUMENT, "the path ends with <actor>/<method>");
+        return;
+    }
+    if (read_arguments(call, &ask->arguments, &err) < 0 || read_timeout(call, &ask->timeout_ms, &err) < 0) {
+        refuse_ask(ask, HISTRIO_BAD_ARGUMENT, err.text);
+        return;
+    }
     ask->actor = xstrndup(rest, (size_t)(slash - rest));
     ask->method = xstrdup(slash + 1);
     rpc_loop_post(ask->gateway->config.loop, begin_on_loop, ask);

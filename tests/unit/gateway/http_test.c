@@ -112,8 +112,11 @@ static void test_asks(void **state)
     assert_string_equal(request("POST", "/v1/ask/a/echo", "{\"amount\": [1, 2.5, \"x\"]}").body,
         "{\"amount\":[1,2.5,\"x\"]}\n");
     assert_string_equal(request("POST", "/v1/ask/a/echo", "").body, "null\n");
-    expect("POST", "/v1/tell/a/count", "", 202, "");
-    expect("POST", "/v1/ask/a/count?timeout=10s", "", 200, "2");
+    expect("POST", "/v1/ask/a/echo?envelope=true", "[1]", 200, "{\"value\": [1], \"node\": \"");
+    expect("POST", "/v1/ask/nobody/echo?envelope=true", "", 200, "{\"error\": {\"code\": \"NotFound\"");
+    expect("POST", "/v1/ask/a?envelope=true", "", 200, "{\"error\": {\"code\": \"BadArgument\"");
+    expect("POST", "/v1/tell/a/count", "", 202, "{}");
+    expect("POST", "/v1/ask/a/count?timeout=10s", "", 200, "3"); /* echoes */
 }
 
 static void test_errors_have_codes(void **state)
