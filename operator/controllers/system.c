@@ -30,6 +30,20 @@ struct system *system_new(const struct system_context *context, const char *key)
     return system;
 }
 
+/* What a person has to do something about is shown; everything else gets better by trying again. */
+static void set_trouble(struct system *system, const struct err *err)
+{
+    bool is_lasting =
+        err && (err->kind == ERR_CONFLICT || err->kind == ERR_INVALID || err->kind == ERR_DENIED);
+    const char *text = is_lasting ? err->text : NULL;
+    if (text_equal(text, system->trouble))
+        return;
+    free(system->trouble);
+    system->trouble = text ? xstrdup(text) : NULL;
+    if (system->has_writer)
+        status_writer_changed(&system->writer);
+}
+
 static void forget_object(struct system *system)
 {
     system_end(system);
@@ -40,6 +54,7 @@ static void forget_object(struct system *system)
     system->uid = NULL;
     free(system->problems_told);
     system->problems_told = NULL;
+    set_trouble(system, NULL);
     system->requests_done = 0;
     system->requests_version = 0;
     system->generation = 0;
@@ -194,26 +209,27 @@ static bool is_in_charge(struct system *system, const struct cached_system *cach
 static int reconcile(
     struct system *system, struct cached_system *cached, int64_t *ret_wake_ms, struct err *err)
 {
+    struct err status_err = {0};
     int failed = 0;
     meet_object(system, cached);
     if (!is_in_charge(system, cached)) {
         drop_news(system);
         return 0;
     }
-    if (!system->core && cached->object->spec && system_begin(system, cached, err) < 0)
-        return -1;
     if (system->generation != cached->object->generation)
         status_writer_changed(&system->writer);
     system->generation = cached->object->generation;
+    if (!system->core && cached->object->spec) {
+        failed = system_begin(system, cached, err);
+        set_trouble(system, failed ? err : NULL);
+    }
     if (system->core)
         failed = run(system, cached, err);
     else
         drop_news(system);
     int64_t now_ms = clock_now_ms(system->context->clock);
-    struct err write_err = {0};
-    if ((system->core || !cached->object->spec) &&
-        system_write_status(system, cached, now_ms, &write_err) < 0 && !failed)
-        failed = err_set(err, write_err.kind, "%s", write_err.text);
+    if (system_write_status(system, cached, now_ms, &status_err) < 0 && !failed)
+        failed = err_set(err, status_err.kind, "%s", status_err.text);
     *ret_wake_ms = next_wake(system, now_ms);
     return failed;
 }

@@ -126,7 +126,7 @@ static int make_control(struct system *system, struct err *err)
     struct control_config config = {.system = system->name,
         .system_uid = system->uid,
         .software = system->context->software,
-        .code_folders = POD_CODE_FOLDER,
+        .code_folders = "", /* Pods know theirs */
         .listener = on_control_event,
         .ctx = system,
         .loop = system->context->loop,

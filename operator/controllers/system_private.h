@@ -39,10 +39,11 @@ struct system {
     int64_t owned_ms;          /* the same for Service and PodDisruptionBudget */
     uint64_t requests_done;    /* hash of the requests that were dealt with; 0: none */
     uint64_t requests_version; /* of the object after their annotations were removed */
-    char *problems_told;       /* of the manifest; NULL: none */
+    char *problems_told;       /* of the manifest, as an Event; NULL: none */
+    char *trouble;             /* why it cannot be taken over; NULL: it can, or that is not known */
 
-    int64_t lost_ms; /* when a node was lost while all units ran; 0: none was */
-    enum failover_rule lost_rule;
+    int64_t lost_ms; /* since when units are missing by the death of a node; 0: none is */
+    size_t deaths;   /* of nodes, that were seen so far */
     struct system_numbers numbers;
 };
 

@@ -43,13 +43,16 @@ static void set_condition(struct status *status, enum condition_kind kind, bool 
     condition->message = xstrdup(message);
 }
 
-/* Of a system that never had a manifest that makes sense: nothing of it exists. */
-static void fill_invalid(const struct system *system, struct status *status, int64_t wall_ms)
+/* Of a system that is not taken over: its manifest never made sense, or something is in the way. */
+static void fill_without_core(const struct system *system, struct status *status, int64_t wall_ms)
 {
+    const char *reason = system->trouble ? "NotStarted" : "InvalidSpec";
+    const char *message = system->trouble ? system->trouble : "nothing was made of it";
     *status = (struct status){.system = xstrdup(system->name), .system_uid = xstrdup(system->uid)};
-    set_condition(status, CONDITION_READY, false, "InvalidSpec", "nothing was made of it", wall_ms);
-    set_condition(status, CONDITION_RECONCILING, false, "InvalidSpec", "", wall_ms);
-    set_condition(status, CONDITION_DEGRADED, false, "InvalidSpec", "", wall_ms);
+    set_condition(status, CONDITION_READY, false, reason, message, wall_ms);
+    set_condition(status, CONDITION_RECONCILING, false, reason, "", wall_ms);
+    set_condition(status, CONDITION_STALLED, system->trouble != NULL, reason, message, wall_ms);
+    set_condition(status, CONDITION_DEGRADED, false, reason, "", wall_ms);
 }
 
 /* A new leader knows little before its nodes have said hello: what the former one wrote stays until then. */
@@ -76,12 +79,19 @@ int system_write_status(
     int64_t wall_ms = clock_wall_ms(system->context->clock);
     struct status status = {0};
     int failed = 0;
-    if (!system->writer.is_changed || now_ms < system->writer.due_ms)
+    if (system->core && system->lost_ms) { /* to the millisecond, not to the next write */
+        core_status(system->core, &status);
+        system_count(system, &status);
+        status_done(&status);
+        status = (struct status){0};
+    }
+    bool has_content = system->core || system->trouble || !object->spec;
+    if (!has_content || !system->writer.is_changed || now_ms < system->writer.due_ms)
         return 0;
     if (system->core)
         core_status(system->core, &status);
     else
-        fill_invalid(system, &status, wall_ms);
+        fill_without_core(system, &status, wall_ms);
     system_count(system, &status);
     status.observed_generation = object->generation;
     if (!object->spec)
@@ -95,13 +105,30 @@ int system_write_status(
     return failed;
 }
 
-/* From the loss of a node to the moment when all units run again. */
+/* What brought the units back: the rule of the newest death of a node. */
+static enum failover_rule newest_rule(const struct status *status)
+{
+    enum failover_rule rule = FAILOVER_PROOF;
+    vec_for_each (exit, &status->exits)
+        if (exit->rule[0])
+            rule = text_equal(exit->rule, failover_rule_names[FAILOVER_ASSERTION]) ? FAILOVER_ASSERTION
+                                                                                   : FAILOVER_PROOF;
+    return rule;
+}
+
+/* From the moment when units were missing by the death of a node to that when all run again. */
 static void measure_failover(struct system *system, const struct status *status, int64_t now_ms)
 {
     bool all_run = status->units_running >= status->units_desired;
+    size_t deaths = 0;
+    vec_for_each (exit, &status->exits)
+        deaths += exit->rule[0] != '\0';
+    if (deaths > system->deaths && !all_run && !system->lost_ms)
+        system->lost_ms = now_ms;
+    system->deaths = deaths;
     if (!system->lost_ms || !all_run)
         return;
-    system->context->failover(system->context->ctx, system->lost_rule, now_ms - system->lost_ms);
+    system->context->failover(system->context->ctx, newest_rule(status), now_ms - system->lost_ms);
     system->lost_ms = 0;
 }
 
