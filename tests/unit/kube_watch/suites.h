@@ -8,7 +8,14 @@
 
 #include <cmocka.h>
 
+struct kube_follower_counts;
+
 int store_suite(void);
 int workqueue_suite(void);
+int reflector_suite(void);
+int follower_suite(void);
+int follower_sim_suite(void);
+/* One seed of it. */
+void follower_sim_run(uint64_t seed, struct kube_follower_counts *ret_counts);
 
 #endif
