@@ -171,5 +171,6 @@ int main(void)
         cmocka_unit_test(test_report_too_long),
     };
     int failed = cmocka_run_group_tests_name("log and report", tests, NULL, NULL);
+    failed += _cmocka_run_group_tests("pod", pod_tests, pod_test_count, NULL, NULL);
     return failed + _cmocka_run_group_tests("process", process_tests, process_test_count, NULL, NULL);
 }

@@ -10,3 +10,5 @@
 
 extern const struct CMUnitTest process_tests[];
 extern const size_t process_test_count;
+extern const struct CMUnitTest pod_tests[];
+extern const size_t pod_test_count;
