@@ -33,9 +33,9 @@ struct kube_informer_config {
     const struct kube_index *indexes; /* kept */
     size_t index_count;
     kube_on_change on_change; /* may be NULL */
-    /* Something is wrong and tried again (no permission, a resource that does not exist, an object that
-     * decode refused, a stale server). May be NULL. Called once for each new text, and with NULL when the
-     * store follows again. */
+    /* Something is wrong and tried again (no permission, a resource that does not exist, a stale server):
+     * called once for each new text, and with NULL when the store follows again. Also called, once for each
+     * new text, for an object that decode refused; the store then keeps its last good state. May be NULL. */
     void (*on_problem)(void *ctx, const struct err *problem);
     void (*on_synced)(void *ctx); /* the store was filled for the first time; may be NULL */
     void *ctx;                    /* of all callbacks */
@@ -50,10 +50,11 @@ struct kube_informer_stats {
     uint64_t refused;     /* objects that could not be read */
     uint64_t silences;    /* watches that were given up because nothing came */
     int64_t synced_ms;    /* from the start until the store was filled; 0 before */
-    size_t largest_bytes; /* the largest object seen */
+    size_t largest_bytes; /* the longest line of a watch or body of a page */
 };
 
-/* Texts of config are copied except as said. Starts at once. client and clock live longer. */
+/* Texts of config are copied except as said. Starts at once. client and clock live longer; clock is
+ * clock_system(), as the client's timers know no other. */
 int kube_informer_start(struct kube_client *client, struct clock *clock,
     const struct kube_informer_config *config, struct kube_informer **ret_informer, struct err *err);
 /* Ends the request under way; no callback comes after it returned. Not on the client's thread. Accepts NULL.
