@@ -26,6 +26,7 @@ enum {
     LIMIT_WRITE_QUEUE_BYTES = 16 * 1024 * 1024, /* what one stream holds back for a slow peer */
     LIMIT_STREAMS = 4096,                       /* at one time, of one server */
     LIMIT_HTTP_BODY_BYTES = 4 * 1024 * 1024,    /* of one HTTP request */
+    LIMIT_KUBE_LIST_BYTES = 256 * 1024 * 1024,  /* a page of a list; its objects are read one by one */
     LIMIT_STATUS_TEXT_BYTES = 1024,             /* a reason or message in a status */
 
     /* A system */

@@ -4,6 +4,7 @@
 #ifndef KUBE_AUTH_H
 #define KUBE_AUTH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -29,12 +30,15 @@ struct kube_credential {
 
 void kube_credential_done(struct kube_credential *credential);
 
-/* What to use for a request now. May block: reads files when the minute is over, and may run a plugin, while
- * other callers wait. Any thread. Fails only when nothing ever worked. */
+/* What to use for a request now. May block: reads files when the minute is over, and may run a plugin;
+ * meanwhile others get what is there. Any thread. Fails when there never was anything that can be used, and
+ * when a plugin fails whose last credential has expired or was refused. */
 int kube_auth_get(struct kube_auth *auth, struct kube_credential *ret_credential, struct err *err);
 
-/* The API server answered 401 to that credential: what is cached of it is dropped, the next get reads anew.
- */
-void kube_auth_reject(struct kube_auth *auth, uint64_t number);
+/* The API server answered 401 to that credential: what was cached of it is dropped, the next get reads anew.
+ * False when there is nothing to read anew: the request would be refused again. */
+bool kube_auth_reject(struct kube_auth *auth, uint64_t number);
+/* TLS failed with it: the next get looks at the files before their minute is over. */
+void kube_auth_doubt(struct kube_auth *auth, uint64_t number);
 
 #endif

@@ -1,8 +1,8 @@
 /* A connection to one API server: requests with credentials, limits and retries, as a blocking call from any
  * thread or as a stream of events on the client's thread. Typed verbs are in verbs.h, lists in list.h.
  *
- *     struct kube_client_config client_config = {.config = config, .thread_name = "kube", .user_agent =
- * agent}; if (kube_client_new(&client_config, &client, err) < 0) ...
+ *     struct kube_client_config settings = {.config = config, .thread_name = "kube", .user_agent = "a/1"};
+ *     if (kube_client_new(&settings, &client, err) < 0) ...
  *
  * A client has one thread (http.h) and its own connections; the lease gets a client of its own. */
 #ifndef KUBE_CLIENT_H
@@ -38,7 +38,7 @@ struct kube_client_config {
     double requests_per_s; /* of blocking calls; 0: no limit of ours, the server's fairness decides */
     unsigned burst;        /* at least 1 when there is a rate */
     int64_t timeout_ms;    /* of a blocking call with all its retries; 0: 30 s */
-    struct clock *clock;   /* for ages of credentials and the rate limit; NULL: the system's */
+    struct clock *clock;   /* for the age of credentials; NULL: the system's */
     /* A text of a Warning header, once each text (the first 256). Any thread; may log. NULL: ignored. */
     void (*on_warning)(const char *text, void *ctx);
     /* After each attempt. Any thread; must not block. NULL: ignored. */
@@ -95,8 +95,7 @@ struct kube_answer {
 void kube_answer_done(struct kube_answer *answer);
 
 /* Sends the request and waits. Retried: 429 and 5xx that say Retry-After, for any method, at most 10 times;
- * broken connections only for GET and for what was not sent; 401 once, with fresh credentials. All within the
- * timeout.
+ * GET also when the connection broke; 401 once, with fresh credentials. All within the timeout.
  *
  * -1 with err; when the API server refused, *ret_status (may be NULL) is filled as well and is the caller's
  * to release: `_cleanup_(kube_status_done) struct kube_status status = {0};`. After ERR_TIMEOUT and

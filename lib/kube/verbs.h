@@ -83,7 +83,8 @@ struct kube_delete_options {
 int kube_delete(struct kube_client *client, const struct kube_target *target,
     const struct kube_delete_options *options, struct kube_status *ret_status, struct err *err);
 
-/* GET of a path that is no object: "/version", "/readyz", "/apis/histrio.dev/v1alpha1". */
+/* GET of a path that is no object but answers in JSON: "/version", "/apis/apps/v1". For others ("/readyz"):
+ * kube_client_call. */
 int kube_get_path(struct kube_client *client, const char *path, struct json **ret_tree,
     struct kube_status *ret_status, struct err *err);
 
