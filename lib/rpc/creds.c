@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "rpc/complaints.h"
 #include "rpc/creds_private.h"
 
 enum { RELOAD_DEFAULT_S = 10, FILE_BYTES_MAX = 256 * 1024 };
@@ -76,6 +77,7 @@ int rpc_creds_from_folder(
     _cleanup_(cleanup_free) char *authorities = file_join(folder, "ca.crt");
     _cleanup_(cleanup_free) char *chain = file_join(folder, "tls.crt");
     _cleanup_(cleanup_free) char *key = file_join(folder, "tls.key");
+    rpc_complaints_take();
     grpc_init();
     *ret_creds = creds_new(grpc_tls_certificate_provider_file_watcher_create(
         key, chain, authorities, reload_s > 0 ? reload_s : RELOAD_DEFAULT_S));
@@ -89,6 +91,7 @@ int rpc_creds_from_memory(const char *authorities, const char *chain, const char
         check_pem(chain, "CERTIFICATE", "the certificate", err) < 0 ||
         check_pem(key, "PRIVATE KEY", "the key", err) < 0)
         return -1;
+    rpc_complaints_take();
     grpc_init();
     grpc_tls_identity_pairs *pairs = grpc_tls_identity_pairs_create();
     grpc_tls_identity_pairs_add_pair(pairs, key, chain);

@@ -1,8 +1,6 @@
 #include <assert.h>
-#include <grpc/support/log.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,6 +9,7 @@
 #include "base/mutex.h"
 #include "base/thread.h"
 #include "base/vec.h"
+#include "rpc/complaints.h"
 #include "rpc/loop_private.h"
 #include "rpc/tag.h"
 #include "rpc/timer.h"
@@ -61,20 +60,6 @@ struct rpc_loop {
     size_t scratch_size;
     bool stop_wanted;
 };
-
-/* A library does not log: what matters comes back as an error or a status. But for gRPC's last words before
- * it aborts. */
-static void drop_log(gpr_log_func_args *args)
-{
-    if (args->severity == GPR_LOG_SEVERITY_ERROR && strstr(args->message, "ssertion failed"))
-        (void)fprintf(stderr, "%s:%d: %s\n", args->file, args->line, args->message);
-}
-
-static void silence_grpc(void)
-{
-    if (!getenv("GRPC_VERBOSITY"))
-        gpr_set_log_function(drop_log);
-}
 
 static void kick_done(struct rpc_tag *tag, bool ok)
 {
@@ -230,8 +215,7 @@ static void make_kicker(struct rpc_loop *loop)
 
 int rpc_loop_new(const char *name, struct rpc_loop **ret_loop, struct err *err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    (void)pthread_once(&once, silence_grpc);
+    rpc_complaints_take();
     grpc_init();
     struct rpc_loop *loop = xcalloc(1, sizeof(*loop));
     mutex_init(&loop->posts_lock, RPC_RANK_POSTS, "rpc posts");

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "support/tls.h"
 
 enum {
     PATIENCE_S =
@@ -221,7 +222,8 @@ void fixture_server_start(struct fixture *fixture, const struct fixture_options 
         .method_count = sizeof(methods) / sizeof(methods[0]),
         .message_bytes_max = options->message_bytes_max,
         .write_queue_bytes_max = options->write_queue_bytes_max,
-        .streams_max = options->streams_max};
+        .streams_max = options->streams_max,
+        .creds = fixture->server_creds};
     if (rpc_server_new(fixture->server_loop, &config, &fixture->server, &err) < 0)
         fail_msg("%s", err.text);
     (void)snprintf(fixture->address, sizeof(fixture->address), "%s", rpc_server_address(fixture->server, 0));
@@ -231,6 +233,25 @@ void fixture_server_stop(struct fixture *fixture, uint32_t grace_ms)
 {
     rpc_server_free(fixture->server, grace_ms);
     fixture->server = NULL;
+}
+
+/* The server is a node, the client the operator. */
+static void make_creds(struct fixture *fixture)
+{
+    struct certs_pair authority = tls_authority(SYSTEM_UID);
+    fixture->server_creds = tls_creds(&authority, ROLE_NODE, SYSTEM_UID);
+    fixture->client_creds = tls_creds(&authority, ROLE_OPERATOR, SYSTEM_UID);
+    certs_pair_done(&authority);
+}
+
+void fixture_connect(struct fixture *fixture, struct rpc_creds *creds, const char *server_name)
+{
+    struct rpc_client_config config = {
+        .address = fixture->address, .creds = creds, .server_name = server_name};
+    struct err err = {0};
+    rpc_client_free(fixture->client);
+    if (rpc_client_new(fixture->client_loop, &config, &fixture->client, &err) < 0)
+        fail_msg("%s", err.text);
 }
 
 void fixture_start(struct fixture *fixture, enum transport transport, const struct fixture_options *options)
@@ -246,14 +267,18 @@ void fixture_start(struct fixture *fixture, enum transport transport, const stru
         (void)snprintf(fixture->address, sizeof(fixture->address), "unix:%s/socket", fixture->folder);
     else
         (void)snprintf(fixture->address, sizeof(fixture->address), "127.0.0.1:0");
+    if (transport == TRANSPORT_TLS)
+        make_creds(fixture);
     assert_int_equal(rpc_loop_new("test-server", &fixture->server_loop, &err), 0);
     assert_int_equal(rpc_loop_new("test-client", &fixture->client_loop, &err), 0);
-    if (transport == TRANSPORT_TCP) /* both ways of waiting are tested */
+    if (transport != TRANSPORT_UNIX) /* both ways of waiting are tested */
         rpc_loop_set_busy_poll(fixture->client_loop, 20);
     fixture_server_start(fixture, options ? options : &none);
     struct rpc_client_config config = {.address = fixture->address,
         .message_bytes_max = options ? options->message_bytes_max : 0,
-        .write_queue_bytes_max = options ? options->write_queue_bytes_max : 0};
+        .write_queue_bytes_max = options ? options->write_queue_bytes_max : 0,
+        .creds = fixture->client_creds,
+        .server_name = SERVER_NAME};
     if (rpc_client_new(fixture->client_loop, &config, &fixture->client, &err) < 0)
         fail_msg("%s", err.text);
 }
@@ -289,6 +314,8 @@ void fixture_stop(struct fixture *fixture)
         probe_free_stream(fixture->probes[i]);
     rpc_loop_free(fixture->client_loop);
     rpc_loop_free(fixture->server_loop);
+    rpc_creds_unref(fixture->client_creds);
+    rpc_creds_unref(fixture->server_creds);
     for (size_t i = 0; i < fixture->probe_count; i++) {
         mutex_done(&fixture->probes[i]->lock);
         condition_done(&fixture->probes[i]->changed);

@@ -18,9 +18,13 @@
 #include "rpc/loop.h"
 #include "rpc/server.h"
 
-enum { PROBES_MAX = 256, PROBE_TEXT = 128, BURST = 5 };
+#define SYSTEM_UID "5b0c7d52-8a62-4c8e-9b36-3a2f0b9c1d10"
+#define SERVER_NAME "node." SYSTEM_UID ".histrio.dev"
+#define CLIENT_NAME "operator." SYSTEM_UID ".histrio.dev"
 
-enum transport { TRANSPORT_UNIX, TRANSPORT_TCP };
+enum { PROBES_MAX = 256, PROBE_TEXT = 320, BURST = 5 };
+
+enum transport { TRANSPORT_UNIX, TRANSPORT_TCP, TRANSPORT_TLS };
 
 /* What a probe does beside recording. */
 enum reaction {
@@ -62,7 +66,9 @@ struct probe {
 struct fixture {
     enum transport transport;
     char folder[64];
-    char address[128]; /* the server's, bound */
+    char address[128];              /* the server's, bound */
+    struct rpc_creds *server_creds; /* NULL: plaintext */
+    struct rpc_creds *client_creds;
     struct rpc_loop *server_loop;
     struct rpc_loop *client_loop;
     struct rpc_server *server;
@@ -89,6 +95,9 @@ void fixture_stop(struct fixture *fixture); /* everything that is left */
 void fixture_server_start(
     struct fixture *fixture, const struct fixture_options *options); /* at `address` when set */
 void fixture_server_stop(struct fixture *fixture, uint32_t grace_ms);
+
+/* In place of the present client, at the same address. `creds` NULL: plaintext. */
+void fixture_connect(struct fixture *fixture, struct rpc_creds *creds, const char *server_name);
 
 /* The next stream that Hand got; waits. */
 struct probe *fixture_accept(struct fixture *fixture);
@@ -149,5 +158,8 @@ extern const struct CMUnitTest hostile_tests[];
 extern const size_t hostile_test_count;
 extern const struct CMUnitTest health_tests[];
 extern const size_t health_test_count;
+
+extern const struct CMUnitTest tls_tests[];
+extern const size_t tls_test_count;
 
 enum transport test_transport(void); /* of the present run */

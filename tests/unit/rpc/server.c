@@ -131,8 +131,8 @@ static void test_streams_max(void **state)
     }
     /* One more from another connection: within one, HTTP/2 makes the client wait. */
     struct rpc_client *first = fixture.client;
-    struct rpc_client_config config = {.address = fixture.address};
-    assert_int_equal(rpc_client_new(fixture.client_loop, &config, &fixture.client, NULL), 0);
+    fixture.client = NULL; /* kept */
+    fixture_connect(&fixture, fixture.client_creds, SERVER_NAME);
     struct probe *more = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
     probe_wait(more, more->closed == 1);
     assert_int_equal(more->code, RPC_RESOURCE_EXHAUSTED);
