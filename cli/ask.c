@@ -1,5 +1,4 @@
-/* `histrio ask` and `histrio tell`: through the gateway of the node that hosts the actor, or, when that is
- * not known or not there, of any other node, which forwards. */
+/* `histrio ask` and `histrio tell`. */
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -9,62 +8,10 @@
 #include "cli/address.h"
 #include "cli/cli.h"
 #include "cli/client.h"
-#include "cli/rows.h"
 
 #include <string.h>
 
-enum { DEFAULT_TIMEOUT_MS = 5000, GATEWAYS_MAX = 3 };
-
-struct gateways {
-    const char *addresses[GATEWAYS_MAX];
-    size_t count;
-};
-
-static void add_gateway(const struct json *node, struct gateways *gateways)
-{
-    const char *address = json_string(json_get(node, "gatewayAddress"));
-    if (!*address || !text_equal(json_string(json_get(node, "state")), "Connected"))
-        return;
-    for (size_t i = 0; i < gateways->count; i++) {
-        if (text_equal(gateways->addresses[i], address))
-            return;
-    }
-    if (gateways->count < GATEWAYS_MAX)
-        gateways->addresses[gateways->count++] = address;
-}
-
-/* The actor's own node first. */
-static void find_gateways(const struct json *status, const char *actor, struct gateways *gateways)
-{
-    char unit[LIMIT_ADDRESS_BYTES + 1];
-    size_t size = strcspn(actor, "/");
-    memcpy(unit, actor, size); /* address_parse bounds it */
-    unit[size] = '\0';
-    const struct json *nodes = json_get(status, "nodeStatuses");
-    const struct json *row = rows_find(json_get(status, "unitStatuses"), "unit", unit);
-    add_gateway(rows_find(nodes, "node", json_string(json_get(row, "node"))), gateways);
-    json_for_each(node, nodes) add_gateway(node, gateways);
-}
-
-/* Another gateway is tried only when nothing can have been sent. */
-static int send(struct client *client, const struct json *status, struct client_message *message, bool is_ask,
-    struct client_answer *ret_answer, struct err *err)
-{
-    struct gateways gateways = {0};
-    find_gateways(status, message->actor, &gateways);
-    if (gateways.count == 0)
-        return err_set(err, ERR_UNAVAILABLE,
-            "no node of system \"%s\" is connected: try again, or look at `histrio get nodes`",
-            json_string(json_get(status, "system")));
-    for (size_t i = 0; i < gateways.count; i++) {
-        message->gateway = gateways.addresses[i];
-        if ((is_ask ? client_ask : client_tell)(client, message, ret_answer, err) == 0)
-            return 0;
-        if (err->kind != ERR_UNAVAILABLE)
-            break;
-    }
-    return err_wrap(err, "gateway \"%s\"", message->gateway);
-}
+enum { DEFAULT_TIMEOUT_MS = 5000 };
 
 static enum exit_code print_answer(struct cli *cli, const char *actor, const struct client_answer *answer)
 {
@@ -94,7 +41,6 @@ static enum exit_code talk(
     struct cli *cli, const struct address *address, const struct str *arguments, bool is_ask)
 {
     struct client *client = NULL;
-    _cleanup_(json_freep) struct json *status = NULL;
     struct client_answer answer = {0};
     struct err err = {0};
     struct client_message message = {.actor = address->path,
@@ -103,8 +49,8 @@ static enum exit_code talk(
         .size = arguments->size,
         .timeout_ms = cli->options.timeout_ms > 0 ? (uint32_t)cli->options.timeout_ms : DEFAULT_TIMEOUT_MS};
     enum exit_code code;
-    if (client_new(address->system, &client, &err) < 0 || client_status(client, &status, &err) < 0 ||
-        send(client, status, &message, is_ask, &answer, &err) < 0)
+    if (client_new(&cli->options.place, address->system, &client, &err) < 0 ||
+        (is_ask ? client_ask : client_tell)(client, &message, &answer, &err) < 0)
         code = cli_fail(cli, &err);
     else if (is_ask || answer.error)
         code = print_answer(cli, cli->options.words.items[0], &answer);

@@ -13,19 +13,30 @@ const struct verb verbs[] = {
     {"run", "FILE [--nodes N] [--dry-run] [--detach] [-o json|yaml]",
         "run the system of a manifest on this machine until Ctrl-C or `histrio stop`",
         OPTION_NODES | OPTION_DRY_RUN | OPTION_DETACH | OPTION_OUTPUT | OPTION_TIMEOUT, 1, 1, verb_run},
-    {"get", "systems | (nodes|units|actors|exits) SYSTEM [-o wide|json|yaml]", "tables of what runs",
-        OPTION_OUTPUT, 1, 2, verb_get},
+    {"get", "systems [-A] | (nodes|units|actors|exits) SYSTEM [-o wide|json|yaml]", "tables of what runs",
+        OPTION_OUTPUT | OPTION_CLUSTER | OPTION_ALL, 1, 2, verb_get},
     {"describe", "SYSTEM[/UNIT[/ACTOR]] [-o json|yaml]", "everything about one system, unit or actor",
-        OPTION_OUTPUT, 1, 1, verb_describe},
+        OPTION_OUTPUT | OPTION_CLUSTER, 1, 1, verb_describe},
     {"ask", "SYSTEM/ACTOR METHOD [JSON] [--timeout 5s]", "send a message and print the answer as JSON",
-        OPTION_TIMEOUT | OPTION_OUTPUT, 2, 3, verb_ask},
-    {"tell", "SYSTEM/ACTOR METHOD [JSON]", "send a message and do not wait for an answer", 0, 2, 3,
-        verb_tell},
+        OPTION_TIMEOUT | OPTION_OUTPUT | OPTION_CLUSTER, 2, 3, verb_ask},
+    {"tell", "SYSTEM/ACTOR METHOD [JSON]", "send a message and do not wait for an answer", OPTION_CLUSTER, 2,
+        3, verb_tell},
     {"logs", "SYSTEM/ACTOR | SYSTEM/NODE [-f] [--lines N]", "what an actor or a whole node logged",
-        OPTION_FOLLOW | OPTION_LINES | OPTION_OUTPUT, 1, 1, verb_logs},
-    {"explain", "SYSTEM/UNIT [-o json|yaml]", "why a unit is where it is", OPTION_OUTPUT, 1, 1, verb_explain},
-    {"resume", "SYSTEM/UNIT", "start a unit again that was quarantined or ended", 0, 1, 1, verb_resume},
-    {"stop", "SYSTEM [--timeout 60s]", "drain and stop a system", OPTION_TIMEOUT, 1, 1, verb_stop},
+        OPTION_FOLLOW | OPTION_LINES | OPTION_OUTPUT | OPTION_CLUSTER, 1, 1, verb_logs},
+    {"explain", "SYSTEM/UNIT [-o json|yaml]", "why a unit is where it is", OPTION_OUTPUT | OPTION_CLUSTER, 1,
+        1, verb_explain},
+    {"resume", "SYSTEM/UNIT", "start a unit again that was quarantined or ended", OPTION_CLUSTER, 1, 1,
+        verb_resume},
+    {"move", "SYSTEM/UNIT NODE", "move a unit to a node of a cluster", OPTION_CLUSTER, 2, 2, verb_move},
+    {"cordon", "SYSTEM/NODE", "move the units of a node elsewhere, and none there", OPTION_CLUSTER, 1, 1,
+        verb_cordon},
+    {"uncordon", "SYSTEM/NODE", "let units go to the node again", OPTION_CLUSTER, 1, 1, verb_uncordon},
+    {"drain", "SYSTEM/NODE", "cordon a node, then replace its pod by another", OPTION_CLUSTER, 1, 1,
+        verb_drain},
+    {"forget", "SYSTEM/NODE", "assert that the machine of a node is lost for good: its units start elsewhere",
+        OPTION_CLUSTER, 1, 1, verb_forget},
+    {"stop", "SYSTEM [--timeout 60s]", "drain and stop a system", OPTION_TIMEOUT | OPTION_CLUSTER, 1, 1,
+        verb_stop},
     {"version", "", "the version of this program", OPTION_OUTPUT, 0, 0, verb_version},
     {"help", "[VERB | exit-codes]", "this list, one verb, or the exit codes", 0, 0, 1, verb_help},
     {0},
@@ -77,7 +88,9 @@ static enum exit_code run_verb(struct cli *cli, const struct verb *verb, int cou
 {
     struct err err = {0};
     enum exit_code code;
-    if (options_parse(count, arguments, verb->options, &cli->options, &err) < 0)
+    int failed = options_parse(count, arguments, verb->options, &cli->options, &err);
+    cli->options.place.is_cluster |= cli->is_plugin;
+    if (failed)
         code = usage(cli, verb, err.text);
     else if (cli->options.is_help)
         code = fprintf(cli->out, "usage: histrio %s %s\n%s\n", verb->name, verb->arguments, verb->summary) > 0
@@ -93,9 +106,9 @@ static enum exit_code run_verb(struct cli *cli, const struct verb *verb, int cou
     return code;
 }
 
-enum exit_code cli_main(int count, char *const *arguments, FILE *out, FILE *errors)
+enum exit_code cli_main(bool is_plugin, int count, char *const *arguments, FILE *out, FILE *errors)
 {
-    struct cli cli = {.out = out, .errors = errors};
+    struct cli cli = {.out = out, .errors = errors, .is_plugin = is_plugin};
     const char *name = count > 0 ? arguments[0] : "help";
     if (text_equal(name, "-h") || text_equal(name, "--help"))
         name = "help";

@@ -12,6 +12,7 @@ struct json;
 #define HISTRIO_VERSION "0.1.0"
 
 struct cli {
+    bool is_plugin; /* called as "kubectl histrio": systems are those of the cluster */
     FILE *out;
     FILE *errors;
     struct options options;
@@ -29,7 +30,7 @@ struct verb {
 extern const struct verb verbs[]; /* ended by a NULL name */
 
 /* The whole program; `arguments` without the program's name. */
-enum exit_code cli_main(int count, char *const *arguments, FILE *out, FILE *errors);
+enum exit_code cli_main(bool is_plugin, int count, char *const *arguments, FILE *out, FILE *errors);
 
 /* ---- the verbs, a file each ---- */
 enum exit_code verb_run(struct cli *cli);
@@ -40,6 +41,11 @@ enum exit_code verb_tell(struct cli *cli);
 enum exit_code verb_logs(struct cli *cli);
 enum exit_code verb_explain(struct cli *cli);
 enum exit_code verb_resume(struct cli *cli);
+enum exit_code verb_move(struct cli *cli);
+enum exit_code verb_forget(struct cli *cli);
+enum exit_code verb_cordon(struct cli *cli);
+enum exit_code verb_uncordon(struct cli *cli);
+enum exit_code verb_drain(struct cli *cli);
 enum exit_code verb_stop(struct cli *cli);
 enum exit_code verb_version(struct cli *cli);
 enum exit_code verb_help(struct cli *cli);

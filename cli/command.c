@@ -1,4 +1,4 @@
-/* explain, resume, stop: one request to the run each. */
+/* explain, resume, move, forget, cordon, uncordon, drain, stop: one request each. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -21,8 +21,9 @@ static int open_unit(
     if (address_parse(cli->options.words.items[0], ret_address, err) < 0)
         return -1;
     if (!*ret_address->path)
-        return err_set(err, ERR_INVALID, "\"%s\" is a system: write SYSTEM/UNIT", ret_address->system);
-    return client_new(ret_address->system, ret_client, err);
+        return err_set(
+            err, ERR_INVALID, "\"%s\" is a system: write SYSTEM/UNIT (or SYSTEM/NODE)", ret_address->system);
+    return client_new(&cli->options.place, ret_address->system, ret_client, err);
 }
 
 enum exit_code verb_explain(struct cli *cli)
@@ -44,17 +45,50 @@ enum exit_code verb_explain(struct cli *cli)
     return code;
 }
 
-enum exit_code verb_resume(struct cli *cli)
+static enum exit_code request(struct cli *cli, enum client_verb verb)
 {
     struct address address = {0};
     struct client *client = NULL;
     struct err err = {0};
     enum exit_code code = CLI_OK;
-    if (open_unit(cli, &address, &client, &err) < 0 || client_resume(client, address.path, &err) < 0)
+    struct client_request request = {
+        .verb = verb, .target = cli->options.words.count > 1 ? cli->options.words.items[1] : NULL};
+    if (open_unit(cli, &address, &client, &err) < 0 ||
+        (request.subject = address.path, client_request(client, &request, &err)) < 0)
         code = cli_fail(cli, &err);
     client_free(client);
     address_done(&address);
     return code;
+}
+
+enum exit_code verb_resume(struct cli *cli)
+{
+    return request(cli, CLIENT_RESUME);
+}
+
+enum exit_code verb_move(struct cli *cli)
+{
+    return request(cli, CLIENT_MOVE);
+}
+
+enum exit_code verb_forget(struct cli *cli)
+{
+    return request(cli, CLIENT_FORGET);
+}
+
+enum exit_code verb_cordon(struct cli *cli)
+{
+    return request(cli, CLIENT_CORDON);
+}
+
+enum exit_code verb_uncordon(struct cli *cli)
+{
+    return request(cli, CLIENT_UNCORDON);
+}
+
+enum exit_code verb_drain(struct cli *cli)
+{
+    return request(cli, CLIENT_DRAIN);
 }
 
 /* The run's lock is what it gives up last. */
@@ -79,7 +113,7 @@ enum exit_code verb_stop(struct cli *cli)
     int64_t timeout_ms = cli->options.timeout_ms;
     if (timeout_ms > UINT32_MAX)
         timeout_ms = UINT32_MAX;
-    if (client_new(system, &client, &err) < 0 ||
+    if (client_new(&cli->options.place, system, &client, &err) < 0 ||
         client_stop(client, timeout_ms > 0 ? (uint32_t)timeout_ms : 0, &err) < 0 ||
         wait_for_end(system, STOP_WAIT_MS + (timeout_ms > 0 ? timeout_ms : 0), &err) < 0)
         code = cli_fail(cli, &err);

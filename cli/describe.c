@@ -56,7 +56,8 @@ enum exit_code verb_describe(struct cli *cli)
     if (address_parse(cli->options.words.items[0], &address, &err) < 0)
         return cli_fail(cli, &err);
     enum exit_code code = CLI_OK;
-    if (client_new(address.system, &client, &err) < 0 || client_status(client, &status, &err) < 0) {
+    if (client_new(&cli->options.place, address.system, &client, &err) < 0 ||
+        client_status(client, &status, &err) < 0) {
         code = cli_fail(cli, &err);
     } else if (*address.path && !(part = describe_path(status, address.path))) {
         (void)err_set(&err, ERR_NOT_FOUND,

@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include <stddef.h>
+#include <string.h>
 
 const struct exit_code_row exit_code_rows[] = {
     {CLI_OK, "Ok", "it worked"},
@@ -42,6 +43,14 @@ const char *exit_code_answer_name(int error)
             return row->name;
     }
     return "unknown error";
+}
+
+int exit_code_answer_number(const char *name)
+{
+    int error = 1; /* 0 is no error */
+    while (error < ANSWER_COUNT && strcmp(exit_code_answer_name(error), name) != 0)
+        error++;
+    return error;
 }
 
 enum exit_code exit_code_of_err(const struct err *err)

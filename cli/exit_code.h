@@ -24,6 +24,8 @@ enum exit_code {
 enum exit_code exit_code_of_answer(int error);
 /* "NotFound", ...: as texts show them; "Error 17" is "unknown". */
 const char *exit_code_answer_name(int error);
+/* The reverse; a number without a name for others. */
+int exit_code_answer_number(const char *name);
 enum exit_code exit_code_of_err(const struct err *err);
 
 struct exit_code_row {

@@ -8,12 +8,11 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/rows.h"
-#include "operator/run_folder.h"
 
-static int read_status(const char *system, struct json **ret_status, struct err *err)
+static int read_status(struct cli *cli, const char *system, struct json **ret_status, struct err *err)
 {
     struct client *client = NULL;
-    if (client_new(system, &client, err) < 0)
+    if (client_new(&cli->options.place, system, &client, err) < 0)
         return -1;
     int failed = client_status(client, ret_status, err);
     client_free(client);
@@ -27,35 +26,40 @@ static void print_table(struct cli *cli, const struct table *table)
     (void)fwrite(str_text(&text), 1, text.size, cli->out); /* cli_main looks at the stream's state */
 }
 
+struct listing {
+    struct cli *cli;
+    enum exit_code code;
+};
+
+static void cannot_read(const char *system, const struct err *err, void *ctx)
+{
+    struct listing *listing = ctx;
+    (void)system; /* err names it */
+    listing->code = cli_fail(listing->cli, err);
+}
+
 static enum exit_code get_systems(struct cli *cli)
 {
-    struct run_names names = {0};
+    struct listing listing = {cli, CLI_OK};
+    struct json *items = NULL;
     struct err err = {0};
     struct table table;
-    if (run_folder_list(&names, &err) < 0)
+    if (client_list(&cli->options.place, cannot_read, &listing, &items, &err) < 0)
         return cli_fail(cli, &err);
     _cleanup_(json_freep) struct json *document = json_object_new();
-    struct json *items = json_set_array(document, "items");
-    enum exit_code code = CLI_OK;
+    json_set_take(document, "items", items);
     rows_begin_systems(&table);
-    vec_for_each (name, &names) {
-        struct json *status = NULL;
-        if (read_status(*name, &status, &err) < 0) {
-            code = cli_fail(cli, &err); /* the others are shown all the same */
-            continue;
-        }
-        rows_add_system(status, clock_wall_ms(clock_system()), &table);
-        json_add_take(items, status);
-    }
+    json_for_each(status, items) rows_add_system(status, clock_wall_ms(clock_system()), &table);
     if (cli_wants_tree(cli))
         cli_print_tree(cli, document);
-    else if (names.count == 0)
-        (void)fprintf(cli->errors, "no systems run; `histrio run FILE` starts one\n"); /* for people only */
-    else
+    else if (json_count(items) > 0)
         print_table(cli, &table);
+    else if (listing.code == CLI_OK) /* for people only */
+        (void)fprintf(cli->errors, "%s\n",
+            cli->options.place.is_cluster ? "no systems here; `kubectl apply -f FILE` makes one"
+                                          : "no systems run; `histrio run FILE` starts one");
     table_done(&table);
-    run_names_done(&names);
-    return code;
+    return listing.code;
 }
 
 /* What `get` shows of one system: the member of the status that is printed for -o json, and the table. */
@@ -79,7 +83,7 @@ static enum exit_code get_rows(struct cli *cli, const char *kind, const char *sy
     _cleanup_(json_freep) struct json *status = NULL;
     struct err err = {0};
     struct table table;
-    if (read_status(system, &status, &err) < 0)
+    if (read_status(cli, system, &status, &err) < 0)
         return cli_fail(cli, &err);
     const char *member = make_rows(kind, status, cli->options.output == OUTPUT_WIDE, &table);
     if (cli_wants_tree(cli)) {

@@ -186,6 +186,12 @@ static struct log_source *find_source(struct log_lines *lines, const char *name)
     return source;
 }
 
+void log_lines_add(struct log_lines *lines, const char *name, const char *data, size_t size)
+{
+    _cleanup_(cleanup_free) char *text = xstrndup(data, size); /* up to a NUL, which no log of ours has */
+    take_text(lines, find_source(lines, name), text);
+}
+
 static int compare_lines(const void *left, const void *right)
 {
     return strcmp(((const struct log_line *)left)->time, ((const struct log_line *)right)->time);
@@ -227,12 +233,12 @@ int log_lines_read(struct log_lines *lines, bool with_old, struct err *err)
     if (files == 0)
         return err_set(err, ERR_NOT_FOUND, "no logs in \"%s\"%s%s", lines->folder,
             lines->node ? " of node " : "", lines->node ? lines->node : "");
-    sort_lines(lines->found.items, lines->found.count);
     return 0;
 }
 
 void log_lines_take(struct log_lines *lines, uint64_t count, struct str *out)
 {
+    sort_lines(lines->found.items, lines->found.count);
     size_t first = lines->found.count > count ? lines->found.count - (size_t)count : 0;
     for (size_t i = first; i < lines->found.count; i++) {
         str_append(out, lines->found.items[i].text);

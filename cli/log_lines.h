@@ -43,5 +43,8 @@ void log_lines_done(struct log_lines *lines);
 /* Reads what is new; with `with_old`, rotated files first. ERR_NOT_FOUND: there are no logs. What it finds is
  * in `found`, by time. */
 int log_lines_read(struct log_lines *lines, bool with_old, struct err *err);
+/* Text of a log that comes in pieces from elsewhere; name tells the pieces of one log from those of another.
+ */
+void log_lines_add(struct log_lines *lines, const char *name, const char *data, size_t size);
 /* Appends the last `count` lines found, and forgets all. */
 void log_lines_take(struct log_lines *lines, uint64_t count, struct str *out);

@@ -22,6 +22,10 @@ static const struct option_name option_names[] = {
     {OPTION_TIMEOUT, "timeout", 0, true},
     {OPTION_FOLLOW, "follow", 'f', false},
     {OPTION_LINES, "lines", 0, true},
+    {OPTION_CLUSTER, "namespace", 'n', true},
+    {OPTION_CLUSTER, "context", 0, true},
+    {OPTION_CLUSTER, "kubeconfig", 0, true},
+    {OPTION_ALL, "all-namespaces", 'A', false},
 };
 
 enum { OPTION_COUNT = sizeof(option_names) / sizeof(option_names[0]) };
@@ -38,6 +42,17 @@ static int take_output(const char *value, enum output_form *ret_form, struct err
     return err_set(err, ERR_INVALID, "--output: must be json, yaml or wide, not \"%.32s\"", value);
 }
 
+static void take_place(const char *long_name, const char *value, struct client_place *place)
+{
+    place->is_cluster = true;
+    if (text_equal(long_name, "namespace"))
+        place->namespace = value;
+    else if (text_equal(long_name, "context"))
+        place->context = value;
+    else
+        place->kubeconfig = value;
+}
+
 static int take_value(
     const struct option_name *name, const char *value, struct options *options, struct err *err)
 {
@@ -48,6 +63,8 @@ static int take_value(
     case OPTION_DRY_RUN: options->dry_run = true; return 0;
     case OPTION_DETACH: options->detach = true; return 0;
     case OPTION_FOLLOW: options->follow = true; return 0;
+    case OPTION_CLUSTER: take_place(name->long_name, value, &options->place); return 0;
+    case OPTION_ALL: options->place.is_cluster = options->place.is_in_all_namespaces = true; return 0;
     case OPTION_NODES:
         if (text_to_u64(value, LIMIT_NODES, &number, NULL) < 0 || number == 0)
             return err_set(err, ERR_INVALID, "--nodes: must be a number from 1 to %d, not \"%.32s\"",

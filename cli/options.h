@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/vec.h"
+#include "cli/client.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,10 +22,13 @@ enum option_flag {
     OPTION_TIMEOUT = 1 << 4, /* --timeout 5s */
     OPTION_FOLLOW = 1 << 5,  /* -f */
     OPTION_LINES = 1 << 6,   /* --lines N */
+    OPTION_CLUSTER = 1 << 7, /* -n NAMESPACE, --context NAME, --kubeconfig FILE */
+    OPTION_ALL = 1 << 8,     /* -A: all namespaces */
 };
 
 struct options {
-    VEC(const char *) words; /* what is no option; borrowed from argv */
+    struct client_place place; /* borrowed from argv; a cluster as soon as one option of it was given */
+    VEC(const char *) words;   /* what is no option; borrowed from argv */
     enum output_form output;
     uint32_t nodes; /* 0: not given */
     bool dry_run, detach, follow;

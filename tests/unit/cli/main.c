@@ -17,7 +17,7 @@ static struct result histrio(size_t count, const char *const *arguments)
     size_t out_size, errors_size;
     FILE *out = open_memstream(&result.out, &out_size);
     FILE *errors = open_memstream(&result.errors, &errors_size);
-    result.code = cli_main((int)count, (char *const *)(uintptr_t)arguments, out, errors);
+    result.code = cli_main(false, (int)count, (char *const *)(uintptr_t)arguments, out, errors);
     (void)fclose(out);
     (void)fclose(errors);
     return result;
@@ -115,7 +115,7 @@ static void test_full_output(void **state)
     FILE *out = fopen("/dev/full", "w");
     FILE *errors = fopen("/dev/null", "w");
     (void)state;
-    assert_int_equal(cli_main(1, (char *const *)(uintptr_t)arguments, out, errors), CLI_FAILED);
+    assert_int_equal(cli_main(false, 1, (char *const *)(uintptr_t)arguments, out, errors), CLI_FAILED);
     (void)fclose(out);
     (void)fclose(errors);
 }
