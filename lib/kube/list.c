@@ -14,8 +14,6 @@
 #include "kube/split.h"
 #include "kube/status.h"
 
-enum { SMALLER_PAGES = 4 }; /* how much smaller pages become when one was too large */
-
 int kube_list_path(
     const struct kube_list_request *request, const char *continue_token, struct str *path, struct err *err)
 {
@@ -146,18 +144,13 @@ static void begin_anew(struct listing *listing)
     listing->events->restart(listing->ctx);
 }
 
-static bool can_shrink(const struct listing *listing, const struct err *err)
-{
-    return err->kind == ERR_LIMIT && listing->request.page_count_max > 1;
-}
-
 static bool has_expired(const struct listing *listing, const struct kube_status *status)
 {
     bool is_expired = status->reason == KUBE_REASON_EXPIRED || status->reason == KUBE_REASON_GONE;
     return is_expired && listing->continue_token && !listing->has_restarted;
 }
 
-/* One request; what can be helped is helped by changing the listing for the next one. */
+/* One request. When the pages have expired, the listing is ready to begin anew. */
 static int next_page(struct listing *listing, struct kube_status *ret_status, struct err *err)
 {
     _cleanup_(str_done) struct str path = STR_INIT(KUBE_PATH_BYTES_MAX);
@@ -173,10 +166,6 @@ static int next_page(struct listing *listing, struct kube_status *ret_status, st
         .timeout_ms = request->timeout_ms,
         .answer_bytes_max = LIMIT_KUBE_LIST_BYTES};
     if (kube_client_call(listing->client, &page_request, &answer, &status, &failure) < 0) {
-        if (can_shrink(listing, &failure)) {
-            request->page_count_max = (request->page_count_max + SMALLER_PAGES - 1) / SMALLER_PAGES;
-            return 0;
-        }
         if (has_expired(listing, &status)) {
             begin_anew(listing);
             return 0;
@@ -208,7 +197,7 @@ int kube_list(struct kube_client *client, const struct kube_list_request *reques
         .client = client, .request = *request, .events = events, .ctx = ctx};
     if (listing.request.page_count_max == 0)
         listing.request.page_count_max = KUBE_LIST_PAGE;
-    do { /* ends when the server has no further page; pages shrink and expire a bounded number of times */
+    do { /* ends when the server has no further page; they expire once at most */
         if (next_page(&listing, ret_status, err) < 0)
             return -1;
     } while (!listing.continue_token || *listing.continue_token);
