@@ -206,6 +206,15 @@ static bool is_in_charge(struct system *system, const struct cached_system *cach
     return leadership != 0 && !cached->object->is_deleting;
 }
 
+static int begin(struct system *system, struct cached_system *cached, struct err *err)
+{
+    int64_t now_ms = clock_now_ms(system->context->clock);
+    if (!cached->conditions && !system->writer.written &&
+        system_write_first_status(system, cached, now_ms, err) < 0)
+        return -1;
+    return system_begin(system, cached, err);
+}
+
 static int reconcile(
     struct system *system, struct cached_system *cached, int64_t *ret_wake_ms, struct err *err)
 {
@@ -220,7 +229,7 @@ static int reconcile(
         status_writer_changed(&system->writer);
     system->generation = cached->object->generation;
     if (!system->core && cached->object->spec) {
-        failed = system_begin(system, cached, err);
+        failed = begin(system, cached, err);
         set_trouble(system, failed ? err : NULL);
     }
     if (system->core)

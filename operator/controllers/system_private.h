@@ -69,6 +69,9 @@ int system_requests_remove(struct system *system, const struct cached_system *ca
 /* ---- system_status.c ---- */
 
 void system_event(struct system *system, bool is_warning, const char *reason, const char *note);
+/* The status of a system that never had one: nobody is to take "no condition" for "done". */
+int system_write_first_status(
+    struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err);
 /* Writes the status when it is time; problems of the manifest are in it. */
 int system_write_status(
     struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err);

@@ -55,6 +55,23 @@ static void fill_without_core(const struct system *system, struct status *status
     set_condition(status, CONDITION_DEGRADED, false, reason, "", wall_ms);
 }
 
+int system_write_first_status(
+    struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err)
+{
+    int64_t wall_ms = clock_wall_ms(system->context->clock);
+    struct status status = {.system = xstrdup(system->name),
+        .system_uid = xstrdup(system->uid),
+        .observed_generation = cached->object->generation};
+    set_condition(&status, CONDITION_READY, false, "Pending", "the operator begins with it", wall_ms);
+    status.conditions[CONDITION_READY].is_unknown = true;
+    set_condition(&status, CONDITION_RECONCILING, true, "Pending", "", wall_ms);
+    set_condition(&status, CONDITION_STALLED, false, "Pending", "", wall_ms);
+    set_condition(&status, CONDITION_DEGRADED, false, "Pending", "", wall_ms);
+    int failed = status_writer_work(&system->writer, &status, now_ms, err);
+    status_done(&status);
+    return failed;
+}
+
 /* A new leader knows little before its nodes have said hello: what the former one wrote stays until then. */
 static bool is_settled(const struct system *system, const struct status *status, int64_t now_ms)
 {
