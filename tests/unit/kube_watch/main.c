@@ -10,7 +10,10 @@ static void simulations(void **state)
 {
     (void)state;
     struct kube_follower_counts counts;
+    int terms = 0;
+    int64_t led_ms = 0;
     follower_sim_run(seed, &counts);
+    election_sim_run(seed, &terms, &led_ms);
 }
 
 int main(int argc, char **argv)
@@ -24,5 +27,7 @@ int main(int argc, char **argv)
     failed += reflector_suite();
     failed += follower_suite();
     failed += follower_sim_suite();
+    failed += election_suite();
+    failed += election_sim_suite();
     return failed;
 }

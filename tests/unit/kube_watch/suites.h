@@ -15,7 +15,10 @@ int workqueue_suite(void);
 int reflector_suite(void);
 int follower_suite(void);
 int follower_sim_suite(void);
-/* One seed of it. */
+int election_suite(void);
+int election_sim_suite(void);
+/* One seed of the simulations. */
 void follower_sim_run(uint64_t seed, struct kube_follower_counts *ret_counts);
+void election_sim_run(uint64_t seed, int *ret_terms, int64_t *ret_led_ms);
 
 #endif
