@@ -11,12 +11,18 @@
 #include "base/str.h"
 #include "types/status.h"
 
-enum { NODES_MAX = 100, QUARANTINES_MAX = 100, RECENT_EXITS_MAX = 10 };
+/* Together they keep the form for the API below 256 KiB. */
+enum { NODES_MAX = 100, QUARANTINES_MAX = 100, RECENT_EXITS_MAX = 10, ROW_TEXT_BYTES_MAX = 256 };
 
 /* A text of unknown length: whoever wrote it, an object stays small. */
+static void set_cut(struct json *object, const char *key, const char *text, size_t size_max)
+{
+    (void)json_set_stringf(object, key, "%.*s", (int)cut_size(text, size_max), text);
+}
+
 static void set_text(struct json *object, const char *key, const char *text)
 {
-    (void)json_set_stringf(object, key, "%.*s", (int)cut_size(text, LIMIT_STATUS_TEXT_BYTES), text);
+    set_cut(object, key, text, LIMIT_STATUS_TEXT_BYTES);
 }
 
 static void set_time(struct json *object, const char *key, int64_t wall_ms)
@@ -87,8 +93,8 @@ static void add_node(struct json *list, const struct status_node *node)
     (void)json_set_string(row, "kubeNode", node->kube_node);
     (void)json_set_string(row, "zone", node->zone);
     (void)json_set_string(row, "state", node->state);
-    set_text(row, "reason", node->reason);
-    set_text(row, "message", node->message);
+    set_cut(row, "reason", node->reason, ROW_TEXT_BYTES_MAX);
+    set_cut(row, "message", node->message, ROW_TEXT_BYTES_MAX);
     set_uid(row, node->uid);
     (void)json_set_int(row, "pid", node->pid);
     (void)json_set_uint(row, "units", node->units);
@@ -190,7 +196,7 @@ static void add_quarantines(struct json *json, const struct status *status, enum
         }
         struct json *row = json_add_object(list);
         (void)json_set_string(row, "unit", quarantine->unit);
-        set_text(row, "reason", quarantine->reason);
+        set_cut(row, "reason", quarantine->reason, ROW_TEXT_BYTES_MAX);
         set_time(row, "at", quarantine->at_wall_ms);
     }
 }

@@ -6,58 +6,34 @@
 
 #include "api/manifest.h"
 #include "base/err.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/yaml.h"
 #include "types/system.h"
 #include "types/unit.h"
 #include "unit/api/object_support.h"
+#include "unit/api/schema_support.h"
 
-static const char crd_path[] = "charts/histrio-crds/templates/actorsystems.yaml";
+static struct json *system_schema;
 
-static struct json *crd;
+static int load_schema(void **state)
+{
+    (void)state;
+    system_schema = schema_load("actorsystems");
+    return 0;
+}
+
+static int free_schema(void **state)
+{
+    (void)state;
+    json_free(system_schema);
+    system_schema = NULL;
+    return 0;
+}
 
 static const struct json *spec_schema(void)
 {
-    const struct json *version = json_at(json_get(json_get(crd, "spec"), "versions"), 0);
-    const struct json *schema = json_get(json_get(version, "schema"), "openAPIV3Schema");
-    return json_get(json_get(schema, "properties"), "spec");
-}
-
-/* The template without its lines of template language, which are whole lines. */
-static int load_crd(void **state)
-{
-    struct str text = STR_INIT(1024 * 1024);
-    struct str plain = STR_INIT(1024 * 1024);
-    struct json *documents = NULL;
-    struct err err = {0};
-    (void)state;
-    if (file_read(crd_path, 1024 * 1024, &text, &err) < 0)
-        fail_msg("%s", err.text);
-    for (const char *line = str_text(&text); *line;) {
-        const char *end = strchr(line, '\n');
-        size_t size = end ? (size_t)(end - line) + 1 : strlen(line);
-        if (strncmp(line, "{{", 2) != 0)
-            str_append_bytes(&plain, line, size);
-        line += size;
-    }
-    if (yaml_parse(crd_path, str_text(&plain), plain.size, &documents, &err) < 0)
-        fail_msg("%s", err.text);
-    crd = json_dup(json_at(documents, 0));
-    json_free(documents);
-    str_done(&text);
-    str_done(&plain);
-    return 0;
-}
-
-static int free_crd(void **state)
-{
-    (void)state;
-    json_free(crd);
-    crd = NULL;
-    return 0;
+    return json_get(json_get(system_schema, "properties"), "spec");
 }
 
 /* As an API server does: missing members that have a default get it, then what is inside. */
@@ -210,7 +186,8 @@ static void every_field_of_the_schema_is_known_to_the_decoder(void **state)
 }
 
 const struct CMUnitTest crd_tests[3] = {
-    cmocka_unit_test_setup_teardown(defaults_are_those_of_the_decoder, load_crd, free_crd),
-    cmocka_unit_test_setup_teardown(enumerations_are_those_of_the_decoder, load_crd, free_crd),
-    cmocka_unit_test_setup_teardown(every_field_of_the_schema_is_known_to_the_decoder, load_crd, free_crd),
+    cmocka_unit_test_setup_teardown(defaults_are_those_of_the_decoder, load_schema, free_schema),
+    cmocka_unit_test_setup_teardown(enumerations_are_those_of_the_decoder, load_schema, free_schema),
+    cmocka_unit_test_setup_teardown(
+        every_field_of_the_schema_is_known_to_the_decoder, load_schema, free_schema),
 };

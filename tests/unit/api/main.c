@@ -10,5 +10,6 @@ int main(void)
     failed += cmocka_run_group_tests_name("actor_system", actor_system_tests, NULL, NULL);
     failed += cmocka_run_group_tests_name("fence_object", fence_object_tests, NULL, NULL);
     failed += cmocka_run_group_tests_name("placement_objects", placement_objects_tests, NULL, NULL);
-    return failed + cmocka_run_group_tests_name("crd", crd_tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("crd", crd_tests, NULL, NULL);
+    return failed + cmocka_run_group_tests_name("written", written_tests, NULL, NULL);
 }

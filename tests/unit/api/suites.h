@@ -17,5 +17,6 @@ extern const struct CMUnitTest actor_system_tests[6];
 extern const struct CMUnitTest fence_object_tests[3];
 extern const struct CMUnitTest placement_objects_tests[7];
 extern const struct CMUnitTest crd_tests[3];
+extern const struct CMUnitTest written_tests[4];
 
 #endif
