@@ -12,7 +12,13 @@
 #include "types/status.h"
 
 /* Together they keep the form for the API below 256 KiB. */
-enum { NODES_MAX = 100, QUARANTINES_MAX = 100, RECENT_EXITS_MAX = 10, ROW_TEXT_BYTES_MAX = 256 };
+enum {
+    NODES_MAX = 100,
+    QUARANTINES_MAX = 100,
+    RECENT_EXITS_MAX = 10,
+    ROW_TEXT_BYTES_MAX = 256,
+    WORD_BYTES_MAX = 128
+};
 
 /* A text of unknown length: whoever wrote it, an object stays small. */
 static void set_cut(struct json *object, const char *key, const char *text, size_t size_max)
@@ -93,7 +99,7 @@ static void add_node(struct json *list, const struct status_node *node)
     (void)json_set_string(row, "kubeNode", node->kube_node);
     (void)json_set_string(row, "zone", node->zone);
     (void)json_set_string(row, "state", node->state);
-    set_cut(row, "reason", node->reason, ROW_TEXT_BYTES_MAX);
+    set_cut(row, "reason", node->reason, WORD_BYTES_MAX);
     set_cut(row, "message", node->message, ROW_TEXT_BYTES_MAX);
     set_uid(row, node->uid);
     (void)json_set_int(row, "pid", node->pid);
