@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <arpa/inet.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +99,37 @@ static char *read_address(struct reader *reader, const char *name, bool is_requi
     return xstrdup(text);
 }
 
+static char *read_path(struct reader *reader, const char *name)
+{
+    const char *text = optional(reader, name);
+    if (*text && (*text != '/' || strlen(text) >= PATH_MAX)) {
+        mistake(reader, name, "must be an absolute path");
+        text = "";
+    }
+    return xstrdup(text);
+}
+
+/* Certificates name the system by its uid. */
+static char *read_tls_folder(struct reader *reader, const char *system_uid)
+{
+    char *folder = read_path(reader, "HISTRIO_TLS_FOLDER");
+    if (*folder && *system_uid && !text_is_dns_label(system_uid))
+        mistake(reader, "HISTRIO_SYSTEM_UID", "must be a DNS label where HISTRIO_TLS_FOLDER is set");
+    return folder;
+}
+
+static char *read_pod_ip(struct reader *reader)
+{
+    const char *name = "HISTRIO_POD_IP";
+    const char *text = optional(reader, name);
+    unsigned char binary[sizeof(struct in6_addr)];
+    if (*text && inet_pton(AF_INET, text, binary) != 1 && inet_pton(AF_INET6, text, binary) != 1) {
+        mistake(reader, name, "must be an IP address");
+        text = "";
+    }
+    return xstrdup(text);
+}
+
 static void read_code_folders(struct reader *reader, struct environment *environment)
 {
     const char *name = "HISTRIO_CODE_FOLDERS";
@@ -124,7 +157,7 @@ static int hex_digit(char character)
 static void read_credential(struct reader *reader, struct environment *environment)
 {
     const char *name = "HISTRIO_CREDENTIAL";
-    const char *text = required(reader, name);
+    const char *text = *environment->tls_folder ? optional(reader, name) : required(reader, name);
     size_t digits = strlen(text);
     if (digits == 0)
         return;
@@ -165,6 +198,9 @@ size_t environment_read(
     read.pod_uid = read_text(&reader, "HISTRIO_POD_UID", true);
     read.kube_node = read_text(&reader, "HISTRIO_KUBE_NODE", false);
     read.zone = read_text(&reader, "HISTRIO_ZONE", false);
+    read.tls_folder = read_tls_folder(&reader, read.system_uid);
+    read.pod_ip = read_pod_ip(&reader);
+    read.termination_log = read_path(&reader, "HISTRIO_TERMINATION_LOG");
     read_credential(&reader, &read);
     read.control_address = read_address(&reader, "HISTRIO_CONTROL_ADDRESS", true);
     read.link_address = read_address(&reader, "HISTRIO_LINK_ADDRESS", true);
@@ -199,6 +235,9 @@ void environment_done(struct environment *environment)
     free(environment->link_address);
     free(environment->gateway_address);
     free(environment->http_address);
+    free(environment->tls_folder);
+    free(environment->pod_ip);
+    free(environment->termination_log);
     vec_for_each (folder, &environment->code_folders)
         free(*folder);
     vec_done(&environment->code_folders);

@@ -1,22 +1,29 @@
 /* node/environment.h: what a node process is told by its environment, typed and checked. Mistakes are
  * collected, so that one start shows all of them. Pure but for the getter; thread: any.
  *
- *   HISTRIO_SYSTEM             name of the system, a DNS label of at most 40 characters
- *   HISTRIO_SYSTEM_UID         its uid: streams of another one are refused
- *   HISTRIO_NODE_NAME          "bank-nodes-0"
- *   HISTRIO_POD_UID            of this node process (parent); kept over restarts of the runtime
- *   HISTRIO_CREDENTIAL         token of the run as hex digits: who cannot show it is refused
- *   HISTRIO_CONTROL_ADDRESS    where the operator dials: "unix:/path" or "host:port"
- *   HISTRIO_LINK_ADDRESS       where peers dial
- *   HISTRIO_GATEWAY_ADDRESS    where clients dial
- *   HISTRIO_HTTP_ADDRESS       optional: where probes, metrics and the JSON gateway are served, with a
- * numeric host HISTRIO_CODE_FOLDERS       absolute folders, colon separated: behavior libraries elsewhere are
- * refused HISTRIO_REPORT_FD          optional: a descriptor on which the parent reports starts and ends of
- * the runtime HISTRIO_KUBE_NODE, HISTRIO_ZONE          optional: where this node runs HISTRIO_WORKERS
- * optional: worker threads, 1 to 1024; as many as cores when absent HISTRIO_HANDLER_TIMEOUT_MS optional: the
- * watchdog's limit on one handler; the runtime's default HISTRIO_DRAIN_TIMEOUT_MS optional: how long SIGTERM
- * lets units stop; 10000 HISTRIO_LOG_LEVEL                        optional: debug, info, warning, error; info
- */
+ *   HISTRIO_SYSTEM           name of the system, a DNS label of at most 40 characters
+ *   HISTRIO_SYSTEM_UID       its uid: streams of another one are refused
+ *   HISTRIO_NODE_NAME        "bank-nodes-0"
+ *   HISTRIO_POD_UID          of this node process (parent); kept over restarts of the runtime
+ *   HISTRIO_CONTROL_ADDRESS  where the operator dials: "unix:/path" or "host:port"
+ *   HISTRIO_LINK_ADDRESS     where peers dial
+ *   HISTRIO_GATEWAY_ADDRESS  where clients dial
+ *   HISTRIO_CODE_FOLDERS     absolute folders, colon separated: behavior libraries elsewhere are refused
+ *   HISTRIO_CREDENTIAL       token of the run as hex digits: who cannot show it is refused. Optional with TLS
+ *
+ * Optional:
+ *   HISTRIO_TLS_FOLDER       ca.crt, tls.crt and tls.key in it secure Control and links: who does not show a
+ *                            certificate of this system is refused. The gateway stays as it is
+ *   HISTRIO_POD_IP           what others are told in place of the host of the link and gateway addresses,
+ *                            where these are not one that can be dialled ("0.0.0.0:7073")
+ *   HISTRIO_HTTP_ADDRESS     where probes, metrics and the JSON gateway are served, with a numeric host
+ *   HISTRIO_REPORT_FD        a descriptor on which the parent reports starts and ends of the runtime
+ *   HISTRIO_TERMINATION_LOG  a file for the record of the last crash; /dev/termination-log where that exists
+ *   HISTRIO_KUBE_NODE, HISTRIO_ZONE   where this node runs
+ *   HISTRIO_WORKERS          worker threads, 1 to 1024; as many as cores when absent
+ *   HISTRIO_HANDLER_TIMEOUT_MS   the watchdog's limit on one handler; the runtime's default
+ *   HISTRIO_DRAIN_TIMEOUT_MS     how long SIGTERM lets units stop; 10000
+ *   HISTRIO_LOG_LEVEL        debug, info, warning, error; info */
 #pragma once
 
 #include "base/log.h"
@@ -39,6 +46,9 @@ struct environment {
     char *link_address;
     char *gateway_address;
     char *http_address;
+    char *tls_folder;
+    char *pod_ip;
+    char *termination_log;
     VEC(char *) code_folders;
     uint8_t *credential;
     size_t credential_size;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "gateway/gateway.h"
@@ -16,6 +17,7 @@
 #include "node/peers.h"
 #include "node_control/control.h"
 #include "node_control/life.h"
+#include "rpc/creds.h"
 #include "rpc/loop.h"
 #include "rpc/server.h"
 #include "transport/transport.h"
@@ -36,8 +38,6 @@ enum {
     CORES_TO_SPARE = 8,
     LINK_GRACE_MS = 100,
     ACTORS_GRACE_MS = 1000,
-    LINK_ADDRESS = 0,
-    GATEWAY_ADDRESS = 1
 };
 
 /* Why the process ends; stored by the control loop's thread, then the event descriptor wakes main, which
@@ -57,8 +57,10 @@ struct runtime {
     struct transport *transport;
     struct actor_system *actors;
     struct gateway *gateway;
-    struct rpc_server *link_server;
-    struct gateway_http *http; /* NULL: none was asked for */
+    struct rpc_creds *creds; /* NULL: plaintext, on Unix sockets with a credential */
+    struct rpc_server *link_server, *gateway_server;
+    char *link_address, *gateway_address; /* as others are told */
+    struct gateway_http *http;            /* NULL: none was asked for */
 };
 
 /* ---- what the actors do, to both who want to know. On worker threads ---- */
@@ -155,7 +157,8 @@ static int start_transport(struct runtime *runtime, struct err *err)
         .zone = environment->zone,
         .node_uid = runtime->life.node_uid,
         .credential = environment->credential,
-        .credential_size = environment->credential_size};
+        .credential_size = environment->credential_size,
+        .creds = runtime->creds};
     return transport_new(&config, &runtime->transport, err);
 }
 
@@ -172,6 +175,7 @@ static int start_control(struct runtime *runtime, struct err *err)
         .zone = environment->zone,
         .credential = environment->credential,
         .credential_size = environment->credential_size,
+        .creds = runtime->creds,
         .code_folders = (const char *const *)environment->code_folders.items,
         .code_folder_count = environment->code_folders.count,
         .life = &runtime->life,
@@ -215,25 +219,32 @@ static int start_gateway(struct runtime *runtime, struct err *err)
     return 0;
 }
 
-/* One server for peers and clients: both have the credential, and they share the thread anyway. */
-static int start_link_server(struct runtime *runtime, struct err *err)
+/* `bound` with the host by which others reach it; the caller frees it. */
+static char *advertised(const struct runtime *runtime, const char *bound)
 {
-    const char *const addresses[] = {
-        runtime->environment->link_address, runtime->environment->gateway_address, NULL};
-    size_t link_count = 0;
-    size_t gateway_count = 0;
-    const struct rpc_method *link_methods = transport_methods(runtime->transport, &link_count);
-    const struct rpc_method *client_methods = gateway_methods(runtime->gateway, &gateway_count);
-    VEC(struct rpc_method) methods = {0};
-    for (size_t i = 0; i < link_count; i++)
-        vec_push(&methods, link_methods[i]);
-    for (size_t i = 0; i < gateway_count; i++)
-        vec_push(&methods, client_methods[i]);
-    struct rpc_server_config config = {
-        .addresses = addresses, .methods = methods.items, .method_count = methods.count};
-    int result = rpc_server_new(runtime->link_loop, &config, &runtime->link_server, err);
-    vec_done(&methods);
-    return result < 0 ? err_wrap(err, "link server") : 0;
+    const char *host = runtime->environment->pod_ip;
+    if (!*host || text_starts_with(bound, "unix:"))
+        return xstrdup(bound);
+    return xasprintf(strchr(host, ':') ? "[%s]%s" : "%s%s", host, strrchr(bound, ':'));
+}
+
+/* Peers and clients share the loop, not the server: nobody gets at the methods of peers where clients dial.
+ */
+static int start_servers(struct runtime *runtime, struct err *err)
+{
+    const char *const link_addresses[] = {runtime->environment->link_address, NULL};
+    const char *const gateway_addresses[] = {runtime->environment->gateway_address, NULL};
+    struct rpc_server_config link = {.addresses = link_addresses, .creds = runtime->creds};
+    struct rpc_server_config gateway = {.addresses = gateway_addresses};
+    link.methods = transport_methods(runtime->transport, &link.method_count);
+    gateway.methods = gateway_methods(runtime->gateway, &gateway.method_count);
+    if (rpc_server_new(runtime->link_loop, &link, &runtime->link_server, err) < 0)
+        return err_wrap(err, "link server");
+    if (rpc_server_new(runtime->link_loop, &gateway, &runtime->gateway_server, err) < 0)
+        return err_wrap(err, "gateway server");
+    runtime->link_address = advertised(runtime, rpc_server_address(runtime->link_server, 0));
+    runtime->gateway_address = advertised(runtime, rpc_server_address(runtime->gateway_server, 0));
+    return 0;
 }
 
 static const char *not_ready(void *ctx)
@@ -267,6 +278,9 @@ static int start(struct runtime *runtime, struct err *err)
     if (open_descriptors(runtime, err) < 0)
         return -1;
     log_step(runtime, "crash handler installed");
+    const char *tls_folder = runtime->environment->tls_folder;
+    if (*tls_folder && rpc_creds_from_folder(tls_folder, 0, &runtime->creds, err) < 0)
+        return err_wrap(err, "HISTRIO_TLS_FOLDER");
     if (rpc_loop_new("control", &runtime->control_loop, err) < 0 ||
         rpc_loop_new("link", &runtime->link_loop, err) < 0)
         return err_wrap(err, "loops");
@@ -278,13 +292,12 @@ static int start(struct runtime *runtime, struct err *err)
     log_step(runtime, "loops run");
     if (start_transport(runtime, err) < 0 || start_control(runtime, err) < 0 ||
         start_actors(runtime, err) < 0 || start_gateway(runtime, err) < 0 ||
-        start_link_server(runtime, err) < 0 || start_http(runtime, err) < 0)
+        start_servers(runtime, err) < 0 || start_http(runtime, err) < 0)
         return -1;
     log_step(runtime, "link listens");
     /* Last: who reaches Control finds a whole node behind it. */
     if (node_control_listen(runtime->control, runtime->environment->control_address, runtime->actors,
-            rpc_server_address(runtime->link_server, LINK_ADDRESS),
-            rpc_server_address(runtime->link_server, GATEWAY_ADDRESS), err) < 0)
+            runtime->link_address, runtime->gateway_address, err) < 0)
         return -1;
     log_step(runtime, "control listens");
     return 0;
@@ -302,6 +315,7 @@ static void stop(struct runtime *runtime)
     gateway_http_free(runtime->http);
     if (runtime->transport)
         transport_close(runtime->transport);
+    rpc_server_free(runtime->gateway_server, LINK_GRACE_MS);
     rpc_server_free(runtime->link_server, LINK_GRACE_MS);
     if (runtime->actors)
         actor_system_free(runtime->actors, ACTORS_GRACE_MS);
@@ -310,6 +324,9 @@ static void stop(struct runtime *runtime)
     rpc_loop_free(runtime->link_loop);
     rpc_loop_free(runtime->control_loop); /* runs what the runtime's last events posted */
     node_control_free(runtime->control);
+    rpc_creds_unref(runtime->creds);
+    free(runtime->link_address);
+    free(runtime->gateway_address);
     life_done(&runtime->life);
 }
 

@@ -63,6 +63,7 @@ static void replace_current(struct node_control *control, struct session *sessio
     struct session *former = control->current;
     struct convert_sender sender = control_sender(control);
     control->current = session;
+    control->logged_refusals = 0;
     if (!former)
         return;
     struct rpc_buffer *refused = convert_refused(&sender, REFUSAL_OF_OLD_TERM, "another operator took over");
@@ -107,9 +108,21 @@ void control_session_ended(void *ctx, struct session *session, const char *text)
     control_perform(control, &actions);
 }
 
+/* Once a session: whoever sends one wrong command sends many. */
+static void log_refusal(struct node_control *control, const struct command *command, enum refusal refusal)
+{
+    unsigned bit = 1U << (unsigned)refusal;
+    if (control->logged_refusals & bit)
+        return;
+    control->logged_refusals |= bit;
+    log_event(LOG_WARNING, "command refused", "error", refusal_name(refusal), "term",
+        log_number((int64_t)command->term), "ourTerm", log_number((int64_t)control->lease.term), NULL);
+}
+
 static void refuse_command(struct node_control *control, const struct command *command, enum refusal refusal)
 {
     struct convert_sender sender = control_sender(control);
+    log_refusal(control, command, refusal);
     struct assignment_action answer = {.refusal = refusal};
     if (command->kind == COMMAND_ASSIGN) {
         answer.unit = (char *)(uintptr_t)command->assign.unit; /* only read */

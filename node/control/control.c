@@ -146,6 +146,7 @@ int node_control_new(
     struct node_control *control = xcalloc(1, sizeof(*control));
     uint64_t first_nonce = 0;
     control->config = *config;
+    (void)role_name(ROLE_OPERATOR, config->system_uid, control->operator_name);
     list_init(&control->sessions);
     exits_init(&control->exits);
     changes_init(&control->changes);
@@ -162,14 +163,26 @@ int node_control_new(
     return 0;
 }
 
+static void refuse_session(struct rpc_stream *stream, enum rpc_code code, const char *text)
+{
+    rpc_stream_finish(stream, code, text);
+    rpc_stream_free(stream);
+}
+
 static void open_session(struct rpc_stream *stream, void *ctx)
 {
     struct node_control *control = ctx;
     struct session_events events = {
         .hello = control_hello, .command = control_command, .ended = control_session_ended, .ctx = control};
     if (control->is_closing) {
-        rpc_stream_finish(stream, RPC_UNAVAILABLE, "the node stops");
-        rpc_stream_free(stream);
+        refuse_session(stream, RPC_UNAVAILABLE, "the node stops");
+        return;
+    }
+    if (control->config.creds && !rpc_stream_peer_has_name(stream, control->operator_name)) {
+        log_event(LOG_WARNING, "control session refused", "peer", rpc_stream_peer(stream), "error",
+            "the certificate is not the operator's of this system", NULL);
+        refuse_session(
+            stream, RPC_PERMISSION_DENIED, "your certificate is not the operator's of this system");
         return;
     }
     session_accept(control->config.loop, stream, &events, &control->sessions);
@@ -188,8 +201,11 @@ int node_control_listen(struct node_control *control, const char *address, struc
     const char *const addresses[] = {address, NULL};
     const struct rpc_method methods[] = {
         {.path = CONTROL_SESSION_PATH, .open = open_session, .ctx = control}};
-    struct rpc_server_config config = {
-        .addresses = addresses, .methods = methods, .method_count = 1, .streams_max = CONTROL_STREAMS_MAX};
+    struct rpc_server_config config = {.addresses = addresses,
+        .methods = methods,
+        .method_count = 1,
+        .streams_max = CONTROL_STREAMS_MAX,
+        .creds = control->config.creds};
     control->actors = actors;
     control->identity.link_address = link_address;
     control->identity.gateway_address = gateway_address;

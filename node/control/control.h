@@ -17,6 +17,7 @@
 struct clock;
 struct err;
 struct node_control;
+struct rpc_creds;
 struct rpc_loop;
 
 /* Called on the loop's thread; borrowed arguments. */
@@ -47,6 +48,7 @@ struct node_control_config {
     const char *system, *system_uid, *node_name, *pod_uid, *kube_node, *zone;
     const uint8_t *credential;
     size_t credential_size;
+    struct rpc_creds *creds;         /* NULL: plaintext; else only the operator of system_uid is let in */
     const char *const *code_folders; /* absolute; libraries elsewhere are refused */
     size_t code_folder_count;
     const struct life *life; /* our uid, and how the runtimes before us ended */

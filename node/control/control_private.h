@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/role.h"
 #include "node_control/assignments.h"
 #include "node_control/changes.h"
 #include "node_control/control.h"
@@ -45,6 +46,8 @@ struct node_control {
     struct list sessions;
     struct session *current; /* whose commands count; NULL: no operator */
     bool is_closing;
+    char operator_name[ROLE_NAME_BYTES]; /* in the certificate of who may command */
+    unsigned logged_refusals;            /* in this session: 1 << enum refusal */
 
     struct lease lease;
     bool was_held; /* lease at the last look, for the log */

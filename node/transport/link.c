@@ -194,11 +194,23 @@ static const struct rpc_stream_events link_events = {
     .closed = got_closed,
 };
 
+static void refuse_link(struct rpc_stream *stream, enum rpc_code code, const char *text)
+{
+    rpc_stream_finish(stream, code, text);
+    rpc_stream_free(stream);
+}
+
 static void accept_link(struct transport *transport, struct rpc_stream *stream, enum link_kind kind)
 {
     if (transport->is_closed) {
-        rpc_stream_finish(stream, RPC_UNAVAILABLE, "the node stops");
-        rpc_stream_free(stream);
+        refuse_link(stream, RPC_UNAVAILABLE, "the node stops");
+        return;
+    }
+    if (transport->config.creds && !rpc_stream_peer_has_name(stream, transport->peer_name)) {
+        mutex_lock(&transport->lock);
+        transport->counters.refused_hellos++;
+        mutex_unlock(&transport->lock);
+        refuse_link(stream, RPC_PERMISSION_DENIED, "your certificate is not a node's of this system");
         return;
     }
     rpc_stream_listen(stream, &link_events, link_new(transport, stream, kind));

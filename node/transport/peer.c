@@ -70,7 +70,8 @@ void peer_dial(struct peer *peer)
         mutex_lock(&transport->lock);
         char *address = peer->outbox->link_address ? xstrdup(peer->outbox->link_address) : NULL;
         mutex_unlock(&transport->lock);
-        struct rpc_client_config config = {.address = address};
+        struct rpc_client_config config = {
+            .address = address, .creds = transport->config.creds, .server_name = transport->peer_name};
         struct err err;
         if (address && rpc_client_new(transport->loop, &config, &peer->client, &err) < 0)
             peer->client = NULL; /* the roster's address makes no sense: as one that nobody answers at */

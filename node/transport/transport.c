@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "rpc/creds.h"
 #include "transport/transport_private.h"
 
 enum {
@@ -278,6 +279,8 @@ static void copy_config(struct transport *transport, const struct transport_conf
 {
     struct transport_config *own = &transport->config;
     *own = *config;
+    own->creds = rpc_creds_ref(config->creds);
+    (void)role_name(ROLE_NODE, config->system_uid ? config->system_uid : "", transport->peer_name);
     own->heartbeat_ms = or_default(config->heartbeat_ms, 200);
     own->unreachable_ms = or_default(config->unreachable_ms, 1000);
     own->hold_ms = or_default(config->hold_ms, 2000);
@@ -383,5 +386,6 @@ void transport_free(struct transport *transport)
         transport->hello.software, (const char *)transport->hello.credential};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free((char *)texts[i]);
+    rpc_creds_unref(transport->config.creds);
     free(transport);
 }

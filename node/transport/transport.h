@@ -19,6 +19,7 @@
 
 struct clock;
 struct err;
+struct rpc_creds;
 struct rpc_loop;
 struct rpc_method;
 struct transport;
@@ -48,6 +49,9 @@ struct transport_config {
     uint64_t node_uid;
     const uint8_t *credential;
     size_t credential_size;
+    struct rpc_creds *creds;  /* of the links that we dial, a reference is taken; the server that carries our
+                                 methods has the same. NULL: plaintext; else only nodes of system_uid are
+                                 dialled and let in */
     uint32_t heartbeat_ms;    /* 200 */
     uint32_t unreachable_ms;  /* 1,000: not connected for so long, sends are answered with UNAVAILABLE */
     uint32_t hold_ms;         /* 2,000: how long messages wait for the next placement of a unit that moved */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "base/rng.h"
+#include "base/role.h"
 #include "rpc/loop.h"
 #include "rpc/server.h"
 #include "transport/convert.h"
@@ -73,8 +74,9 @@ struct peer {
 struct transport {
     struct rpc_loop *loop;
     struct clock *clock;
-    struct transport_config config; /* its texts are ours */
-    struct link_hello hello;        /* of ours */
+    struct transport_config config;  /* its texts are ours */
+    struct link_hello hello;         /* of ours */
+    char peer_name[ROLE_NAME_BYTES]; /* in the certificates of all of us */
     struct transport_inbound inbound;
     struct rpc_method methods[2];
     struct mutex lock;
