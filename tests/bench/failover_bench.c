@@ -359,7 +359,7 @@ int main(int argument_count, char **arguments)
     if (!csv)
         fail(arguments[3], "cannot be written");
     bench.system = arguments[1];
-    if (client_new(bench.system, &bench.client, &err) < 0 ||
+    if (client_new(&(struct client_place){0}, bench.system, &bench.client, &err) < 0 ||
         run_folder_find(bench.system, &address, &credential, &err) < 0 ||
         run_folder_unhex(credential, &bench.credential, &bench.credential_size, &err) < 0 ||
         rpc_loop_new("bench", &bench.loop, &err) < 0)

@@ -64,7 +64,7 @@ class Verbs(HistrioTest):
         self.assertIn("behavior: bank.counter", self.ok("describe", "bank/tellers.0/counter").out)
         explained = self.ok("explain", "bank/tellers.0").out
         self.assertRegex(explained, r"Node: +bank-nodes-\d+")
-        self.assertRegex(explained, r"\* +bank-nodes-\d+ +\d+ +Spread \d+")
+        self.assertRegex(explained, r"\* +bank-nodes-\d+ +\d+ +.*Spread \d+")
 
     def fail_by_strategy(self):
         before = self.actor("tellers.0/counter")
