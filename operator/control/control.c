@@ -20,6 +20,7 @@ struct order {
     uint64_t uid;
     uint8_t *data;
     size_t size;
+    bool admits;
     struct rpc_creds *creds;
 };
 
@@ -136,7 +137,7 @@ static void run_send(void *ctx)
     struct order *order = ctx;
     struct list *sessions = &order->control->sessions;
     for (struct list_node *link = list_first(sessions); link && link != &sessions->head; link = link->next) {
-        if (session_send(session_of_link(link), order->uid, order->data, order->size))
+        if (session_send(session_of_link(link), order->uid, order->data, order->size, order->admits))
             break;
     }
     order_free(order);
@@ -221,6 +222,7 @@ void control_send(struct control *control, const struct core *core, const struct
 {
     struct order *order = order_new(control);
     order->uid = action->uid;
+    order->admits = action->kind != CORE_SEND_DEAD; /* which may be for the dead */
     order->data = control_encode_action(core, action, control->code_folders, &order->size);
     if (order->data)
         rpc_loop_post(control->loop, run_send, order);

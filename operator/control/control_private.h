@@ -88,5 +88,6 @@ void session_free(struct session *session);
 int64_t session_last_echo_ms(const struct session *session);
 const char *session_node(const struct session *session);
 struct session *session_of_link(struct list_node *link);
-/* Sends when this is the accepted stream of that uid; false when it is not. */
-bool session_send(struct session *session, uint64_t uid, const uint8_t *data, size_t size);
+/* Sends when this is the accepted stream of that uid; false when it is not. admits: it may have echoes now.
+ */
+bool session_send(struct session *session, uint64_t uid, const uint8_t *data, size_t size, bool admits);

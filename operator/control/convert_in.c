@@ -233,7 +233,11 @@ bool control_event_apply(const struct control_event *event, struct core *core, c
 {
     switch (event->kind) {
     case CONTROL_CONNECTED: apply_hello(core, event->message); return true;
-    case CONTROL_DISCONNECTED: core_node_disconnected(core, event->uid); return true;
+    case CONTROL_DISCONNECTED:
+        if (event->last_echo_ms)
+            core_node_echoed(core, event->uid, event->last_echo_ms);
+        core_node_disconnected(core, event->uid);
+        return true;
     case CONTROL_MESSAGE:
         if (apply_message(core, event->message))
             return true;

@@ -5,7 +5,9 @@
  * 1. uid is set between the CONTROL_CONNECTED event and the CONTROL_DISCONNECTED event of the same stream,
  * each told once.
  * 2. A stream is dialled only after a plain connect() to the socket worked: gRPC itself waits at least 100 ms
- * after a refused connection, which is too long for a node that is about to listen. */
+ * after a refused connection, which is too long for a node that is about to listen.
+ * 3. No echo is given before the owner sent something in this stream: by that it takes the uid for alive.
+ * What it says of a uid that it declared dead does not count. A stream that is silent for long is broken. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -34,6 +36,7 @@ enum {
     RECONNECT_DOUBLINGS = 5,
     REFUSED_RETRY_MS = 1000,
     HELLO_TIMEOUT_MS = 5000,
+    SILENCE_MAX_MS = 3000, /* nodes ask for an echo every 200 ms */
 };
 
 struct session {
@@ -48,6 +51,9 @@ struct session {
     unsigned failures; /* in a row, of streams that never were accepted */
     uint64_t uid;      /* 0: not accepted */
     bool was_refused;
+    bool is_admitted; /* the owner sent something */
+    bool is_asking;   /* nonce waits for that */
+    uint64_t nonce;
     uint64_t echo_uid; /* who got the last echo; 0: nobody */
     int64_t last_echo_ms;
 };
@@ -106,8 +112,10 @@ static void accept_hello(struct session *session, struct control_event *event, u
         refuse(session, err.text);
         return;
     }
-    rpc_timer_cancel(session->timer);
+    rpc_timer_set(session->timer, SILENCE_MAX_MS);
     session->uid = uid;
+    session->is_admitted = false;
+    session->is_asking = false;
     session->failures = 0;
     event->kind = CONTROL_CONNECTED;
     event->uid = uid;
@@ -126,7 +134,9 @@ static void echo(struct session *session, uint64_t nonce)
 {
     size_t size;
     unsigned term = atomic_load_explicit(&session->control->term, memory_order_relaxed);
-    if (term == 0 || !control_gate_is_open(session->control->gate))
+    session->nonce = nonce;
+    session->is_asking = !session->is_admitted;
+    if (session->is_asking || term == 0 || !control_gate_is_open(session->control->gate))
         return;
     _cleanup_(cleanup_free) uint8_t *data = control_encode_echo(term, session->uid, nonce, &size);
     write_message(session, data, size);
@@ -167,6 +177,7 @@ static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t si
         accept_hello(session, event, incoming.node_uid);
     } else if (incoming.is_lease) {
         control_event_free(event);
+        rpc_timer_set(session->timer, SILENCE_MAX_MS);
         echo(session, incoming.nonce);
     } else {
         session->control->listener(event, session->control->ctx);
@@ -227,7 +238,7 @@ static bool listens(const char *address)
     return fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0;
 }
 
-/* The timer: nothing is connected, and it is time to try; or a hello is overdue. */
+/* The timer: nothing is connected, and it is time to try; or a hello or a lease request is overdue. */
 static void begin(void *ctx)
 {
     struct session *session = ctx;
@@ -264,11 +275,14 @@ void session_free(struct session *session)
     free(session);
 }
 
-bool session_send(struct session *session, uint64_t uid, const uint8_t *data, size_t size)
+bool session_send(struct session *session, uint64_t uid, const uint8_t *data, size_t size, bool admits)
 {
     if (!session->uid || session->uid != uid)
         return false;
     if (control_gate_is_open(session->control->gate))
         write_message(session, data, size); /* else as if it got lost */
+    session->is_admitted = session->is_admitted || admits;
+    if (session->is_admitted && session->is_asking)
+        echo(session, session->nonce);
     return true;
 }

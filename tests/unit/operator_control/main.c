@@ -268,7 +268,14 @@ static void test_hello_and_echo(void **state)
     lease.lease = &request;
     control_set_term(fixture.control, 8);
     node_send(&fixture, &lease);
-    const operator_message *echo = received(&fixture, 1);
+    /* No echo before the owner takes the uid for alive. What a dead one gets does not say that. */
+    struct core_action action = {.kind = CORE_SEND_DEAD, .uid = UID};
+    control_send(fixture.control, fixture.core, &action);
+    assert_int_equal(received(&fixture, 1)->body_case, HISTRIO__V1__OPERATOR_MESSAGE__BODY_DEAD);
+    action.kind = CORE_REQUEST_INVENTORY;
+    control_send(fixture.control, fixture.core, &action);
+    assert_int_equal(received(&fixture, 2)->body_case, HISTRIO__V1__OPERATOR_MESSAGE__BODY_INVENTORY);
+    const operator_message *echo = received(&fixture, 3);
     assert_int_equal(echo->body_case, HISTRIO__V1__OPERATOR_MESSAGE__BODY_ECHO);
     assert_int_equal(echo->echo->nonce, 99);
     assert_int_equal(echo->echo->node_uid, UID);
