@@ -54,6 +54,7 @@ void core_free(struct core *core)
     vec_done(&core->nodes);
     map64_done(&core->nodes_by_uid, NULL);
     map64_done(&core->reported, NULL);
+    vec_done(&core->returned);
     map64_done(&core->died_at_ms, NULL);
     map_for_each (item, &core->units)
         unit_free(item.value);

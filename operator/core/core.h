@@ -251,8 +251,9 @@ struct core_load {
     uint64_t memory_bytes;
 };
 
-/* Hello was accepted on both sides. Each connection of a uid is a new beginning: configuration, inventory,
- * roster and routes are sent again. */
+/* Hello was accepted on both sides. No echo may be given to the uid before something is sent to it
+ * (CORE_SEND_DEAD does not count: it is what a uid gets that is declared dead and comes back). Each
+ * connection of a uid is a new beginning: configuration, inventory, roster and routes are sent again. */
 void core_node_connected(struct core *core, const struct core_hello *hello);
 void core_node_disconnected(struct core *core, uint64_t uid);
 void core_node_inventory(struct core *core, uint64_t uid, const struct core_inventory *inventory);

@@ -60,7 +60,8 @@ static void plan_node(struct core *core)
     char *name = xasprintf("%s-nodes-%" PRIu64, core->spec->name, record->next_serial++);
     struct node *node = node_add(core, name, index);
     node->phase = NODE_PLANNED;
-    node->create_after_change = fence_changed(core);
+    uint64_t change = fence_changed(core);
+    node->create_after_change = MUTANT(MUTANT_REUSES_NAMES) ? 0 : change;
     free(name);
     node->create_at_ms = core->create_not_before_ms;
 }
@@ -70,8 +71,8 @@ static struct fleet count_fleet(const struct core *core)
     const struct nodes_spec *spec = &core->spec->nodes;
     struct fleet fleet = {.desired = nodes_desired(core)};
     /* Both 0 would never get anywhere; the manifest's decoder refuses that. */
-    fleet.room =
-        fleet.desired + (spec->update_max_surge || spec->update_max_unavailable ? spec->update_max_surge : 1);
+    bool is_possible = spec->update_max_surge || spec->update_max_unavailable;
+    fleet.room = fleet.desired + (is_possible ? spec->update_max_surge : 1) + MUTANT(MUTANT_IGNORES_SURGE);
     vec_for_each (item, &core->nodes) {
         const struct node *node = *item;
         fleet.existing += node->phase != NODE_ENDED && !node->is_removed;
@@ -191,6 +192,8 @@ static bool is_rather_replaced(struct core *core, const struct node *node, const
 static bool may_replace(struct core *core, const struct fleet *fleet, const struct node *node)
 {
     const struct nodes_spec *spec = &core->spec->nodes;
+    if (fleet->desired == 0)
+        return true;
     if (MUTANT(MUTANT_IMPATIENT_ROLLOUT) || is_of_no_use(core, node))
         return true;
     if (!node_is_usable(core, node))
@@ -231,6 +234,18 @@ static struct node *next_taken_back(const struct core *core)
     return chosen;
 }
 
+/* Those that were planned for a larger system. */
+static void forget_planned(struct core *core, size_t too_many)
+{
+    for (size_t i = core->nodes.count; i-- > 0 && too_many > 0;) {
+        struct node *node = core->nodes.items[i];
+        if (node->phase != NODE_PLANNED)
+            continue;
+        node_remove(core, node);
+        too_many--;
+    }
+}
+
 static void let_go(struct core *core)
 {
     for (size_t i = 0; i < core->nodes.count;) {
@@ -266,11 +281,15 @@ void nodes_decide(struct core *core)
         observe(core);
     let_go(core);
     struct fleet fleet = count_fleet(core);
+    if (fleet.existing > fleet.room) {
+        forget_planned(core, fleet.existing - fleet.room);
+        fleet = count_fleet(core);
+    }
     while (fleet.updated < fleet.desired && (node = next_taken_back(core)) != NULL) {
         node_set_wanted(core, node, true);
         fleet.updated++;
     }
-    while (fleet.updated < fleet.desired && (fleet.existing < fleet.room || MUTANT(MUTANT_IGNORES_SURGE))) {
+    while (fleet.updated < fleet.desired && fleet.existing < fleet.room) {
         plan_node(core);
         fleet.updated++;
         fleet.existing++;

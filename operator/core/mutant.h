@@ -24,6 +24,8 @@ enum core_mutant {
     MUTANT_IGNORES_SURGE,           /* makes more nodes than desired + maxSurge */
     MUTANT_FORGETS_TEMPLATE,        /* units go to nodes that will be replaced: they move twice */
     MUTANT_REUSES_NAMES,            /* R0: the serial is not written down before the node is made */
+    MUTANT_IGNORES_CONFLICT,        /* R0: a leader whose write met a newer record goes on */
+    MUTANT_REMOVES_BEFORE_FENCED,   /* what is left of a node goes before its death is durable */
     MUTANT_COUNT
 };
 extern enum core_mutant core_mutant;

@@ -7,7 +7,7 @@
 #include "core/roster.h"
 #include "core/state.h"
 
-enum { EXIT_BAD_CONFIGURATION = 78 };
+enum { EXIT_BAD_CONFIGURATION = 78, RETURNED_MAX = 1000 };
 
 /* The uid is proven dead, however we learned it. */
 static void take_death(struct core *core, struct node *node, uint64_t uid, const struct core_node_exit *how)
@@ -121,8 +121,13 @@ static void replace_text(char **text, const char *value)
 
 void core_node_connected(struct core *core, const struct core_hello *hello)
 {
-    if (core->is_lost || hello->uid == 0 || fence_record_is_dead(&core->fence.record, hello->uid))
+    if (core->is_lost || hello->uid == 0)
         return;
+    if (fence_record_is_dead(&core->fence.record, hello->uid)) {
+        if (core->returned.count < RETURNED_MAX)
+            vec_push(&core->returned, hello->uid);
+        return;
+    }
     struct node *node = node_meet(core, hello->node);
     fence_meet_term(core, hello->term, node->name);
     if (hello->previous_uid != hello->uid)

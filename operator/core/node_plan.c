@@ -72,8 +72,9 @@ static void emit_delete_again(struct core *core, struct node *node)
 /* What is left of a node that is known to be over. */
 static void emit_removal(struct core *core, struct node *node)
 {
-    if (!node->is_delete_sent && !node->is_removed && fence_may_command(core) &&
-        fence_is_durable(core, node->delete_after_change))
+    bool is_written = fence_may_command(core) && (fence_is_durable(core, node->delete_after_change) ||
+                                                     MUTANT(MUTANT_REMOVES_BEFORE_FENCED));
+    if (!node->is_delete_sent && !node->is_removed && (is_written || core->is_stopping))
         emit_delete(core, node, node->is_fenced, 0);
 }
 
@@ -202,10 +203,29 @@ static void emit_session(struct core *core, struct node *node)
     emit_dead(core, node);
 }
 
+/* Who was declared dead and comes back is told so, and exits. */
+static void emit_returned(struct core *core)
+{
+    if (core->returned.count == 0 || core->fence.confirmed_deaths < core->fence.deaths)
+        return;
+    uint64_t *uids =
+        plan_keep_take(core, xmemdup(core->returned.items, core->returned.count * sizeof(uint64_t)));
+    for (size_t i = 0; i < core->returned.count; i++) {
+        struct core_action *action = plan_add(core, CORE_SEND_DEAD);
+        if (!action)
+            break; /* it says hello again */
+        action->uid = uids[i];
+        action->dead = &uids[i];
+        action->dead_count = 1;
+    }
+    core->returned.count = 0;
+}
+
 void sessions_emit(struct core *core)
 {
     if (!fence_may_command(core))
         return;
+    emit_returned(core);
     vec_for_each (node, &core->nodes)
         if ((*node)->is_connected)
             emit_session(core, *node);

@@ -10,9 +10,27 @@ void check_holders(struct world *world, const char *unit)
 {
     size_t holders = 0;
     vec_for_each (node, &world->nodes)
-        holders += node_holds(*node, unit);
+        holders += node_holds(*node, unit) && node_is_obeyed(world, *node);
     if (holders > 1)
         world_violation(world, "%s is held by %zu runtimes", unit, holders);
+}
+
+/* Names are never used again, and no more nodes are made than there may be. */
+void check_create(struct world *world, const struct core_action *action)
+{
+    const struct fence_record *record = core_fence_record(world->op.core);
+    size_t existing = 1;
+    if (map_put(&world->names, action->node, world))
+        world_violation(world, "node %s is created twice", action->node);
+    vec_for_each (item, &world->nodes) {
+        const struct sim_node *node = *item;
+        bool is_known = node->told_life == world->op.life || !world->is_cluster;
+        existing += is_known && !node->is_deleted && !node->is_finished &&
+                    !(node->is_asserted && node->uid && fence_record_is_dead(record, node->uid));
+    }
+    if (!world->is_old_acting && existing > world_desired(world) + world->spec_surge)
+        world_violation(world, "%zu nodes exist; %u are desired, and maxSurge is %u", existing,
+            world_desired(world), world->spec_surge);
 }
 
 /* As in OTP a restart counts at the time of the failure that it answers. */
@@ -57,6 +75,8 @@ void check_assign(struct world *world, const struct core_action *action)
             world, "%s is assigned to a uid that is not in the durable roster", action->unit_name);
     if (fence_record_quarantine(record, action->unit_name))
         world_violation(world, "%s is assigned in quarantine", action->unit_name);
+    if (!is_again)
+        gentle_count_move(world, action->unit_name);
     if (!is_again)
         check_intensity(world, action->unit_name, truth);
 }
@@ -116,7 +136,8 @@ static void check_unit(struct world *world, const struct status_unit *unit)
     if (!is_meant_to_run && holder)
         world_violation(world, "%s runs although it should not", unit->unit);
     if (holder && (!text_equal(unit->node, holder->name) || unit->epoch != epoch))
-        world_violation(world, "the status of %s is wrong", unit->unit);
+        world_violation(world, "%s is said to be on %s at %lx, and is on %s at %lx", unit->unit, unit->node,
+            (unsigned long)unit->epoch, holder->name, (unsigned long)epoch);
     if (!holder)
         return;
     vec_for_each (node, &world->nodes) {
@@ -180,7 +201,9 @@ void check_settled(struct world *world)
     core_status(world->op.core, &status);
     vec_for_each (node, &world->nodes)
         living += !(*node)->is_deleted;
-    uint32_t desired = world->spec_suspend ? 0 : world->spec_nodes;
+    uint32_t desired = world_desired(world);
+    if (status.nodes_updated != desired)
+        world_violation(world, "%u of %u nodes are updated", status.nodes_updated, desired);
     if (living != desired || status.nodes_ready != desired)
         world_violation(
             world, "%zu nodes live, %u are ready, %u are desired", living, status.nodes_ready, desired);

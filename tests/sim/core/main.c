@@ -10,7 +10,11 @@
 
 enum core_mutant core_mutant = MUTANT_NONE;
 
-static bool run_seed(uint64_t seed, bool is_trace, uint64_t *kills, uint64_t *crashes)
+struct counts {
+    uint64_t kills, crashes, takeovers, fenced;
+};
+
+static bool run_seed(uint64_t seed, bool is_trace, struct counts *counts)
 {
     struct world world;
     world_init(&world, seed, is_trace);
@@ -18,8 +22,10 @@ static bool run_seed(uint64_t seed, bool is_trace, uint64_t *kills, uint64_t *cr
     bool is_fine = world.violation[0] == '\0';
     if (!is_fine)
         (void)printf("seed %lu: %s\n", (unsigned long)seed, world.violation);
-    *kills += world.kills;
-    *crashes += world.operator_crashes;
+    counts->kills += world.kills;
+    counts->crashes += world.operator_crashes;
+    counts->takeovers += world.takeovers;
+    counts->fenced += world.fenced;
     world_done(&world);
     return is_fine;
 }
@@ -35,8 +41,7 @@ int main(int argc, char **argv)
     uint64_t first = 1;
     uint64_t mutant = MUTANT_NONE;
     uint64_t failed = 0;
-    uint64_t kills = 0;
-    uint64_t crashes = 0;
+    struct counts counts = {0};
     if ((argc > 1 && !read_number(argv[1], &seeds)) || (argc > 2 && !read_number(argv[2], &first)) ||
         (argc > 3 && (!read_number(argv[3], &mutant) || mutant >= MUTANT_COUNT)) || argc > 4) {
         (void)fprintf(stderr, "usage: sim_core [SEEDS] [FIRST] [MUTANT, 1 to %d]\n", MUTANT_COUNT - 1);
@@ -44,12 +49,15 @@ int main(int argc, char **argv)
     }
     core_mutant = (enum core_mutant)mutant;
     for (uint64_t seed = first; seed < first + seeds; seed++) {
-        failed += !run_seed(seed, seeds == 1, &kills, &crashes);
+        failed += !run_seed(seed, seeds == 1, &counts);
         if (failed && (mutant || failed >= 10))
             break;
     }
-    (void)printf("%lu seeds from %lu, mutant %lu: %lu failed (%lu kills, %lu operator crashes)\n",
+    (void)printf(
+        "%lu seeds from %lu, mutant %lu: %lu failed (%lu kills, %lu operator crashes, %lu takeovers, %lu "
+        "nodes fenced)\n",
         (unsigned long)seeds, (unsigned long)first, (unsigned long)mutant, (unsigned long)failed,
-        (unsigned long)kills, (unsigned long)crashes);
+        (unsigned long)counts.kills, (unsigned long)counts.crashes, (unsigned long)counts.takeovers,
+        (unsigned long)counts.fenced);
     return mutant ? failed == 0 : failed != 0;
 }

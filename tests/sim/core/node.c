@@ -260,6 +260,16 @@ static void refuse_term(struct world *world, struct sim_node *node, const struct
         send_to_operator(world, node, reply_new(node, FROM_REFUSED, ""));
 }
 
+/* Who is declared dead exits; its parent starts the next one. */
+static void take_dead(struct world *world, struct sim_node *node, const struct message *message)
+{
+    for (size_t i = 0; i < message->uid_count; i++)
+        if (message->uids[i] == node->uid) {
+            node_kill_runtime(world, node, SIGKILL, "");
+            return;
+        }
+}
+
 static void process(struct world *world, struct sim_node *node, const struct message *message)
 {
     bool may_answer = message->connection == node->connection;
@@ -279,7 +289,7 @@ static void process(struct world *world, struct sim_node *node, const struct mes
         break;
     case TO_DRAIN: take_drain(world, node); break;
     case TO_INVENTORY: send_inventory(world, node, 0, NULL); break;
-    case TO_DEAD:
+    case TO_DEAD: take_dead(world, node, message); break;
     case FROM_ASSIGNED:
     case FROM_REVOKED:
     case FROM_INVENTORY:
@@ -313,7 +323,8 @@ static void empty_inbox(struct world *world, struct sim_node *node, uint64_t num
         world_after(world, wait, wait, empty_inbox, node, 0, NULL);
         return;
     }
-    for (size_t i = 0; i < node->inbox.count; i++) /* handling one may end the runtime, but adds none */
+    for (size_t i = 0; i < node->inbox.count && !node->is_cut;
+         i++) /* handling one may end the runtime, but adds none */
         take_message(world, node, node->inbox.items[i]);
     node_inbox_clear(node);
 }
@@ -321,6 +332,8 @@ static void empty_inbox(struct world *world, struct sim_node *node, uint64_t num
 void node_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message)
 {
     (void)number;
+    if (node->is_cut)
+        return;
     if (node->paused_until <= world->now && node->inbox.count == 0) {
         take_message(world, node, message);
         return;

@@ -11,6 +11,17 @@ static void tell_time(struct world *world)
 
 /* ---- actions ---- */
 
+static void keep_writing(struct world *world)
+{
+    check_write(world, &world->op.writing);
+    if (world->has_disk)
+        fence_record_done(&world->disk);
+    world->disk = world->op.writing;
+    world->has_disk = true;
+    world->op.disk_version = ++world->disk_version;
+    world->op.writing = (struct fence_record){0};
+}
+
 static void fence_done_writing(
     struct world *world, struct sim_node *node, uint64_t write, struct message *message)
 {
@@ -19,16 +30,19 @@ static void fence_done_writing(
     struct sim_operator *op = &world->op;
     op->is_writing = false;
     tell_time(world);
+    if (op->disk_version != world->disk_version) {
+        fence_record_done(&op->writing);
+        op->had_conflict = true;
+        world_trace(world, "operator %lu meets a newer record", (unsigned long)op->life);
+        core_fence_conflict(op->core, write);
+        return;
+    }
     if (world->disk_is_full || (!world->is_calm && world_chance(world, 2))) {
         fence_record_done(&op->writing);
         core_fence_failed(op->core, write, "no space left");
         return;
     }
-    if (world->has_disk)
-        fence_record_done(&world->disk);
-    world->disk = op->writing;
-    world->has_disk = true;
-    op->writing = (struct fence_record){0};
+    keep_writing(world);
     core_fence_written(op->core, write);
 }
 
@@ -37,7 +51,6 @@ static void write_fence(struct world *world, const struct core_action *action)
     struct sim_operator *op = &world->op;
     if (op->is_writing)
         world_violation(world, "two fence writes at one time");
-    check_write(world, action->record);
     op->is_writing = true;
     op->write = action->write;
     fence_record_copy(&op->writing, action->record);
@@ -51,13 +64,15 @@ static void send(struct world *world, const struct core_action *action, enum mes
     vec_for_each (item, &world->nodes)
         if ((*item)->uid == action->uid && (*item)->uid)
             node = *item;
-    if (!node || node->connection == 0)
+    uint64_t connection = node && world->is_old_acting ? node->old_connection : node ? node->connection : 0;
+    if (connection == 0)
         return;
+    int64_t *last_at = world->is_old_acting ? &node->old_to_node_at : &node->to_node_at;
     struct message *message = xcalloc(1, sizeof(*message));
     message->kind = kind;
     message->term = core_term(world->op.core);
     message->uid = action->uid;
-    message->connection = node->connection;
+    message->connection = connection;
     message->epoch = action->epoch;
     message->version = kind == TO_ROSTER ? action->roster->version : action->version;
     message->is_full = action->is_full;
@@ -70,27 +85,37 @@ static void send(struct world *world, const struct core_action *action, enum mes
         route->epoch = action->routes[i].epoch;
         route->uid = action->routes[i].node_uid;
     }
+    for (size_t i = 0; i < action->dead_count && i < DEAD_MAX; i++)
+        message->uids[message->uid_count++] = action->dead[i];
     int64_t delay =
         world_chance(world, 90) ? rng_between(&world->rng, 0, 3) : rng_between(&world->rng, 0, 400);
     int64_t at = world->now + delay;
-    at = at > node->to_node_at ? at : node->to_node_at;
-    node->to_node_at = at;
+    at = at > *last_at ? at : *last_at;
+    *last_at = at;
     world_after(world, at - world->now, at - world->now, node_deliver, node, 0, message);
 }
 
-static void create_node(struct world *world, const char *name, const struct core_action *action)
+static void create_node(struct world *world, const struct core_action *action)
 {
-    (void)action;
-    if (world_node(world, name))
-        world_violation(world, "node %s is created twice", name);
-    node_create(world, name);
+    check_create(world, action);
+    node_create(world, action);
 }
 
 static void delete_node(struct world *world, const struct core_action *action)
 {
     struct sim_node *node = world_node(world, action->node);
-    if (node)
+    if (!node)
+        return;
+    node->is_delete_asked = true;
+    if (!world->is_cluster)
         node_delete(world, node, action->is_forced);
+    else if (node->is_finished || action->is_forced)
+        pod_remove(world, node);
+    else if (!node->is_cut)
+        node_delete(world, node, false);
+    if (world->is_cluster && action->is_forced && node->uid && roster_find(&world->disk.current, node->uid) &&
+        !fence_record_is_dead(&world->disk, node->uid))
+        world_violation(world, "the pod %s is removed by force before it was declared dead", node->name);
 }
 
 static void perform(struct world *world, const struct core_action *action)
@@ -98,7 +123,7 @@ static void perform(struct world *world, const struct core_action *action)
     world->op.actions += action->kind != CORE_STATUS_CHANGED;
     switch (action->kind) {
     case CORE_WRITE_FENCE: write_fence(world, action); break;
-    case CORE_CREATE_NODE: create_node(world, action->node, action); break;
+    case CORE_CREATE_NODE: create_node(world, action); break;
     case CORE_DELETE_NODE: delete_node(world, action); break;
     case CORE_REQUEST_INVENTORY: send(world, action, TO_INVENTORY); break;
     case CORE_SEND_ROSTER: send(world, action, TO_ROSTER); break;
@@ -110,7 +135,8 @@ static void perform(struct world *world, const struct core_action *action)
     case CORE_ASSIGN:
         world_trace(world, "assign %s to %lx at %lx", action->unit_name, (unsigned long)action->uid,
             (unsigned long)action->epoch);
-        check_assign(world, action);
+        if (!world->is_old_acting)
+            check_assign(world, action);
         send(world, action, TO_ASSIGN);
         break;
     case CORE_REVOKE:
@@ -119,11 +145,18 @@ static void perform(struct world *world, const struct core_action *action)
         send(world, action, TO_REVOKE);
         break;
     case CORE_DRAIN: send(world, action, TO_DRAIN); break;
-    case CORE_EVENT: world_trace(world, "event %s: %s", action->reason, action->text); break;
+    case CORE_EVENT:
+        world->fenced += text_equal(action->reason, "NodeFenced");
+        world_trace(world, "event %s: %s", action->reason, action->text);
+        break;
     case CORE_STOPPED: world->is_stopped = true; break;
     case CORE_SEND_CONFIGURATION:
     case CORE_STATUS_CHANGED: break;
-    case CORE_LOST: world_violation(world, "the core says lost without a conflict"); break;
+    case CORE_LOST:
+        world->op.is_over = true;
+        if (!world->op.had_conflict)
+            world_violation(world, "the core says lost without a conflict");
+        break;
     }
 }
 
@@ -138,6 +171,8 @@ void operator_pump(struct world *world)
         core_plan(op->core, &plan);
         for (size_t k = 0; k < plan.count; k++)
             perform(world, &plan.actions[k]);
+        if (op->is_over)
+            break;
         if (plan.count == 0 && !plan.has_more) {
             if (plan.wake_at_ms != op->wake_at && plan.wake_at_ms != INT64_MAX) {
                 int64_t at = plan.wake_at_ms > world->now ? plan.wake_at_ms : world->now + 1;
@@ -147,7 +182,10 @@ void operator_pump(struct world *world)
             return;
         }
     }
-    world_violation(world, "the core plans without end");
+    if (!op->is_over)
+        world_violation(world, "the core plans without end");
+    else if (!world->is_old_acting)
+        operator_begin_again(world);
 }
 
 void operator_wake(struct world *world, struct sim_node *node, uint64_t number, struct message *message)
@@ -163,7 +201,7 @@ void operator_wake(struct world *world, struct sim_node *node, uint64_t number, 
 void operator_node_started(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
 {
     (void)message;
-    if (!world->op.core || node->uid != uid)
+    if (!world->op.core || node->uid != uid || world->is_cluster)
         return;
     tell_time(world);
     core_node_started(world->op.core, node->name, uid, 1);
@@ -172,7 +210,7 @@ void operator_node_started(struct world *world, struct sim_node *node, uint64_t 
 void operator_node_exited(struct world *world, struct sim_node *node, uint64_t uid, struct message *message)
 {
     (void)message;
-    if (!world->op.core)
+    if (!world->op.core || world->is_cluster)
         return; /* nobody was there to read the report: the next hello tells it */
     tell_time(world);
     if (node->last_unit[0] && !fence_record_is_dead(core_fence_record(world->op.core), uid))
@@ -196,6 +234,7 @@ void operator_disconnected(struct world *world, struct sim_node *node, uint64_t 
     if (!world->op.core || node->connection)
         return; /* the next stream was quicker: it said everything anew */
     tell_time(world);
+    core_node_echoed(world->op.core, uid, node->echoed_at);
     core_node_disconnected(world->op.core, uid);
     if (node->uid == uid)
         world_after(world, 5, 300, node_dial, node, uid, NULL);
@@ -206,8 +245,8 @@ void node_dial(struct world *world, struct sim_node *node, uint64_t uid, struct 
     (void)message;
     if (!world->op.core || node->uid != uid || node->connection || node->is_deleted)
         return;
-    if (node->paused_until > world->now) {
-        int64_t wait = node->paused_until - world->now;
+    if (node->paused_until > world->now || node->is_cut) {
+        int64_t wait = node->is_cut ? 100 : node->paused_until - world->now;
         world_after(world, wait, wait + 20, node_dial, node, uid, NULL);
         return;
     }
@@ -233,6 +272,7 @@ void node_dial(struct world *world, struct sim_node *node, uint64_t uid, struct 
             check_failure_told(world, node->last_unit, world_truth(world, node->last_unit)->epoch_max);
     }
     tell_time(world);
+    node->is_ghost = fence_record_is_dead(core_fence_record(world->op.core), uid);
     core_node_connected(world->op.core, &hello);
 }
 
@@ -302,17 +342,24 @@ void operator_deliver(struct world *world, struct sim_node *node, uint64_t numbe
 void operator_start(struct world *world)
 {
     struct sim_operator *op = &world->op;
-    struct core_options options = {.system_uid = "sim-1", .seed = world->seed + op->life};
-    op->life++;
-    op->wake_at = 0;
+    struct core_options options = {
+        .system_uid = "sim-1", .seed = world->seed + world->lives, .cannot_kill = world->is_cluster};
+    *op = (struct sim_operator){
+        .life = ++world->lives, .disk_version = world->disk_version, .actions = op->actions};
     op->core = core_new(&options, world->spec, world->has_disk ? &world->disk : NULL);
     tell_time(world);
     world_trace(world, "operator %lu begins", (unsigned long)op->life);
     vec_for_each (node, &world->nodes) {
         if ((*node)->is_deleted || (*node)->uid == 0)
             continue;
-        core_node_started(op->core, (*node)->name, (*node)->uid, 1);
+        if (!world->is_cluster)
+            core_node_started(op->core, (*node)->name, (*node)->uid, 1);
         world_after(world, 1, 100, node_dial, *node, (*node)->uid, NULL);
+    }
+    if (world->is_cluster) {
+        cluster_tell_template(world);
+        pods_list(world);
+        return;
     }
     if (!world->has_disk)
         return;
@@ -333,6 +380,20 @@ static void restart_operator(
         operator_start(world);
 }
 
+static void end_operator(struct world *world)
+{
+    core_free(world->op.core);
+    world->op.core = NULL;
+    vec_for_each (node, &world->nodes) {
+        if ((*node)->connection) {
+            (*node)->echoed_at = world->now;
+            (*node)->permitted_until = world->now + TTL_MS;
+        }
+        (*node)->connection = 0;
+    }
+    operator_forget_failures(world);
+}
+
 void operator_crash(struct world *world)
 {
     struct sim_operator *op = &world->op;
@@ -340,26 +401,21 @@ void operator_crash(struct world *world)
         return;
     world_trace(world, "operator %lu crashes", (unsigned long)op->life);
     if (op->is_writing) { /* the write may have reached the disk */
-        if (world_chance(world, 50)) {
-            if (world->has_disk)
-                fence_record_done(&world->disk);
-            world->disk = op->writing;
-            world->has_disk = true;
-        } else {
+        if (op->disk_version == world->disk_version && world_chance(world, 50))
+            keep_writing(world);
+        else
             fence_record_done(&op->writing);
-        }
         op->writing = (struct fence_record){0};
         op->is_writing = false;
     }
-    core_free(op->core);
-    op->core = NULL;
-    vec_for_each (node, &world->nodes)
-        (*node)->connection = 0;
-    map_for_each (item, &world->truths) {
-        struct truth *truth = item.value; /* what the old one counted is forgotten */
-        truth->failures.count = 0;
-        truth->failed = false;
-    }
+    end_operator(world);
     world->operator_crashes++;
     world_after(world, 10, 600, restart_operator, NULL, 0, NULL);
+}
+
+void operator_begin_again(struct world *world)
+{
+    world_trace(world, "operator %lu begins again", (unsigned long)world->op.life);
+    end_operator(world);
+    world_after(world, 1, 200, restart_operator, NULL, 0, NULL);
 }

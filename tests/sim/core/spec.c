@@ -13,7 +13,8 @@ static const char *const manifest =
     "metadata: {name: sim}\n"
     "spec:\n"
     "  suspend: %s\n"
-    "  nodes: {replicas: %u, capacity: {units: 40}, update: {drainTimeout: 2s}}\n"
+    "  nodes: {replicas: %u, capacity: {units: 40}, update: {maxSurge: %u, maxUnavailable: %u, "
+    "drainTimeout: %s}}\n"
     "  code: {c: [{library: l, path: l.so}]}\n"
     "  supervision: {intensity: {restarts: 5, period: 4s}, backoff: {initial: 100ms, "
     "max: %s}}\n"
@@ -32,9 +33,10 @@ static const char *const manifest =
 
 struct system_spec *sim_spec(const struct world *world)
 {
-    char *text = xasprintf(manifest, world->spec_suspend ? "true" : "false", world->spec_nodes,
-        world->seed % 2 ? "5s" : "300ms", world->spec_version, world->spec_replicas,
-        world->spec_apart ? "friend" : "");
+    char *text =
+        xasprintf(manifest, world->spec_suspend ? "true" : "false", world->spec_nodes, world->spec_surge,
+            world->spec_unavailable, world->is_gentle ? "8s" : "2s", world->seed % 2 ? "5s" : "300ms",
+            world->spec_version, world->spec_replicas, world->spec_apart ? "friend" : "");
     struct json *documents = NULL;
     struct api_problems problems;
     api_problems_init(&problems, "sim");

@@ -11,7 +11,7 @@ enum {
     FAULTS_END_MS = 20 * 1000,
     CALM_END_MS = 70 * 1000, /* longer than every backoff and period */
     QUIET_MS = 5 * 1000,     /* the end of it, without an action */
-    STOP_END_MS = 90 * 1000,
+    STOP_MS = 20 * 1000,
     FAULT_GAP_MS = 700,
 };
 
@@ -145,9 +145,13 @@ static struct sim_node *any_node(struct world *world)
     return count ? living[rng_below(&world->rng, count)] : NULL;
 }
 
+uint32_t world_desired(const struct world *world)
+{
+    return world->spec_suspend ? 0 : world->spec_nodes;
+}
+
 static void change_spec(struct world *world)
 {
-    world->generation++;
     switch (rng_below(&world->rng, 6)) {
     case 0: world->spec_nodes = (uint32_t)rng_between(&world->rng, 0, 5); break;
     case 1: world->spec_nodes = (uint32_t)rng_between(&world->rng, 1, 5); break;
@@ -156,6 +160,12 @@ static void change_spec(struct world *world)
     case 4: world->spec_apart = !world->spec_apart; break;
     default: world->spec_suspend = world_chance(world, 20); break;
     }
+    world_change_spec(world);
+}
+
+void world_change_spec(struct world *world)
+{
+    world->generation++;
     struct system_spec *spec = sim_spec(world);
     system_spec_unref(world->spec);
     world->spec = spec;
@@ -209,10 +219,14 @@ static void next_fault(struct world *world, struct sim_node *unused, uint64_t nu
     (void)message;
     if (world->now >= FAULTS_END_MS)
         return;
-    uint64_t kind = rng_below(&world->rng, 12);
+    uint64_t kind = rng_below(&world->rng, 13);
     struct sim_node *node = any_node(world);
-    if (kind < 7 && node)
+    if (kind < 7 && node && world->is_cluster && world_chance(world, 50))
+        cluster_fault(world, node);
+    else if (kind < 7 && node)
         fault_of_node(world, node);
+    else if (kind == 12)
+        operator_takeover(world);
     else if (kind < 9)
         change_spec(world);
     else if (kind == 9)
@@ -233,6 +247,7 @@ static void become_calm(struct world *world)
         (*node)->paused_until = 0;
     if (!world->op.core)
         operator_start(world);
+    cluster_heal(world);
     vec_for_each (node, &world->nodes)
         if (!(*node)->is_deleted)
             (void)core_cordon(world->op.core, (*node)->name, false, NULL);
@@ -247,6 +262,11 @@ void world_init(struct world *world, uint64_t seed, bool is_trace)
     world->spec_nodes = (uint32_t)rng_between(&world->rng, 1, 5);
     world->spec_replicas = (uint32_t)rng_between(&world->rng, 1, 6);
     world->spec_apart = world_chance(world, 30);
+    world->is_gentle = seed % 5 == 4;
+    world->is_cluster = world->is_gentle || world_chance(world, 60);
+    world->spec_surge = (uint32_t)rng_between(&world->rng, world->is_gentle ? 0 : 1, 2);
+    world->spec_unavailable = world->spec_surge ? (uint32_t)rng_below(&world->rng, 2) : 1;
+    world->template_number = 1;
     world->spec = sim_spec(world);
 }
 
@@ -261,6 +281,9 @@ void world_done(struct world *world)
 {
     core_free(world->op.core);
     fence_record_done(&world->op.writing);
+    core_free(world->old.core);
+    fence_record_done(&world->old.writing);
+    map_done(&world->names, NULL);
     fence_record_done(&world->disk);
     vec_for_each (event, &world->heap)
         free(event->message);
@@ -273,7 +296,7 @@ void world_done(struct world *world)
     system_spec_unref(world->spec);
 }
 
-static void run_until(struct world *world, int64_t end)
+void world_run_until(struct world *world, int64_t end)
 {
     while (world->heap.count && world->heap.items[0].at <= end && !world->violation[0]) {
         struct event event = pop(world);
@@ -281,17 +304,21 @@ static void run_until(struct world *world, int64_t end)
         world->now = event.at;
         if (event.operator_life == 0 || (world->op.core && world->op.life == event.operator_life))
             event.function(world, node, event.number, event.message);
+        else if (world->old.core && world->old.life == event.operator_life)
+            operator_old_acts(world, &event, node);
         free(event.message);
         operator_pump(world);
+        gentle_check(world);
     }
     world->now = end;
 }
 
 static void check_stop(struct world *world)
 {
+    cluster_heal(world);
     core_stop(world->op.core, 0);
     operator_pump(world);
-    run_until(world, STOP_END_MS);
+    world_run_until(world, world->now + STOP_MS);
     vec_for_each (node, &world->nodes)
         if (!(*node)->is_deleted)
             world_violation(world, "%s lives on after the stop", (*node)->name);
@@ -301,10 +328,15 @@ static void check_stop(struct world *world)
 
 void world_run(struct world *world)
 {
+    if (world->is_gentle) {
+        world->is_calm = true; /* good habits only */
+        gentle_run(world);
+        return;
+    }
     operator_start(world);
     operator_pump(world);
     world_after(world, 1, 3000, next_fault, NULL, 0, NULL);
-    run_until(world, FAULTS_END_MS);
+    world_run_until(world, FAULTS_END_MS);
     if (world->violation[0])
         return;
     if (world->seed % 8 == 0) { /* the stop comes in the middle of it all */
@@ -315,9 +347,9 @@ void world_run(struct world *world)
     }
     become_calm(world);
     operator_pump(world);
-    run_until(world, CALM_END_MS - QUIET_MS);
+    world_run_until(world, CALM_END_MS - QUIET_MS);
     uint64_t actions = world->op.actions;
-    run_until(world, CALM_END_MS);
+    world_run_until(world, CALM_END_MS);
     if (world->op.actions != actions)
         world_violation(
             world, "%lu actions although nothing changes", (unsigned long)(world->op.actions - actions));

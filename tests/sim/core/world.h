@@ -16,7 +16,7 @@
 #include "types/system.h"
 #include "types/unit.h"
 
-enum { NAME_BYTES = 48, UNITS_MAX = 48, DEAD_MAX = 256, TEXT_BYTES = 400 };
+enum { NAME_BYTES = 48, HASH_BYTES = 16, UNITS_MAX = 48, DEAD_MAX = 256, TEXT_BYTES = 400, TTL_MS = 1000 };
 
 struct world;
 struct sim_node;
@@ -74,6 +74,7 @@ struct message {
     size_t seen_count;
     struct sim_route routes[UNITS_MAX];
     uint64_t uids[DEAD_MAX];
+    size_t uid_count;
 };
 
 /* What a unit's code does, by its name in this seed. */
@@ -93,6 +94,7 @@ struct truth {
     uint64_t epoch_uid;
     VEC(int64_t) failures; /* times of those that the core was told, in the period */
     bool failed;           /* the core was told of a failure since the last assignment */
+    uint64_t moves;        /* in the present rollout of a gentle world */
 };
 
 /* A node process: a parent and its present runtime. */
@@ -117,6 +119,25 @@ struct sim_node {
     bool is_inventory_due;
     int64_t to_node_at; /* streams keep order */
     int64_t to_operator_at;
+    int64_t echoed_at;       /* the end of the last stream */
+    int64_t permitted_until; /* what the last echo of it allows */
+
+    /* In a cluster: the pod, and its machine. */
+    char template_hash[HASH_BYTES];
+    int32_t index;
+    bool is_finished;     /* nothing runs any more, the object is there */
+    bool is_ending;       /* somebody deletes it */
+    bool is_delete_asked; /* by the core */
+    bool is_cut;          /* nothing gets there or comes from there */
+    bool is_dead_machine; /* nothing runs there either */
+    bool is_asserted;     /* somebody says that it is gone */
+    bool was_asserted;    /* somebody said so of this runtime */
+    bool is_ghost;        /* declared dead when it came back: no echo in this stream */
+    uint64_t told_life;   /* the operator that knows the pod */
+
+    /* The stream of the former leader. */
+    uint64_t old_connection;
+    int64_t old_to_node_at;
 };
 
 typedef void (*sim_function)(
@@ -128,7 +149,7 @@ struct event {
     sim_function function;
     uint64_t node_id; /* 0: no node */
     uint64_t number;
-    uint64_t operator_life; /* 0: for any; else only while that operator lives */
+    uint64_t operator_life; /* 0: for the present one; else only while that operator lives */
     struct message *message;
 };
 
@@ -138,6 +159,9 @@ struct sim_operator {
     bool is_writing;
     uint64_t write;
     struct fence_record writing;
+    uint64_t disk_version; /* of the record that it read or wrote last: the next write is bound to it */
+    bool had_conflict;
+    bool is_over;
     uint64_t actions; /* without CORE_STATUS_CHANGED */
     int64_t wake_at;
 };
@@ -153,14 +177,24 @@ struct world {
     uint64_t next_id;
     uint64_t next_connection;
     struct sim_operator op;
+    struct sim_operator old; /* a former leader that does not know it yet */
+    bool is_old_acting;      /* then the two are swapped */
+    uint64_t lives;
     struct fence_record disk;
+    uint64_t disk_version;
     bool has_disk;
+    struct map names; /* of all nodes ever made */
     bool disk_is_full;
-    bool is_calm; /* no more faults, and bad habits are given up */
+    bool is_calm;             /* no more faults, and bad habits are given up */
+    bool is_cluster;          /* nodes are pods, and forced deletions prove nothing */
+    bool is_gentle;           /* no faults at all: rollouts are watched closely */
+    bool is_rolling;          /* a gentle rollout is under way, and nothing else changes */
+    uint32_t template_number; /* of what nodes are made from */
     bool is_trace;
     struct system_spec *spec;
     int64_t generation;
     uint32_t spec_nodes, spec_replicas, spec_version; /* what the spec is made from */
+    uint32_t spec_surge, spec_unavailable;
     bool spec_suspend;
     bool spec_apart;
     struct map truths;          /* unit -> struct truth * */
@@ -168,6 +202,8 @@ struct world {
     bool is_stopped;            /* the core said so */
     uint64_t kills;
     uint64_t operator_crashes;
+    uint64_t takeovers;
+    uint64_t fenced; /* nodes that were declared dead by assertion */
 };
 
 /* ---- world.c ---- */
@@ -186,6 +222,10 @@ __attribute__((format(printf, 2, 3))) void world_trace(struct world *world, cons
 struct sim_node *world_node(struct world *world, const char *name);
 struct truth *world_truth(struct world *world, const char *unit);
 bool world_chance(struct world *world, unsigned percent);
+void world_run_until(struct world *world, int64_t end);
+uint32_t world_desired(const struct world *world);
+/* The spec anew, from the numbers above, and told. */
+void world_change_spec(struct world *world);
 
 /* ---- spec.c ---- */
 
@@ -193,7 +233,7 @@ struct system_spec *sim_spec(const struct world *world);
 
 /* ---- node.c ---- */
 
-void node_create(struct world *world, const char *name);
+void node_create(struct world *world, const struct core_action *action);
 void node_delete(struct world *world, struct sim_node *node, bool is_forced);
 void node_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
 /* The runtime dies by a signal; unit: whose code did it, "" for nobody known. */
@@ -207,10 +247,43 @@ void node_inbox_clear(struct sim_node *node);
 void node_runtime_ends(struct world *world, struct sim_node *node, uint64_t uid, struct message *message);
 void sim_name_copy(char *to, const char *from); /* to holds NAME_BYTES */
 
+/* ---- cluster.c: pods, machines, and what users say of them ---- */
+
+/* Everything in the node ended; the pod stays. */
+void pod_finish(struct world *world, struct sim_node *node);
+/* The object is removed. */
+void pod_remove(struct world *world, struct sim_node *node);
+void pod_found(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
+/* Tells the operator, which just began, of all pods. */
+void pods_list(struct world *world);
+void cluster_fault(struct world *world, struct sim_node *node);
+void cluster_heal(struct world *world);
+/* The template changes, and is told. */
+void cluster_roll(struct world *world);
+void cluster_tell_template(struct world *world);
+/* Does what the node says and does count? */
+bool node_is_obeyed(const struct world *world, const struct sim_node *node);
+
+/* ---- gentle.c ---- */
+
+void gentle_run(struct world *world);
+/* After every step. */
+void gentle_check(struct world *world);
+void gentle_count_move(struct world *world, const char *unit);
+
+/* ---- takeover.c: the next leader begins while the former one goes on ---- */
+
+void operator_takeover(struct world *world);
+/* Runs an event of the former leader. */
+void operator_old_acts(struct world *world, const struct event *event, struct sim_node *node);
+void operator_forget_failures(struct world *world);
+
 /* ---- operator.c ---- */
 
 void operator_start(struct world *world);
 void operator_crash(struct world *world);
+/* It lost against another one, and begins anew. */
+void operator_begin_again(struct world *world);
 /* Plans and acts until nothing is left to do. */
 void operator_pump(struct world *world);
 void operator_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
@@ -223,6 +296,7 @@ void operator_wake(struct world *world, struct sim_node *node, uint64_t number, 
 
 /* ---- check.c ---- */
 
+void check_create(struct world *world, const struct core_action *action);
 void check_assign(struct world *world, const struct core_action *action);
 void check_dead(struct world *world, const struct core_action *action);
 void check_write(struct world *world, const struct fence_record *record);
