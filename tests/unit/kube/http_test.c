@@ -1,6 +1,7 @@
 /* The thread, its timers, and requests as they are on the wire. */
 #include "kube/http.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,13 +33,14 @@ struct trial {
 struct stage {
     struct http_server *server;
     struct kube_http *http;
-    void (*handle)(struct http_exchange *exchange);
+    _Atomic(void (*)(struct http_exchange *exchange)) handle; /* changed between requests */
 };
 
 static void handle(struct http_exchange *exchange, void *ctx)
 {
     struct stage *stage = ctx;
-    stage->handle(exchange);
+    void (*function)(struct http_exchange *) = atomic_load(&stage->handle);
+    function(exchange);
 }
 
 static int setup(void **state)

@@ -1,6 +1,7 @@
 #include "unit/kube/stage.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -13,7 +14,8 @@ enum { LOCK_RANK = 1002 };
 static void handle(struct http_exchange *exchange, void *ctx)
 {
     struct stage *stage = ctx;
-    stage->handler(stage, exchange);
+    stage_handler *handler = atomic_load(&stage->handler);
+    handler(stage, exchange);
 }
 
 static void on_warning(const char *text, void *ctx)

@@ -16,8 +16,8 @@ struct stage {
     struct http_server *server;
     struct kube_config config;
     struct kube_client *client;
-    stage_handler *handler; /* set before the first request */
-    struct mutex lock;      /* for what handlers and callbacks write */
+    _Atomic(stage_handler *) handler; /* changed between requests */
+    struct mutex lock;                /* for what handlers and callbacks write */
     struct condition changed;
     unsigned attempts, retries, warnings;
     int codes[32]; /* of the attempts */
