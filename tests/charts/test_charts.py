@@ -124,6 +124,11 @@ class Charts(unittest.TestCase):
                          "own.example/x/histrio-operator:v2")
         self.assertEqual(image(f"image.digest={DIGEST}", "image.tag=v2"), f"histrio-operator@{DIGEST}")
 
+        def test_image(*settings):
+            return template(*settings)["ActorSystem", "h-histrio-test"]["spec"]["nodes"]["image"]
+        self.assertEqual(test_image("global.imageRegistry=g.example", "image.tag=v2"), "g.example/histrio-bank:v2")
+        self.assertEqual(test_image("tests.image=other"), "other")
+
     def test_switches(self):
         plain = template()
         for kind in ("ServiceMonitor", "NetworkPolicy"):
@@ -158,7 +163,7 @@ class Charts(unittest.TestCase):
                                   ("logLevel=verbose", "logLevel"), ("image.digest=sha256:1", "digest"),
                                   ("image.pullPolicy=Sometimes", "pullPolicy"), ("crds.keep=true", "keep"),
                                   ("watchNamespace=Team_A", "watchNamespace"), ("networkPolicy.apiServerPorts={0}", "apiServerPorts"),
-                                  ("rbac.userRoles.aggregateToAll=true", "aggregateToAll"), ("tests.image=", "tests")):
+                                  ("rbac.userRoles.aggregateToAll=true", "aggregateToAll"), ("tests.image=null,tests.tag=x", "tag")):
             code, _, err = helm("template", "h", CHART, "--kube-version", "1.34.0", "--set", setting)
             self.assertNotEqual(code, 0, setting)
             self.assertIn(expected, err, setting)

@@ -43,6 +43,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ default .Chart.AppVersion .Values.image.tag }}{{ end -}}
 {{- end -}}
 
+{{/* Of helm test: beside the operator's unless it is said. */}}
+{{- define "histrio.testImage" -}}
+{{- if .Values.tests.image -}}
+{{- .Values.tests.image -}}
+{{- else -}}
+{{- $registry := default .Values.global.imageRegistry .Values.image.registry -}}
+{{- with $registry }}{{ . }}/{{ end -}}
+histrio-bank:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end -}}
+
 {{/* What the operator may do where systems are. */}}
 {{- define "histrio.rules" -}}
 - apiGroups: [histrio.dev]
