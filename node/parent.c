@@ -10,6 +10,7 @@
 #include "node/environment.h"
 #include "node/report.h"
 #include "node/symbols.h"
+#include "node/termination.h"
 #include "node_control/life.h"
 
 #include <assert.h>
@@ -137,6 +138,16 @@ static int spawn_program(int crash_fd, int life_fd, pid_t *ret_pid, struct err *
     return failed ? err_set_errno(err, failed, "spawn the runtime") : 0;
 }
 
+/* For the kubelet; NULL: a runtime runs. What cannot be written is only missing in the Pod's status. */
+static void note_end(const struct parent *parent, const struct life_end *end)
+{
+    const char *path = parent->environment->termination_log;
+    struct err err = {0};
+    int failed = end ? termination_write(path, end, &err) : termination_clear(path, &err);
+    if (failed)
+        log_event(LOG_WARNING, "no termination log", "error", err.text, NULL);
+}
+
 static int start_runtime(struct parent *parent, struct err *err)
 {
     _cleanup_(cleanup_close) int crash_fd = memory_file("crash", err);
@@ -151,6 +162,7 @@ static int start_runtime(struct parent *parent, struct err *err)
     parent->started_ms = clock_now_ms(parent->clock);
     parent->start_at_ms = NO_TIME;
     report_started(&parent->report, parent->life.node_uid, parent->pid);
+    note_end(parent, NULL);
     return 0;
 }
 
@@ -194,6 +206,7 @@ static void runtime_ended(struct parent *parent, int status)
     parent->crash_fd = -1;
     parent->pid = 0;
     report_exited(&parent->report, &end);
+    note_end(parent, &end);
     struct parent_decision decision = parent_decide(&parent->backoff, is_signal ? -1 : end.exit_code,
         parent->is_stopping, now_ms - parent->started_ms, now_ms, &parent->rng);
     parent->is_done = !decision.restart;

@@ -46,9 +46,9 @@ void report_started(struct report *report, uint64_t uid, pid_t pid)
     add_line(report, object);
 }
 
-void report_exited(struct report *report, const struct life_end *end)
+struct json *report_end_document(const struct life_end *end)
 {
-    _cleanup_(json_freep) struct json *object = json_object_new();
+    struct json *object = json_object_new();
     char text[LIFE_UID_BYTES];
     json_set_string(object, "event", "exited");
     json_set_string(object, "uid", life_uid_format(end->node_uid, text));
@@ -57,6 +57,12 @@ void report_exited(struct report *report, const struct life_end *end)
     json_set_string(object, "unit", end->unit);
     json_set_string(object, "actor", end->actor);
     json_set_string(object, "backtrace", end->backtrace);
+    return object;
+}
+
+void report_exited(struct report *report, const struct life_end *end)
+{
+    _cleanup_(json_freep) struct json *object = report_end_document(end);
     add_line(report, object);
 }
 

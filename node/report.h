@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct json;
+
 struct report {
     int fd; /* -1: nobody listens; the caller's */
     struct str pending;
@@ -19,6 +21,7 @@ void report_done(struct report *report);
 
 void report_started(struct report *report, uint64_t uid, pid_t pid);
 void report_exited(struct report *report, const struct life_end *end);
+struct json *report_end_document(const struct life_end *end); /* of an "exited" report; the caller frees it */
 
 bool report_has_pending(const struct report *report);
 void report_flush(struct report *report); /* what the descriptor takes now */

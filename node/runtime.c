@@ -361,7 +361,7 @@ int runtime_run(const struct environment *environment)
         log_event(LOG_ERROR, "cannot start", "error", err.text, NULL);
     } else {
         log_event(LOG_INFO, "node started", "uid", life_uid_format(runtime.life.node_uid, uid), "control",
-            environment->control_address, "startUs",
+            node_control_address(runtime.control), "startUs",
             log_number((clock_now_ns(clock_system()) - runtime.started_ns) / NS_PER_US), NULL);
         if (wait_for_end(&runtime) == RUNTIME_FENCED)
             return PARENT_EXIT_FENCED; /* with all as it is: an orderly stop would still send */

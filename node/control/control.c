@@ -216,6 +216,11 @@ int node_control_listen(struct node_control *control, const char *address, struc
     return 0;
 }
 
+const char *node_control_address(const struct node_control *control)
+{
+    return rpc_server_address(control->server, 0);
+}
+
 struct drain_request {
     struct node_control *control;
     uint32_t timeout_ms;

@@ -73,6 +73,9 @@ int node_control_listen(struct node_control *control, const char *address, struc
  * goes on. Follows within 200 ms. */
 const char *node_control_not_ready(const struct node_control *control);
 
+/* Where it listens, with the real port in place of 0; after node_control_listen(). Owned by the control. */
+const char *node_control_address(const struct node_control *control);
+
 /* Any thread. Stops all units; `drained` follows. */
 void node_control_drain(struct node_control *control, uint32_t timeout_ms);
 

@@ -19,27 +19,37 @@
 #define TEXT(constant) ((char *)(uintptr_t)(constant)) /* generated structs are not const; nobody writes */
 #define ASK_PATH "/histrio.v1.Gateway/Ask"
 
-int node_fixture_setup(void **state)
+struct node_fixture *node_fixture_start(const char *const *settings)
 {
     struct node_fixture *fixture = xcalloc(1, sizeof(*fixture));
-    *state = fixture;
-    node_process_start(&fixture->node, NULL);
+    node_process_start(&fixture->node, settings);
     node_process_started(&fixture->node, &fixture->uid, &fixture->runtime);
+    return fixture;
+}
+
+void node_fixture_end(struct node_fixture *fixture)
+{
+    control_client_free(fixture->client);
+    node_process_end(&fixture->node, getenv("HISTRIO_TEST_SHOW_LOG") != NULL);
+    free(fixture);
+}
+
+int node_fixture_setup(void **state)
+{
+    *state = node_fixture_start(NULL);
     return 0;
 }
 
 int node_fixture_teardown(void **state)
 {
-    struct node_fixture *fixture = *state;
-    control_client_free(fixture->client);
-    node_process_end(&fixture->node, getenv("HISTRIO_TEST_SHOW_LOG") != NULL);
-    free(fixture);
+    node_fixture_end(*state);
     return 0;
 }
 
 void node_fixture_connect(struct node_fixture *fixture, uint64_t term)
 {
-    struct control_client_config config = {.address = fixture->node.control_address, .term = term};
+    struct control_client_config config = {
+        .address = fixture->node.control_address, .term = term, .creds = fixture->creds};
     control_client_free(fixture->client);
     fixture->client = control_client_new(&config);
     assert_true(control_client_hello(fixture->client)->hello->node_uid == fixture->uid);

@@ -11,13 +11,18 @@ struct node_fixture {
     struct control_client *client;
     uint64_t uid; /* of the runtime */
     pid_t runtime;
-    uint64_t epoch; /* last given */
+    uint64_t epoch;          /* last given */
+    struct rpc_creds *creds; /* of the operator; NULL: plaintext */
 };
 
 enum { FIRST_TERM = 5 };
 
 int node_fixture_setup(void **state); /* a node that runs, and nobody connected */
 int node_fixture_teardown(void **state);
+
+/* The same with settings as node_process_start() takes them. Freed by the second. */
+struct node_fixture *node_fixture_start(const char *const *settings);
+void node_fixture_end(struct node_fixture *fixture);
 
 /* An operator with that term in place of the one before. */
 void node_fixture_connect(struct node_fixture *fixture, uint64_t term);

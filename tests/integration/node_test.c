@@ -20,5 +20,6 @@ int main(int argument_count, char **arguments)
     failed += RUN(node_sessions);
     failed += RUN(node_units);
     failed += RUN(node_lives);
+    failed += RUN(node_tls);
     return failed;
 }

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/mutex.h"
+#include "base/role.h"
 #include "base/vec.h"
 #include "rpc/client.h"
 #include "rpc/loop.h"
@@ -54,7 +55,7 @@ static void say_hello(struct control_client *client)
     hello.system = (char *)(uintptr_t)NODE_SYSTEM; /* only read */
     hello.system_uid = (char *)(uintptr_t)(config->system_uid ? config->system_uid : NODE_SYSTEM_UID);
     hello.credential.data = (uint8_t *)(uintptr_t)(config->credential ? config->credential : node_credential);
-    hello.credential.len = sizeof(node_credential);
+    hello.credential.len = config->creds ? 0 : sizeof(node_credential);
     message.term = config->term;
     message.body_case = HISTRIO__V1__OPERATOR_MESSAGE__BODY_HELLO;
     message.hello = &hello;
@@ -106,7 +107,7 @@ static void open_stream(void *ctx)
 {
     static const struct rpc_stream_events events = {.message = handle_message, .closed = handle_closed};
     struct control_client *client = ctx;
-    client->stream = rpc_client_open(client->client, SESSION_PATH, 0, true);
+    client->stream = rpc_client_open(client->client, SESSION_PATH, 0, !client->config.has_one_try);
     rpc_stream_listen(client->stream, &events, client);
     say_hello(client);
 }
@@ -114,7 +115,10 @@ static void open_stream(void *ctx)
 struct control_client *control_client_new(const struct control_client_config *config)
 {
     struct control_client *client = xcalloc(1, sizeof(*client));
-    struct rpc_client_config client_config = {.address = config->address};
+    char server_name[ROLE_NAME_BYTES];
+    struct rpc_client_config client_config = {.address = config->address,
+        .creds = config->creds,
+        .server_name = role_name(ROLE_NODE, NODE_SYSTEM_UID, server_name)};
     client->config = *config;
     mutex_init(&client->lock, RANK_CONTROL_CLIENT, "control_client");
     mutex_lock(&client->lock);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct control_client;
+struct rpc_creds;
 
 struct control_client_config {
     const char *address;
@@ -17,6 +18,8 @@ struct control_client_config {
     uint64_t term;
     uint32_t protocol; /* 0: 1 */
     bool gives_no_echoes;
+    struct rpc_creds *creds; /* NULL: plaintext, and the credential; else none is shown */
+    bool has_one_try;        /* a connection that fails ends the stream: else it is tried again for ever */
 };
 
 /* Dials, waiting until the node listens, and says hello. */

@@ -14,5 +14,6 @@ int main(void)
     failed += RUN(crash);
     failed += RUN(parent);
     failed += RUN(report);
+    failed += RUN(termination);
     return failed;
 }

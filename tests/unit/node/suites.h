@@ -3,5 +3,7 @@
 
 #include <cmocka.h>
 
-extern const struct CMUnitTest environment_tests[], crash_tests[], parent_tests[], report_tests[];
-extern const size_t environment_test_count, crash_test_count, parent_test_count, report_test_count;
+extern const struct CMUnitTest environment_tests[], crash_tests[], parent_tests[], report_tests[],
+    termination_tests[];
+extern const size_t environment_test_count, crash_test_count, parent_test_count, report_test_count,
+    termination_test_count;
