@@ -16,7 +16,9 @@
  *    it does not fit any more.
  * 3. written is the digest of what the API server has; 0: no object. */
 
-enum { NUMBER_MAX = 100 * 1000, NO_ACTOR = UINT32_MAX };
+enum { NUMBER_MAX = 100 * 1000 };
+
+#define NO_ACTOR UINT32_MAX
 
 /* Positions in the lists of the status of the last update. */
 struct slice_row {
