@@ -162,7 +162,10 @@ static bool give_up_one_too_many(struct core *core)
             chosen = node;
     }
     if (chosen)
-        give_up(core, chosen, "there are more than spec.nodes.replicas");
+        give_up(core, chosen,
+            core->is_stopping     ? "the system stops"
+            : core->spec->suspend ? "the system is suspended"
+                                  : "there are more than spec.nodes.replicas");
     return chosen != NULL;
 }
 
@@ -215,7 +218,8 @@ static bool replace_one(struct core *core, const struct fleet *fleet)
     }
     if (!chosen || !may_replace(core, fleet, chosen))
         return false;
-    give_up(core, chosen, "it is replaced by one of the present template");
+    give_up(core, chosen,
+        fleet->desired ? "it is replaced by one of the present template" : "no node is desired");
     return true;
 }
 
@@ -266,7 +270,8 @@ static void observe(struct core *core)
 {
     int64_t end_ms = core->started_ms + CORE_INITIAL_WAIT_MS;
     vec_for_each (node, &core->nodes)
-        if ((*node)->is_known && (*node)->is_wanted && !(*node)->has_inventory && core->now_ms < end_ms) {
+        if ((*node)->is_known && (*node)->phase == NODE_UP && !(*node)->is_removed &&
+            !(*node)->has_inventory && core->now_ms < end_ms) {
             plan_wake(core, end_ms);
             return;
         }

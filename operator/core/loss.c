@@ -100,14 +100,13 @@ void losses_decide(struct core *core)
     for (size_t i = 0; i < core->nodes.count;) {
         struct node *node = core->nodes.items[i];
         int64_t end_ms = node_permission_end_ms(core, node);
-        bool may_live = node_may_live(core, node);
-        bool is_over = !may_live || core->now_ms >= end_ms;
-        if (may_live && !is_over && end_ms != INT64_MAX)
+        bool may_live = node->uid || (node->assertion && node_may_live(core, node));
+        if (may_live && core->now_ms < end_ms && end_ms != INT64_MAX)
             plan_wake(core, end_ms);
         if (node_is_lost(core, node))
             tell_loss(core, node);
-        if (node->assertion && is_over && (node->phase != NODE_ENDED || node->is_removed) &&
-            !declare_dead(core, node))
+        if (node->assertion && (!may_live || core->now_ms >= end_ms) &&
+            (node->phase != NODE_ENDED || node->is_removed) && !declare_dead(core, node))
             continue;
         i++;
     }

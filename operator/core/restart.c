@@ -101,6 +101,7 @@ void restart_unit_running(struct core *core, struct unit *unit)
         unit->running_since_ms = core->now_ms;
     core->wants_move_check = core->wants_move_check || core->has_relations; /* others may have to follow it */
     unit_set_reason(unit, NULL);
+    unit->is_unplaceable_told = false;
     core->is_status_dirty = true;
 }
 

@@ -102,9 +102,11 @@ static bool place_unit(
         if (!text_equal(unit->reason, explanation.reason)) {
             unit_set_reason(unit, explanation.reason);
             core->is_status_dirty = true;
+        }
+        if (!unit->is_unplaceable_told) /* the numbers in the reason change often: once is enough */
             journal_event(
                 core, true, unit->name, NULL, "Unplaceable", "%s: %s", unit->name, explanation.reason);
-        }
+        unit->is_unplaceable_told = true;
         placement_explanation_done(&unit->explanation);
         unit->explanation = explanation;
         return false;

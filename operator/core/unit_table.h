@@ -72,6 +72,7 @@ struct unit {
     char *failed_node; /* where it failed last; NULL: nowhere */
     char *move_to;     /* the node that it is asked to go to; NULL: none */
     struct placement_explanation explanation;
+    bool is_unplaceable_told; /* since it ran last */
 
     int64_t balanced_for; /* the generation of the spec for which it was moved to balance */
 

@@ -4,14 +4,14 @@
 
 enum { PUMP_MAX = 200 };
 
-static void tell_time(struct world *world)
+void operator_tell_time(struct world *world)
 {
     core_set_time(world->op.core, world->now, 1000000 + world->now);
 }
 
 /* ---- actions ---- */
 
-static void keep_writing(struct world *world)
+void operator_keep_writing(struct world *world)
 {
     check_write(world, &world->op.writing);
     if (world->has_disk)
@@ -29,7 +29,7 @@ static void fence_done_writing(
     (void)message;
     struct sim_operator *op = &world->op;
     op->is_writing = false;
-    tell_time(world);
+    operator_tell_time(world);
     if (op->disk_version != world->disk_version) {
         fence_record_done(&op->writing);
         op->had_conflict = true;
@@ -42,7 +42,7 @@ static void fence_done_writing(
         core_fence_failed(op->core, write, "no space left");
         return;
     }
-    keep_writing(world);
+    operator_keep_writing(world);
     core_fence_written(op->core, write);
 }
 
@@ -167,7 +167,7 @@ void operator_pump(struct world *world)
         return;
     for (size_t i = 0; i < PUMP_MAX; i++) {
         struct core_plan plan;
-        tell_time(world);
+        operator_tell_time(world);
         core_plan(op->core, &plan);
         for (size_t k = 0; k < plan.count; k++)
             perform(world, &plan.actions[k]);
@@ -203,7 +203,7 @@ void operator_node_started(struct world *world, struct sim_node *node, uint64_t 
     (void)message;
     if (!world->op.core || node->uid != uid || world->is_cluster)
         return;
-    tell_time(world);
+    operator_tell_time(world);
     core_node_started(world->op.core, node->name, uid, 1);
 }
 
@@ -212,7 +212,7 @@ void operator_node_exited(struct world *world, struct sim_node *node, uint64_t u
     (void)message;
     if (!world->op.core || world->is_cluster)
         return; /* nobody was there to read the report: the next hello tells it */
-    tell_time(world);
+    operator_tell_time(world);
     if (node->last_unit[0] && !fence_record_is_dead(core_fence_record(world->op.core), uid))
         check_failure_told(world, node->last_unit, world_truth(world, node->last_unit)->epoch_max);
     core_node_exited(world->op.core, node->name, uid, &node->last_exit);
@@ -224,7 +224,7 @@ void operator_node_gone(
     (void)message;
     if (!world->op.core)
         return;
-    tell_time(world);
+    operator_tell_time(world);
     core_node_gone(world->op.core, node->name, (int)exit_code, NULL);
 }
 
@@ -233,7 +233,7 @@ void operator_disconnected(struct world *world, struct sim_node *node, uint64_t 
     (void)message;
     if (!world->op.core || node->connection)
         return; /* the next stream was quicker: it said everything anew */
-    tell_time(world);
+    operator_tell_time(world);
     core_node_echoed(world->op.core, uid, node->echoed_at);
     core_node_disconnected(world->op.core, uid);
     if (node->uid == uid)
@@ -271,7 +271,7 @@ void node_dial(struct world *world, struct sim_node *node, uint64_t uid, struct 
             !fence_record_is_dead(core_fence_record(world->op.core), hello.previous_uid))
             check_failure_told(world, node->last_unit, world_truth(world, node->last_unit)->epoch_max);
     }
-    tell_time(world);
+    operator_tell_time(world);
     node->is_ghost = fence_record_is_dead(core_fence_record(world->op.core), uid);
     core_node_connected(world->op.core, &hello);
 }
@@ -307,7 +307,7 @@ void operator_deliver(struct world *world, struct sim_node *node, uint64_t numbe
     (void)number;
     if (!core || node->connection != message->connection)
         return;
-    tell_time(world);
+    operator_tell_time(world);
     if (message->term > core_term(core))
         core_node_refused(core, message->uid, CORE_REFUSAL_NONE, message->term, "");
     switch (message->kind) {
@@ -335,87 +335,4 @@ void operator_deliver(struct world *world, struct sim_node *node, uint64_t numbe
     case TO_DRAIN:
     case TO_INVENTORY: break;
     }
-}
-
-/* ---- life ---- */
-
-void operator_start(struct world *world)
-{
-    struct sim_operator *op = &world->op;
-    struct core_options options = {
-        .system_uid = "sim-1", .seed = world->seed + world->lives, .cannot_kill = world->is_cluster};
-    *op = (struct sim_operator){
-        .life = ++world->lives, .disk_version = world->disk_version, .actions = op->actions};
-    op->core = core_new(&options, world->spec, world->has_disk ? &world->disk : NULL);
-    tell_time(world);
-    world_trace(world, "operator %lu begins", (unsigned long)op->life);
-    vec_for_each (node, &world->nodes) {
-        if ((*node)->is_deleted || (*node)->uid == 0)
-            continue;
-        if (!world->is_cluster)
-            core_node_started(op->core, (*node)->name, (*node)->uid, 1);
-        world_after(world, 1, 100, node_dial, *node, (*node)->uid, NULL);
-    }
-    if (world->is_cluster) {
-        cluster_tell_template(world);
-        pods_list(world);
-        return;
-    }
-    if (!world->has_disk)
-        return;
-    const struct roster *rosters[] = {&world->disk.current, &world->disk.previous};
-    for (size_t i = 0; i < 2; i++)
-        vec_for_each (member, &rosters[i]->members)
-            if (!world_node(world, member->node))
-                core_node_gone(op->core, member->node, 0, NULL);
-}
-
-static void restart_operator(
-    struct world *world, struct sim_node *node, uint64_t number, struct message *message)
-{
-    (void)node;
-    (void)number;
-    (void)message;
-    if (!world->op.core)
-        operator_start(world);
-}
-
-static void end_operator(struct world *world)
-{
-    core_free(world->op.core);
-    world->op.core = NULL;
-    vec_for_each (node, &world->nodes) {
-        if ((*node)->connection) {
-            (*node)->echoed_at = world->now;
-            (*node)->permitted_until = world->now + TTL_MS;
-        }
-        (*node)->connection = 0;
-    }
-    operator_forget_failures(world);
-}
-
-void operator_crash(struct world *world)
-{
-    struct sim_operator *op = &world->op;
-    if (!op->core)
-        return;
-    world_trace(world, "operator %lu crashes", (unsigned long)op->life);
-    if (op->is_writing) { /* the write may have reached the disk */
-        if (op->disk_version == world->disk_version && world_chance(world, 50))
-            keep_writing(world);
-        else
-            fence_record_done(&op->writing);
-        op->writing = (struct fence_record){0};
-        op->is_writing = false;
-    }
-    end_operator(world);
-    world->operator_crashes++;
-    world_after(world, 10, 600, restart_operator, NULL, 0, NULL);
-}
-
-void operator_begin_again(struct world *world)
-{
-    world_trace(world, "operator %lu begins again", (unsigned long)world->op.life);
-    end_operator(world);
-    world_after(world, 1, 200, restart_operator, NULL, 0, NULL);
 }

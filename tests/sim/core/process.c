@@ -54,15 +54,22 @@ void node_create(struct world *world, const struct core_action *action)
     world_after(world, 1, world->is_cluster ? 400 : 40, runtime_start, node, 0, NULL);
 }
 
+void node_stream_ended(const struct world *world, struct sim_node *node)
+{
+    if (node->connection == 0)
+        return;
+    node->echoed_at = world->now;
+    if (!node->is_ghost)
+        node->permitted_until = world->now + TTL_MS;
+}
+
 void node_break_connection(struct world *world, struct sim_node *node)
 {
     if (node->connection == 0)
         return;
+    node_stream_ended(world, node);
     node->connection = 0;
     node->to_operator_at = world->now;
-    node->echoed_at = world->now;
-    if (!node->is_ghost)
-        node->permitted_until = world->now + TTL_MS;
     /* A machine that is lost says no goodbye: its silence is noticed. */
     world_after(world, 0, node->is_cut ? TTL_MS : 200, operator_disconnected, node, node->uid, NULL);
 }

@@ -316,6 +316,7 @@ void world_run_until(struct world *world, int64_t end)
 static void check_stop(struct world *world)
 {
     cluster_heal(world);
+    world->is_stopping = true;
     core_stop(world->op.core, 0);
     operator_pump(world);
     world_run_until(world, world->now + STOP_MS);

@@ -199,7 +199,8 @@ struct world {
     bool spec_apart;
     struct map truths;          /* unit -> struct truth * */
     char violation[TEXT_BYTES]; /* the first; "": none */
-    bool is_stopped;            /* the core said so */
+    bool is_stopping;
+    bool is_stopped; /* the core said so */
     uint64_t kills;
     uint64_t operator_crashes;
     uint64_t takeovers;
@@ -238,6 +239,8 @@ void node_delete(struct world *world, struct sim_node *node, bool is_forced);
 void node_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
 /* The runtime dies by a signal; unit: whose code did it, "" for nobody known. */
 void node_kill_runtime(struct world *world, struct sim_node *node, int signal, const char *unit);
+/* Before its connection goes: what its last echo allows. */
+void node_stream_ended(const struct world *world, struct sim_node *node);
 void node_break_connection(struct world *world, struct sim_node *node);
 void node_dial(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
 bool node_holds(const struct sim_node *node, const char *unit);
@@ -271,19 +274,22 @@ void gentle_run(struct world *world);
 void gentle_check(struct world *world);
 void gentle_count_move(struct world *world, const char *unit);
 
-/* ---- takeover.c: the next leader begins while the former one goes on ---- */
+/* ---- leader.c ---- */
 
 void operator_takeover(struct world *world);
+void operator_start(struct world *world);
+void operator_crash(struct world *world);
+/* It lost against another one, and begins anew. */
+void operator_begin_again(struct world *world);
 /* Runs an event of the former leader. */
 void operator_old_acts(struct world *world, const struct event *event, struct sim_node *node);
 void operator_forget_failures(struct world *world);
 
 /* ---- operator.c ---- */
 
-void operator_start(struct world *world);
-void operator_crash(struct world *world);
-/* It lost against another one, and begins anew. */
-void operator_begin_again(struct world *world);
+void operator_tell_time(struct world *world);
+/* What was being written is on the disk. */
+void operator_keep_writing(struct world *world);
 /* Plans and acts until nothing is left to do. */
 void operator_pump(struct world *world);
 void operator_deliver(struct world *world, struct sim_node *node, uint64_t number, struct message *message);
