@@ -132,6 +132,33 @@ static void the_last_echo_counts_and_not_the_end_of_the_stream(void **state)
     stage_done(&stage);
 }
 
+static void who_comes_back_from_the_dead_is_told(void **state)
+{
+    (void)state;
+    struct stage stage = {0};
+    start(&stage, 3, "a*3");
+    struct stage_node *node = stage_holder(&stage, "a.0");
+    stage_cut(&stage, node);
+    core_node_asserted(stage.core, node->name, "out of service", false);
+    stage.keeps_fence = true;
+    stage_settle(&stage, PERMISSION_MS + 1);
+    node->is_cut = false;
+    stage_connect(&stage, node);
+    stage_forget(&stage);
+    stage_settle(&stage, 0);
+    assert_int_equal(stage_log_count(&stage, "dead"), 0); /* that is not durable yet */
+    stage.keeps_fence = false;
+    core_fence_written(stage.core, stage.last_write);
+    char *line = xasprintf("dead %s", node->name);
+    stage_settle(&stage, 0);
+    assert_int_equal(stage_log_count(&stage, line), 1);
+    free(line);
+    line = xasprintf("configure %s", node->name);
+    assert_int_equal(stage_log_count(&stage, line), 0); /* nothing else is for it */
+    free(line);
+    stage_done(&stage);
+}
+
 static void an_assertion_is_withdrawn(void **state)
 {
     (void)state;
@@ -333,10 +360,11 @@ static void conditions_of_nodes_are_shown(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest loss_tests[11] = {
+const struct CMUnitTest loss_tests[12] = {
     cmocka_unit_test(a_silent_node_waits_for_an_assertion),
     cmocka_unit_test(an_assertion_waits_out_what_was_permitted),
     cmocka_unit_test(the_last_echo_counts_and_not_the_end_of_the_stream),
+    cmocka_unit_test(who_comes_back_from_the_dead_is_told),
     cmocka_unit_test(an_assertion_is_withdrawn),
     cmocka_unit_test(a_removed_node_is_replaced_while_its_units_wait),
     cmocka_unit_test(the_longest_ttl_counts),

@@ -244,6 +244,50 @@ static void staying_wins_ties_and_failure_is_avoided(void **state)
     stage_done(&stage);
 }
 
+/* A cordon keeps units away, and those that are there may stay; a node that leaves loses them. */
+static void cordons_keep_and_departures_do_not(void **state)
+{
+    (void)state;
+    struct system_spec *spec = new_spec();
+    (void)add_entry(spec, "a", 3);
+    struct stage stage = stage_new(spec, 0);
+    struct placement_node rows[] = {{.name = "cordoned", .is_ready = true, .is_cordoned = true},
+        {.name = "leaving", .is_ready = true, .is_leaving = true}, {.name = "good", .is_ready = true}};
+    for (size_t i = 0; i < 3; i++)
+        (void)placement_board_add_node(stage.board, &rows[i]);
+    placement_board_put(stage.board, unit_of(&stage, "a.0"), 0);
+    placement_board_put(stage.board, unit_of(&stage, "a.1"), 1);
+    assert_int_equal(placement_violations(stage.board, unit_of(&stage, "a.0")), 0);
+    assert_int_equal(placement_violations(stage.board, unit_of(&stage, "a.1")), FILTER_LEAVING);
+    assert_int_equal(placement_filters(stage.board, unit_of(&stage, "a.2"), 0), FILTER_CORDONED);
+    assert_int_equal(placement_filters(stage.board, unit_of(&stage, "a.0"), 1), FILTER_LEAVING);
+    assert_int_equal(placement_filters(stage.board, unit_of(&stage, "a.1"), 2), 0);
+    assert_int_equal(place(&stage, "a.2"), 2);
+    stage_done(&stage);
+}
+
+/* However full the others are: who goes to a node that will be replaced moves twice. */
+static void outdated_nodes_come_last_and_askers_first(void **state)
+{
+    (void)state;
+    struct system_spec *spec = new_spec();
+    (void)add_entry(spec, "a", 9);
+    struct stage stage = stage_new(spec, 2);
+    struct placement_node outdated = {.name = "outdated", .is_ready = true, .is_outdated = true};
+    (void)placement_board_add_node(stage.board, &outdated);
+    for (unsigned i = 0; i < 8; i++) {
+        char *name = xasprintf("a.%u", i);
+        assert_int_not_equal(place(&stage, name), 2);
+        free(name);
+    }
+    struct placement_hint hint = {.present_node = "n0", .failed_node = "outdated", .asked_node = "outdated"};
+    struct placement_explanation explanation = {0};
+    assert_int_equal(placement_choose(stage.board, unit_of(&stage, "a.8"), &hint, &explanation), 2);
+    assert_non_null(strstr(explanation.reason, "Asked"));
+    placement_explanation_done(&explanation);
+    stage_done(&stage);
+}
+
 static void equal_questions_get_equal_answers(void **state)
 {
     (void)state;
@@ -345,6 +389,8 @@ int main(void)
         cmocka_unit_test(colocation_and_anti_affinity),
         cmocka_unit_test(violations_are_seen_where_a_unit_is),
         cmocka_unit_test(staying_wins_ties_and_failure_is_avoided),
+        cmocka_unit_test(cordons_keep_and_departures_do_not),
+        cmocka_unit_test(outdated_nodes_come_last_and_askers_first),
         cmocka_unit_test(equal_questions_get_equal_answers),
         cmocka_unit_test(a_lost_node_moves_only_its_own),
         cmocka_unit_test(dry_runs_say_what_is_impossible),
