@@ -5,6 +5,7 @@ in, and what kubectl shows."""
 import copy
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -322,6 +323,39 @@ class Chart(unittest.TestCase):
         self.assertEqual([item["metadata"]["name"] for item in self.client.items(SYSTEMS)], ["bank"])  # definitions are kept
         self.helm("install", "histrio", chart)  # and adopted again
         self.helm("uninstall", "histrio")
+
+    def takes(self, manifest):
+        try:
+            return self.client.create(SYSTEMS + STRICT, manifest)
+        except ApiError as error:
+            if error.code == 400:  # an API server takes a moment to serve a changed definition
+                return None
+            raise
+
+    def test_an_upgrade_brings_new_definitions(self):
+        """A field that a new version adds can be used right after helm upgrade, and what was there stays."""
+        self.helm("install", "histrio", os.path.join(TOP, "charts/histrio"))
+        self.addCleanup(self.helm, "uninstall", "histrio")
+        self.client.create(SYSTEMS, system(name="older"))
+        self.addCleanup(self.client.request, "DELETE", f"{SYSTEMS}/older")
+        newer = system(name="newer", color="blue")
+        with self.assertRaises(ApiError) as caught:
+            self.client.create(SYSTEMS + STRICT, newer)
+        self.assertIn('unknown field "spec.color"', caught.exception.message)
+        with tempfile.TemporaryDirectory() as folder:
+            chart = os.path.join(folder, "histrio")
+            shutil.copytree(os.path.join(TOP, "charts/histrio"), chart)  # follows the link to the definitions
+            path = os.path.join(chart, "templates/crds/actorsystems.yaml")
+            with open(path) as file:
+                text = file.read()
+            field = "                suspend:\n"
+            self.assertEqual(text.count(field), 1)
+            with open(path, "w") as file:
+                file.write(text.replace(field, "                color: {type: string, maxLength: 9}\n" + field))
+            self.helm("upgrade", "histrio", chart)
+        self.server.wait_for("the new field is served", lambda: self.takes(newer))
+        self.addCleanup(self.client.request, "DELETE", f"{SYSTEMS}/newer")
+        self.assertEqual(self.client.get(f"{SYSTEMS}/older")["spec"]["actors"][0]["name"], "ledger")
 
     def test_the_test_objects_are_taken(self):
         rendered = self.helm("template", "histrio", os.path.join(TOP, "charts/histrio"), "--kube-version", "1.34.0", "--set", "crds.enabled=false")
