@@ -106,7 +106,10 @@ static void fill_outcome(struct kube_stream *stream, const struct err *err)
 {
     struct kube_outcome *outcome = &stream->outcome;
     struct kube_answer *answer = &outcome->answer;
-    if (err) {
+    /* A refusal stands, also when its text breaks off: so do those of bodies that are too large, as the
+     * server does not wait for their end. */
+    bool is_cut = err && err->kind == ERR_UNAVAILABLE && answer->code >= 400;
+    if (err && !is_cut) {
         (void)err_set(&outcome->err, err->kind, "%s: %s", stream->what, err->text);
     } else if (!is_success(answer->code)) {
         kube_status_from_answer(answer->code, str_text(&answer->body), answer->body.size,

@@ -215,6 +215,25 @@ static void a_fixed_token_is_refused_once(void **state)
     assert_int_equal(stage->attempts, 1);
 }
 
+static void refuse_in_part(struct stage *stage, struct http_exchange *exchange)
+{
+    (void)stage;
+    http_exchange_send(exchange, "HTTP/1.1 413 Too Large\r\nContent-Length: 1000\r\n\r\n{\"kind\":");
+    exchange->must_close = true;
+}
+
+static void a_refusal_that_breaks_off_stands(void **state)
+{
+    struct stage *stage = *state;
+    _cleanup_(kube_status_done) struct kube_status status = {0};
+    struct err err = {0};
+    stage->handler = refuse_in_part;
+    assert_null(stage_call(stage, "GET", "/a", &status, &err));
+    assert_int_equal(status.reason, KUBE_REASON_TOO_LARGE);
+    assert_int_equal(err.kind, ERR_LIMIT);
+    assert_int_equal(stage->attempts, 1);
+}
+
 static void warn(struct stage *stage, struct http_exchange *exchange)
 {
     (void)stage;
@@ -308,9 +327,10 @@ static void many_threads_call(void **state)
     assert_int_equal(stage->attempts, 200);
 }
 
-const struct CMUnitTest call_tests[14] = {
+const struct CMUnitTest call_tests[15] = {
     cmocka_unit_test_setup_teardown(a_call_carries_who_we_are, stage_setup, stage_teardown),
     cmocka_unit_test_setup_teardown(a_refusal_has_a_status, stage_setup, stage_teardown),
+    cmocka_unit_test_setup_teardown(a_refusal_that_breaks_off_stands, stage_setup, stage_teardown),
     cmocka_unit_test_setup_teardown(retry_after_is_obeyed, stage_setup, stage_teardown),
     cmocka_unit_test_setup_teardown(without_retry_after_nothing_is_retried, stage_setup, stage_teardown),
     cmocka_unit_test_setup_teardown(the_deadline_ends_retries, stage_setup, stage_teardown),

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""lib/kube against a real API server: what each verb does, HTTP/2 under load and GOAWAY, a server that is away or silent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.insert(0, os.path.join(ROOT, "tests/support"))
+from api_server import ApiServer  # noqa: E402
+
+PROGRAM = os.path.join(os.environ.get("HISTRIO_TEST_BUILD", os.path.join(ROOT, "build/dev")), "bin/kube_requests")
+
+
+def start(server, *arguments, **options):
+    environment = dict(os.environ, KUBECONFIG=server.kubeconfig())
+    return subprocess.Popen([PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, text=True, **options)
+
+
+class Requests(unittest.TestCase):
+    def test_verbs(self):
+        with ApiServer() as server, start(server, "verbs") as program:
+            self.assertEqual(program.wait(120), 0)
+
+    def check_many(self, server, connections_max):
+        with start(server, "many", "3") as program:
+            counts = json.loads(program.stdout.read())
+        print(counts, file=sys.stderr)
+        self.assertGreater(counts["reads"], 500)
+        self.assertEqual((counts["failed_reads"], counts["surprises"]), (0, 0))
+        self.assertLessEqual(counts["connections"], connections_max)
+        return counts
+
+    def test_many(self):
+        """Four threads share one connection; with GOAWAY at random no read fails, and few writes."""
+        with ApiServer() as server:
+            counts = self.check_many(server, connections_max=1)
+            self.assertEqual(counts["failed_writes"], 0)
+        with ApiServer(arguments=["--goaway-chance=0.02"]) as server:
+            counts = self.check_many(server, connections_max=16)
+            self.assertLessEqual(counts["failed_writes"], counts["writes"] / 10)
+
+    def probe_until(self, program, count, *wanted):
+        """Lines until `count` in a row are among `wanted`; what came before."""
+        lines = []
+        deadline = time.monotonic() + 30
+        while len(lines) < count or not set(lines[-count:]) <= set(wanted):
+            self.assertLess(time.monotonic(), deadline, lines[-20:])
+            line = program.stdout.readline().strip()
+            self.assertTrue(line, "the program ended")
+            lines.append(line)
+        return set(lines[:-count])
+
+    def test_away(self):
+        with ApiServer() as server, start(server, "probe", "100") as program:
+            self.probe_until(program, 5, "fine")
+            server.stop_server()
+            self.probe_until(program, 5, "unavailable")
+            server.start_server()
+            between = self.probe_until(program, 5, "fine")
+            self.assertLessEqual(between, {"unavailable", "denied", "fine"})  # denied: not ready to judge rights yet
+            program.kill()
+
+    def test_silent(self):
+        """A stopped process keeps its connections: requests end by their time, later ones try a new connection, and it
+        goes on when the server does."""
+        with ApiServer() as server, start(server, "probe", "100") as program:
+            self.probe_until(program, 5, "fine")
+            process = server.daemons["kube-apiserver"].process
+            process.send_signal(signal.SIGSTOP)
+            try:
+                between = self.probe_until(program, 4, "timeout", "unavailable")
+                self.assertLessEqual(between, {"fine"})
+            finally:
+                process.send_signal(signal.SIGCONT)
+            self.probe_until(program, 5, "fine")
+            program.kill()
+
+
+if __name__ == "__main__":
+    unittest.main()
