@@ -39,15 +39,15 @@ struct kube_recorder_config {
 struct kube_recorder_stats {
     uint64_t emitted;
     uint64_t written;    /* requests that worked */
-    uint64_t suppressed; /* kept back by the rules above; their count goes out with the next write of their
-                            series */
-    uint64_t dropped;    /* the queue was full, or the API server refused */
+    uint64_t suppressed; /* kept back by the rules above, to be written later */
+    uint64_t dropped;    /* the queue was full */
+    uint64_t failed;     /* requests that did not work: tried again with the next event of the series */
 };
 
 /* Texts are copied. client and clock live longer. */
 int kube_recorder_start(struct kube_client *client, struct clock *clock,
     const struct kube_recorder_config *config, struct kube_recorder **ret_recorder, struct err *err);
-/* Writes what is queued for at most 2 s, then ends. Accepts NULL. */
+/* Writes what is queued for at most 2 s, then ends; a request under way may add 2 s. Accepts NULL. */
 void kube_recorder_free(struct kube_recorder *recorder);
 /* Copies the event; never blocks. Any thread. NULL recorder: does nothing. */
 void kube_recorder_emit(struct kube_recorder *recorder, const struct kube_event *event);

@@ -44,7 +44,7 @@ struct kube_lease_config {
 int kube_lease_start(struct kube_client *client, struct clock *clock, const struct kube_lease_config *config,
     struct kube_lease **ret_lease, struct err *err);
 /* Stops leading (on_stopped), gives the Lease back so that another replica need not wait, and ends the
- * thread; waits for that at most for two requests' timeouts. Accepts NULL. */
+ * thread; waits for a few requests, at most for the renew deadline and half of it. Accepts NULL. */
 void kube_lease_free(struct kube_lease *lease);
 
 /* Until when this replica may act, on the clock's monotonic milliseconds; 0 when it does not lead. It is

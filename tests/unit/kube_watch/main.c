@@ -29,5 +29,7 @@ int main(int argc, char **argv)
     failed += follower_sim_suite();
     failed += election_suite();
     failed += election_sim_suite();
+    failed += event_suite();
+    failed += shell_suite();
     return failed;
 }
