@@ -18,7 +18,8 @@ struct rpc_client_config {
     size_t write_queue_bytes_max; /* of each stream; 0: the default */
     struct rpc_creds *creds;      /* NULL: plaintext; the client takes a reference of its own */
     const char *server_name;      /* with creds: the DNS name that the server's certificate must carry,
-                                     whatever the address is */
+                                     whatever the address is; else streams that do not wait
+                                     end with UNAUTHENTICATED */
 };
 
 /* Any thread. Does not connect yet. Never shares a connection with another client of the same address. */

@@ -98,6 +98,15 @@ void rpc_stream_leave(struct rpc_stream *stream)
         give_back_call(stream);
 }
 
+/* gRPC says UNAVAILABLE of a server that is not who it should be, as of one that is not there. */
+static enum rpc_code client_code(const struct rpc_stream *stream, const char *text)
+{
+    enum rpc_code code = rpc_code_from_grpc(stream->status);
+    bool is_impostor = code == RPC_UNAVAILABLE &&
+                       (strstr(text, "Tls handshake failed") || strstr(text, "verification check failed"));
+    return is_impostor ? RPC_UNAUTHENTICATED : code;
+}
+
 static void tell_end(struct rpc_stream *stream)
 {
     struct rpc_status status = {.code = rpc_code_from_grpc(stream->status)};
@@ -111,13 +120,15 @@ static void tell_end(struct rpc_stream *stream)
     rpc_stream_send_drop(stream);
     if (stream->is_freed)
         return;
-    if (stream->client_went)
+    if (stream->client_went) {
         status = (struct rpc_status){.code = RPC_CANCELLED, .text = "the client went away"};
-    else if (stream->is_server)
+    } else if (stream->is_server) {
         status = (struct rpc_status){.code = stream->finish_code, .text = stream->finish_text};
-    else
+    } else {
         status.text = text = xstrndup(
             (const char *)GRPC_SLICE_START_PTR(stream->status_text), GRPC_SLICE_LENGTH(stream->status_text));
+        status.code = client_code(stream, text);
+    }
     stream->events.closed(stream, &status, stream->ctx);
     free(text);
 }

@@ -100,7 +100,7 @@ static void refuse(struct session *session, const char *text)
         event->text = xstrdup(text);
         control->listener(event, control->ctx);
     }
-    session->was_refused = true; /* once a dial: it will be refused again and again */
+    session->was_refused = true; /* told once: it will be refused again and again */
     again(session, REFUSED_RETRY_MS);
 }
 
@@ -117,6 +117,7 @@ static void accept_hello(struct session *session, struct control_event *event, u
     session->is_admitted = false;
     session->is_asking = false;
     session->failures = 0;
+    session->was_refused = false;
     event->kind = CONTROL_CONNECTED;
     event->uid = uid;
     session->control->listener(event, session->control->ctx);

@@ -74,16 +74,27 @@ static void expect_served(void)
     free(data);
 }
 
-static void expect_refused(const char *reason)
+static void expect_refused_with(enum rpc_code code, const char *reason)
 {
     struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
     probe_wait(client, client->closed == 1);
-    assert_int_equal(client->code, RPC_UNAVAILABLE);
+    assert_int_equal(client->code, code);
     if (!strstr(client->text, reason))
         fail_msg("\"%s\" does not say \"%s\"", client->text, reason);
     mutex_lock(&fixture.lock);
     assert_int_equal(fixture.accepted_count, 0); /* nobody got as far as a call */
     mutex_unlock(&fixture.lock);
+}
+
+static void expect_refused(const char *reason)
+{
+    expect_refused_with(RPC_UNAVAILABLE, reason);
+}
+
+/* The client does not want such a server. */
+static void expect_impostor(const char *reason)
+{
+    expect_refused_with(RPC_UNAUTHENTICATED, reason);
 }
 
 struct name_question {
@@ -158,22 +169,22 @@ static void test_servers_that_are_refused(void **state)
     (void)state;
     serve_take(tls_creds(&other, NODE));
     connect_take(tls_creds(&authority, OPERATOR));
-    expect_refused("certificate verify failed");
+    expect_impostor("certificate verify failed");
     serve_take(tls_creds_of(&authority, &authority, NODE, -2 * TLS_HOUR_S));
     connect_take(tls_creds(&authority, OPERATOR));
-    expect_refused("certificate verify failed");
+    expect_impostor("certificate verify failed");
     serve_take(tls_creds(&authority, ROLE_NODE, OTHER_UID));
     connect_take(tls_creds(&authority, OPERATOR));
-    expect_refused("Hostname Verification Check failed");
+    expect_impostor("Hostname Verification Check failed");
     /* An operator does not serve: neither its name nor its purpose fits. */
     serve_take(tls_creds(&authority, OPERATOR));
     connect_take(tls_creds(&authority, OPERATOR));
-    expect_refused("certificate verify failed");
+    expect_impostor("certificate verify failed");
     fixture_connect(&fixture, fixture.server_creds, CLIENT_NAME); /* not even under its own name */
-    expect_refused("certificate verify failed");
+    expect_impostor("certificate verify failed");
     serve_take(NULL); /* plaintext */
     connect_take(tls_creds(&authority, OPERATOR));
-    expect_refused("wrong version number");
+    expect_impostor("wrong version number");
 }
 
 /* TLS without a certificate, by hand: the connection ends without an answer. */
@@ -265,7 +276,7 @@ static void test_server_reloads(void **state)
     expect_served(); /* waits until it is ready: tries again by itself */
     expect_echo(client, "after");
     connect_take(tls_creds(&authority, OPERATOR));
-    expect_refused("certificate verify failed");
+    expect_impostor("certificate verify failed");
     rpc_client_free(old);
 }
 
