@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """The charts by Helm alone: what they render, what values they refuse, and that what is generated is current."""
 
+import glob
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -197,6 +199,20 @@ class Charts(unittest.TestCase):
         for command in (["tools/manifest_reference.py", "--check"], ["tools/plain_manifests.sh", "--check"]):
             result = subprocess.run(command, cwd=TOP, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             self.assertEqual(result.returncode, 0, result.stdout)
+
+    def test_what_the_documentation_promises_has_a_test(self):
+        with open(os.path.join(TOP, "docs/kubernetes.md")) as file:
+            table = file.read().split("## Client")[1]
+        named = {name for line in table.splitlines() if line.startswith("|") for name in re.findall(r"`(\w+)`", line.split("|")[3])}
+        self.assertGreater(len(named), 30)
+        text = ""
+        for folder in ("unit/kube", "unit/kube_watch", "unit/api", "integration", "charts"):
+            for path in glob.glob(os.path.join(TOP, "tests", folder, "**"), recursive=True):
+                if path.endswith((".c", ".py")):
+                    with open(path) as file:
+                        text += file.read()
+        missing = [name for name in sorted(named) if not re.search(rf"(void|def) {name}\(", text)]
+        self.assertEqual(missing, [])
 
 
 class Schemas(unittest.TestCase):
