@@ -1,17 +1,30 @@
 #!/usr/bin/env bash
 # All tests in stages, each timed; the last line counts them: "N passed, N failed". Exit 1 when one failed.
-# usage: tests/run.sh [--long] [STAGE...]     stages: lint dev asan tsan clang fuzz
+# usage: tests/run.sh [--long] [--cluster KUBECONFIG] [STAGE...]     stages: lint dev asan tsan clang fuzz kube cluster
+# --cluster: the stage cluster alone, on a cluster that is there (tests/e2e/README.md) instead of one made on this machine.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fuzz_seconds=10
 long_seeds=0
-if [ "${1:-}" = --long ]; then
+own_cluster=""
+admin_kubeconfig=${CLUSTER_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/histrio-cluster}/admin.kubeconfig
+while :; do
+    case ${1:-} in
+    --long)
+        fuzz_seconds=600
+        long_seeds=100000
+        ;;
+    --cluster)
+        own_cluster=$(realpath -e "${2:-}") || { echo "no kubeconfig \"${2:-}\"" >&2 && exit 2; }
+        shift
+        ;;
+    *) break ;;
+    esac
     shift
-    fuzz_seconds=600
-    long_seeds=100000
-fi
-[ $# -gt 0 ] || set -- lint dev asan tsan clang fuzz
+done
+[ -z "$own_cluster" ] || set -- cluster
+[ $# -gt 0 ] || set -- lint dev asan tsan clang fuzz kube cluster
 
 ours() { ps -eo pid=,comm=,args= | awk '$2 ~ /^(histrio|unit_|node_test|sim_|erl|beam)/' | sort; }
 before=$(ours)
@@ -54,6 +67,55 @@ suite() { # preset, labels, jobs
     fi
 }
 
+# The programs of Kubernetes take minutes to build without a cache, so they are built beside the first stages.
+builder="" builder_log="" builder_code=""
+start_builder() {
+    builder_log=$(mktemp)
+    nice -n 19 tests/cluster/build.sh >"$builder_log" 2>&1 &
+    builder=$!
+}
+has_cluster_programs() {
+    if [ -z "$builder_code" ]; then
+        wait "$builder"
+        builder_code=$?
+        builder=""
+        [ "$builder_code" = 0 ] && grep 'cluster: built' "$builder_log" || cat "$builder_log"
+        count "build of Kubernetes" "$builder_code"
+    fi
+    return "$builder_code"
+}
+at_exit() {
+    [ -z "$builder" ] || kill "$builder" 2>/dev/null
+    [ -z "$builder_log" ] || rm -f "$builder_log"
+    [ -z "$cluster_is_up" ] || tests/cluster/down.sh
+}
+cluster_is_up=""
+trap at_exit EXIT
+
+# A cluster on this machine for the end-to-end tests, or a line on why there can be none: a failure only where CI runs.
+cluster() {
+    local reason code
+    if [ -n "$own_cluster" ]; then
+        build dev && KUBECONFIG=$own_cluster suite dev '^cluster$' 1
+        return
+    fi
+    if ! reason=$(tests/cluster/possible.sh); then
+        echo "not run: the stage cluster: $reason"
+        [ -z "${CI:-}" ] || count "stage cluster: $reason" 1
+        return
+    fi
+    has_cluster_programs && build dev || return
+    cluster_is_up=yes
+    ./dev setup cluster && NODE_GRACE=8 TOLERATION=5 tests/cluster/up.sh 3 && deploy/images.sh
+    code=$?
+    count "a cluster with our images" $code
+    [ $code != 0 ] || KUBECONFIG=$admin_kubeconfig HISTRIO_TEST_BED=1 suite dev '^cluster$' 1
+    tests/cluster/down.sh
+    cluster_is_up=""
+    tests/cluster/left.sh
+    count "nothing is left of the cluster" $?
+}
+
 stage() {
     case $1 in
     lint)
@@ -64,6 +126,8 @@ stage() {
     asan) build asan && suite asan '^unit$' 2 && suite asan '^integration$' 1 ;;
     tsan) build tsan && suite tsan '^unit$' 2 ;;
     clang) build clang ;;
+    kube) has_cluster_programs && build dev && suite dev '^kube$' 1 ;;
+    cluster) cluster ;;
     fuzz)
         build fuzz && tests/fuzz/run.sh "$fuzz_seconds"
         count fuzz $?
@@ -83,6 +147,7 @@ long_simulation() {
     count "sim_runtime, $long_seeds seeds" $?
 }
 
+case " $* " in *" kube "* | *" cluster "*) [ -n "$own_cluster" ] || start_builder ;; esac
 for name in "$@"; do
     echo "=== $name"
     started=$SECONDS

@@ -1,0 +1,151 @@
+"""A real cluster for the end-to-end tests, and steps that wait and check: standard library only.
+
+Environment: KUBECONFIG is the cluster's. HISTRIO_TEST_BED: it is the one of tests/cluster, whose machines may be switched off and
+whose audit log is read. HISTRIO_IMAGE_REGISTRY ("", a prefix of the images' names) and HISTRIO_IMAGE_TAG ("dev").
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests/support"))
+from histrio_run import wait_until  # noqa: E402
+
+BUILD = os.path.abspath(os.environ.get("HISTRIO_TEST_BUILD", os.path.join(ROOT, "build", "dev")))
+CLUSTER_DIR = os.environ.get("CLUSTER_DIR") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "histrio-cluster")
+ON_BED = bool(os.environ.get("HISTRIO_TEST_BED"))
+REGISTRY = os.environ.get("HISTRIO_IMAGE_REGISTRY", "")
+TAG = os.environ.get("HISTRIO_IMAGE_TAG", "dev")
+RELEASE_NAMESPACE = "histrio"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+ENVIRONMENT = dict(os.environ, PATH=f"{os.path.join(CLUSTER_DIR, 'bin')}:{os.environ['PATH']}")
+CLI_FOLDER = os.path.join(BUILD, "tests", "e2e")
+
+
+def image(name):
+    return f"{REGISTRY.rstrip('/') + '/' if REGISTRY else ''}histrio-{name}:{TAG}"
+
+
+class CommandError(AssertionError):
+    """A command that should have worked did not."""
+
+
+class Answer(str):
+    """What a command printed; .json: read as that."""
+
+    @property
+    def json(self):
+        return json.loads(self)
+
+
+def run(*command, text=None, check=True, seconds=300):
+    result = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                            env=ENVIRONMENT, timeout=seconds)
+    if check and result.returncode != 0:
+        raise CommandError(f"{' '.join(command)}: exit code {result.returncode}: {result.stderr}{result.stdout}")
+    return Answer(result.stdout)
+
+
+def kubectl(*arguments, **options):
+    return run("kubectl", *arguments, **options)
+
+
+def helm(*arguments, **options):
+    return run("helm", *arguments, **options)
+
+
+def bed(script, *arguments):
+    """A script of tests/cluster."""
+    return run(os.path.join(ROOT, "tests/cluster", f"{script}.sh"), *map(str, arguments))
+
+
+def get(kind, name, namespace):
+    """The object, or None."""
+    text = kubectl("get", kind, name, "-n", namespace, "--ignore-not-found", "-o", "json")
+    return text.json if text else None
+
+
+def items(kind, namespace, *selection):
+    return kubectl("get", kind, "-n", namespace, "-o", "json", *selection).json["items"]
+
+
+def condition(thing, kind):
+    for one in thing.get("status", {}).get("conditions", []):
+        if one["type"] == kind:
+            return one
+    return {"status": "Unknown", "reason": "", "message": ""}
+
+
+def histrio(*arguments, namespace, check=True):
+    """The CLI as kubectl's plugin, by the name under which users call it."""
+    os.makedirs(CLI_FOLDER, exist_ok=True)
+    plugin = os.path.join(CLI_FOLDER, "kubectl-histrio")
+    if not os.path.lexists(plugin):
+        os.symlink(os.path.join(BUILD, "bin", "histrio"), plugin)
+    environment = dict(ENVIRONMENT, PATH=f"{CLI_FOLDER}:{ENVIRONMENT['PATH']}")
+    command = ["kubectl", "histrio", *arguments, "-n", namespace]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, env=environment,
+                            timeout=120)
+    if check and result.returncode != 0:
+        raise CommandError(f"{' '.join(command)}: exit code {result.returncode}: {result.stderr}")
+    return Answer(result.stdout)
+
+
+def make_namespace(name):
+    kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Namespace",
+                                                 "metadata": {"name": name, "labels": RESTRICTED}}))
+
+
+def install(*values):
+    """The chart with our images, in a namespace that enforces restricted Pod Security."""
+    make_namespace(RELEASE_NAMESPACE)
+    helm("upgrade", "--install", "histrio", os.path.join(ROOT, "charts/histrio"), "-n", RELEASE_NAMESPACE, "--wait", "--timeout", "3m",
+         "--set", f"global.imageRegistry={REGISTRY}", "--set", f"image.tag={TAG}", *values)
+
+
+def refused_requests():
+    """What the API server refused to the operator and to nodes for want of rights (403), by the audit log."""
+    refused = []
+    with open(os.path.join(CLUSTER_DIR, "run/log/audit.log")) as file:
+        for line in file:
+            entry = json.loads(line)
+            if entry.get("responseStatus", {}).get("code") != 403:
+                continue
+            user = entry["user"]["username"]
+            if user.startswith(f"system:serviceaccount:{RELEASE_NAMESPACE}:"):
+                refused.append(f"{user} {entry['verb']} {entry['requestURI']}: {entry['responseStatus'].get('message')}")
+    return refused
+
+
+class Story(unittest.TestCase):
+    """Steps that follow on each other, each timed; what a failing one leaves is shown."""
+
+    namespaces = ()
+
+    def step(self, what, action, *arguments):
+        started = time.monotonic()
+        print(f"{what} ...", flush=True)
+        try:
+            result = action(*arguments)
+        except BaseException:
+            self.show()
+            raise
+        print(f"    ok, {time.monotonic() - started:.1f} s", flush=True)
+        return result
+
+    def show(self):
+        for namespace in (RELEASE_NAMESPACE, *self.namespaces):
+            for command in (("get", "pods,actorsystems,actorplacements,events", "-n", namespace, "-o", "wide"),
+                            ("logs", "-n", namespace, "-l", "app.kubernetes.io/part-of=histrio", "--tail=30", "--prefix"),
+                            ("logs", "-n", namespace, "-l", "app.kubernetes.io/name=histrio-node", "--tail=15", "--prefix"),
+                            ("get", "actorsystems", "-n", namespace, "-o", "yaml")):
+                print(f"==== kubectl {' '.join(command)}\n{kubectl(*command, check=False)[-6000:]}", flush=True)
+
+
+__all__ = ["BUILD", "ON_BED", "RELEASE_NAMESPACE", "ROOT", "CommandError", "Story", "bed", "condition", "get", "helm", "histrio", "image",
+           "install", "items", "kubectl", "make_namespace", "refused_requests", "run", "wait_until"]

@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""The life of the example bank on a cluster, from helm install to helm uninstall: one story, step by step."""
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import (ON_BED, RELEASE_NAMESPACE, ROOT, CommandError, Story, bed, condition, get, helm, histrio, image, install, items,  # noqa: E402
+                     kubectl, make_namespace, refused_requests, wait_until)
+
+NAMESPACE = "bank"
+NODES = "histrio.dev/system=bank"
+API_AWAY_SECONDS = 120
+
+
+def epoch(text):
+    return tuple(int(part) for part in text.split("."))
+
+
+def manifest():
+    """examples/bank with the image of this test, as a user edits it in."""
+    with open(os.path.join(ROOT, "examples/bank/bank.yaml")) as file:
+        text = file.read()
+    edited = text.replace("  nodes:\n", f"  nodes:\n    image: {image('bank')}\n", 1)
+    assert edited != text
+    return edited
+
+
+def system():
+    return get("actorsystem", "bank", NAMESPACE)
+
+
+def is_ready():
+    thing = system()
+    status = thing.get("status", {})
+    return status.get("observedGeneration") == thing["metadata"]["generation"] and condition(thing, "Ready")["status"] == "True"
+
+
+def wait_ready(seconds=120):
+    wait_until("the system is ready", is_ready, seconds)
+
+
+def rows():
+    """The placement: actors by path."""
+    return {row["path"]: row for table in items("actorplacements", NAMESPACE, "-l", NODES) for row in table.get("actors", [])}
+
+
+def pods():
+    """The nodes' pods that are not on their way out, by name."""
+    return {pod["metadata"]["name"]: pod for pod in items("pods", NAMESPACE, "-l", NODES)
+            if "deletionTimestamp" not in pod["metadata"] and pod["status"].get("phase") in ("Pending", "Running")}
+
+
+def ask(actor, method, *arguments):
+    return histrio("ask", f"bank/{actor}", method, *arguments, namespace=NAMESPACE).json
+
+
+def incarnations():
+    return {path: (row["node"], row["epoch"], row.get("incarnation")) for path, row in rows().items()}
+
+
+def annotate(kind, name, text):
+    kubectl("annotate", kind, name, text, "-n", NAMESPACE, "--overwrite")
+
+
+class Load:
+    """Deposits all the time; those that fail are counted, for some must while a node is away."""
+
+    def __enter__(self):
+        self.answered = self.failed = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.deposit)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+    def deposit(self):
+        number = 0
+        while not self.stop.is_set():
+            number += 1
+            try:
+                ask(f"tellers.{number % 4}/counter", "deposit", '{"amount": 1}')
+                self.answered += 1
+            except CommandError:
+                self.failed += 1
+
+
+class Bank(Story):
+    namespaces = (NAMESPACE,)
+
+    def test_story(self):
+        self.step("helm install", self.install)
+        self.step("kubectl apply, wait for Ready", self.apply)
+        self.step("kubectl get shows the columns", self.columns)
+        self.step("ask with kubectl histrio", self.ask_by_cli)
+        self.step("ask through the Service from another pod", self.ask_by_service)
+        self.step("actors are spread over machines, and ask each other", self.spread)
+        self.step("kubectl delete pod under load", self.delete_pod)
+        self.step("a runtime process crashes under load", self.crash)
+        if ON_BED:
+            self.step("a machine loses power; its Node object is deleted", self.lose_machine)
+        self.step("kubectl scale: up, down, to 0 and back", self.scale)
+        self.step("kubectl drain of a machine", self.drain)
+        self.step("a change of the pod template rolls node by node", self.roll)
+        self.step("the operator is killed", self.kill_operator)
+        if ON_BED:
+            self.step(f"the API server is away for {API_AWAY_SECONDS} s", self.stop_api_server)
+        self.step("helm upgrade", self.upgrade)
+        self.step("deletion and helm uninstall leave nothing", self.uninstall)
+        if ON_BED:
+            self.assertEqual(refused_requests(), [], "requests were refused for want of rights")
+
+    # ---- steps ----
+
+    def install(self):
+        install()
+        replicas = items("pods", RELEASE_NAMESPACE, "-l", "app.kubernetes.io/name=histrio-operator")
+        self.assertEqual(len({pod["spec"]["nodeName"] for pod in replicas}), 2, "two replicas on two machines")
+
+    def apply(self):
+        make_namespace(NAMESPACE)
+        kubectl("apply", "-n", NAMESPACE, "-f", "-", text=manifest())
+        kubectl("wait", "--for=condition=Ready", "actorsystem/bank", "-n", NAMESPACE, "--timeout=120s")
+
+    def columns(self):
+        head, line = kubectl("get", "actorsystems", "-n", NAMESPACE).splitlines()
+        self.assertRegex(head, r"^NAME +READY +UNITS +NODES +RESTARTS +REASON +AGE$")
+        self.assertRegex(line, r"^bank +True +6/6 +3/3 +0 +\d+s$")
+        self.assertRegex(kubectl("get", "asys", "-n", NAMESPACE, "-o", "name"), "actorsystem.histrio.dev/bank")
+
+    def ask_by_cli(self):
+        self.assertEqual(ask("tellers.0/counter", "deposit", '{"amount": 5}'), 5)
+        self.assertEqual(ask("tellers.0/counter", "deposit", "[7]"), 12)
+        self.assertRegex(histrio("get", "actors", "bank", namespace=NAMESPACE), r"(?m)^bank/tellers\.0/counter +bank-nodes-\d+ +Running")
+
+    def ask_by_service(self):
+        """With the node image, which has bash: from a pod that has nothing to do with the system."""
+        script = ("exec 3<>/dev/tcp/bank/7072; printf 'POST /v1/ask/ledger/balance HTTP/1.1\\r\\nHost: bank\\r\\nContent-Length: 0\\r\\n"
+                  "Connection: close\\r\\n\\r\\n' >&3; timeout 10 cat <&3")
+        overrides = {"spec": {"securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+                              "containers": [{"name": "client", "image": image("node"), "command": ["bash", "-c", script],
+                                              "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}],
+                              "restartPolicy": "Never"}}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client"}, **overrides}
+        kubectl("apply", "-n", NAMESPACE, "-f", "-", text=json.dumps(pod))
+        kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/client", "-n", NAMESPACE, "--timeout=60s")
+        answer = kubectl("logs", "client", "-n", NAMESPACE)
+        kubectl("delete", "pod", "client", "-n", NAMESPACE)
+        self.assertTrue(answer.startswith("HTTP/1.1 200 "), answer)
+        self.assertEqual(json.loads(answer.split("\n\n")[-1].split("\r\n\r\n")[-1])["currency"], "EUR")
+
+    def spread(self):
+        placed = rows()
+        self.assertEqual(len({placed[f"tellers.{number}/counter"]["kubeNode"] for number in range(4)}), 3)
+        far = next(path for path, row in placed.items() if path.endswith("/counter") and row["node"] != placed["ledger"]["node"])
+        before = ask("ledger", "balance")["entries"]
+        ask(far, "deposit", "[1]")
+        wait_until("the ledger has the entry of a teller elsewhere", lambda: ask("ledger", "balance")["entries"] == before + 1)
+
+    def replaced(self, before, rules):
+        """Every unit of `before` runs again with a higher epoch, and Events tell by which rule."""
+        def is_replaced():
+            now = rows()
+            return all(now[path]["state"] == "Running" and epoch(now[path]["epoch"]) > epoch(row["epoch"]) for path, row in before.items())
+
+        wait_until("what was on the node runs elsewhere", is_replaced, 60)
+        wait_ready()
+        events = [event.get("note") or event.get("message") or "" for event in items("events", NAMESPACE)]
+        self.assertTrue(any(rule in text for rule in rules for text in events), f"no event tells of {rules}: {events}")
+
+    def delete_pod(self):
+        with Load() as load:
+            node = rows()["tellers.1/counter"]["node"]
+            before = {path: row for path, row in rows().items() if row["node"] == node}
+            kubectl("delete", "pod", node, "-n", NAMESPACE)
+            self.replaced(before, ("Proof", "Move"))
+        self.assertGreater(load.answered, 0)
+        self.assertNotIn(node, pods(), "serial names are not used again")
+
+    def crash(self):
+        """SIGKILL to the runtime: its parent starts another one, which has a new uid; units come back with higher epochs."""
+        with Load() as load:
+            node = rows()["tellers.2/counter"]["node"]
+            before = {path: row for path, row in rows().items() if row["node"] == node}
+            statuses = {row["node"]: row for row in system()["status"]["nodeStatuses"]}
+            find = "for p in /proc/[0-9]*; do read -r s <$p/stat; set -- $s; [ $4 = 1 ] && kill -KILL $1; done; true"
+            kubectl("exec", node, "-n", NAMESPACE, "--", "bash", "-c", find)
+            self.replaced(before, ("Proof",))
+        self.assertGreater(load.answered, 0)
+        now = {row["node"]: row for row in system()["status"]["nodeStatuses"]}
+        self.assertNotEqual(now[node]["uid"], statuses[node]["uid"])
+        self.assertIn(node, pods(), "the pod stays")
+
+    def lose_machine(self):
+        node = rows()["tellers.3/counter"]["node"]
+        machine = pods()[node]["spec"]["nodeName"]
+        before = {path: row for path, row in rows().items() if row["kubeNode"] == machine}
+        bed("node", "kill", machine.removeprefix("node"))
+        wait_until("the status names what is missing", lambda: condition(system(), "Ready")["status"] == "False", 60)
+        for _ in range(10):  # nothing proves that it is gone
+            waiting = rows()
+            self.assertTrue(all(waiting[path]["epoch"] == row["epoch"] for path, row in before.items()))
+            time.sleep(1)
+        kubectl("delete", "node", machine)
+        self.replaced(before, ("Assertion",))
+        bed("node", "start", machine.removeprefix("node"))
+        kubectl("wait", "--for=condition=Ready", f"node/{machine}", "--timeout=90s")
+
+    def scale(self):
+        kept = incarnations()
+        for count in (5, 2, 0, 3):
+            kubectl("scale", "actorsystem/bank", f"--replicas={count}", "-n", NAMESPACE)
+            wait_until(f"there are {count} nodes", lambda count=count: len(pods()) == count
+                       and system()["status"].get("observedGeneration") == system()["metadata"]["generation"], 120)
+            self.assertEqual(kubectl("get", "actorsystem/bank", "-n", NAMESPACE, "-o", "jsonpath={.status.replicas}"), str(count))
+            if count:
+                wait_ready()
+            if count == 5:
+                now = incarnations()
+                moved = {path for path in kept if now[path] != kept[path]}
+                self.assertLess(len(moved), len(kept), "growing leaves most units where they are")
+            if count == 0:
+                self.assertEqual(condition(system(), "Ready")["reason"], "ScaledToZero")
+
+    def drain(self):
+        machine = pods()[rows()["ledger"]["node"]]["spec"]["nodeName"]
+        kubectl("drain", machine, f"--pod-selector={NODES}", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s", "--force")
+        wait_until("no node is on the machine", lambda: all(pod["spec"].get("nodeName") != machine for pod in pods().values()), 120)
+        wait_ready()
+        kubectl("uncordon", machine)
+
+    def roll(self):
+        before = set(pods())
+        least = 3
+
+        def is_rolled():
+            nonlocal least
+            least = min(least, int(system()["status"]["nodes"]["ready"]))
+            return not before & set(pods()) and is_ready()
+
+        kubectl("patch", "actorsystem", "bank", "-n", NAMESPACE, "--type=merge",
+                "-p", '{"spec": {"nodes": {"podTemplate": {"metadata": {"annotations": {"example.dev/rolled": "yes"}}}}}}')
+        wait_until("all pods are new", is_rolled, 180)
+        self.assertGreaterEqual(least, 2, "node by node")
+
+    def kill_operator(self):
+        before = incarnations()
+        kubectl("delete", "pods", "-n", RELEASE_NAMESPACE, "-l", "app.kubernetes.io/name=histrio-operator", "--force", "--grace-period=0")
+        kubectl("rollout", "status", "deployment/histrio", "-n", RELEASE_NAMESPACE, "--timeout=120s")
+        kubectl("annotate", "actorsystem", "bank", "example.dev/seen=yes", "-n", NAMESPACE)
+        wait_ready()
+        self.unchanged(before)
+
+    def stop_api_server(self):
+        before = incarnations()
+        bed("part", "stop", "apiserver")
+        time.sleep(API_AWAY_SECONDS)
+        bed("part", "start", "apiserver")
+        wait_ready()
+        self.unchanged(before)
+
+    def unchanged(self, before):
+        self.assertEqual(incarnations(), before, "no actor was restarted or moved")
+
+    def upgrade(self):
+        """A new version of a definition comes with the chart: here one more column, made by a post-renderer's one-line change."""
+        before = incarnations()
+        install("--set", "logLevel=debug")
+        crd = get("customresourcedefinition", "actorsystems.histrio.dev", RELEASE_NAMESPACE)
+        self.assertEqual(crd["metadata"]["annotations"]["helm.sh/resource-policy"], "keep")
+        wait_ready()
+        self.unchanged(before)
+
+    def uninstall(self):
+        kubectl("delete", "actorsystem", "bank", "-n", NAMESPACE, "--timeout=60s")
+        kinds = "pods,services,secrets,poddisruptionbudgets,actorplacements,actorfences"
+        wait_until("nothing of the system is left", lambda: not items(kinds, NAMESPACE, "-l", NODES), 60)
+        helm("uninstall", "histrio", "-n", RELEASE_NAMESPACE, "--wait", "--timeout", "2m")
+        kubectl("delete", "namespace", NAMESPACE, RELEASE_NAMESPACE, "--timeout=90s")
+        left = [name for name in kubectl("get", "clusterroles,clusterrolebindings", "-o", "name").split() if "histrio" in name]
+        self.assertEqual(left, [])
+        names = kubectl("get", "crd", "-o", "name").split()
+        kubectl("delete", *[name for name in names if re.search(r"\.histrio\.dev$", name)], "--timeout=60s")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
