@@ -9,14 +9,12 @@
 #include "core/state.h"
 #include "types/system.h"
 
-enum { SERIAL_MAX = INT64_MAX };
-
 /* "bank-nodes-7": 7. Names that are not ours have none. */
 static uint64_t serial_of(const char *name)
 {
     const char *dash = strrchr(name, '-');
     uint64_t serial = 0;
-    return dash && text_to_u64(dash + 1, SERIAL_MAX, &serial, NULL) == 0 ? serial : 0;
+    return dash && text_to_u64(dash + 1, INT64_MAX, &serial, NULL) == 0 ? serial : 0;
 }
 
 struct node *node_add(struct core *core, const char *name, uint32_t index)
