@@ -77,9 +77,9 @@ int core_cordon(struct core *core, const char *node, bool is_cordoned, struct er
 /* The node's units leave, then it is deleted and another one made. false takes it back, until the deletion is
  * under way. Not kept: a new leader is told again. ERR_NOT_FOUND. */
 int core_drain(struct core *core, const char *node, bool is_drained, struct err *err);
-/* The unit goes to that node, once. Told again: nothing new. Not kept: whoever wants it to outlive a leader
- * asks core_is_moving, and tells the next one. ERR_NOT_FOUND: no such unit or node; ERR_INVALID: the unit
- * does not run, or the node must not have it (the text names the filters). */
+/* The unit goes to that node, once; nothing when it is there, or on its way. Not kept: whoever wants it to
+ * outlive a leader asks core_is_moving, and tells the next one. ERR_NOT_FOUND: no such unit or node;
+ * ERR_INVALID: the unit does not run, or the node must not have it (the text names the filters). */
 int core_move(struct core *core, const char *unit, const char *node, struct err *err);
 /* Is such a move under way? It ends on the node, or with an event MoveGivenUp when the node cannot have it
  * any more. */

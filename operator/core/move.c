@@ -270,6 +270,10 @@ int core_move(struct core *core, const char *name, const char *node_name, struct
             err, ERR_INVALID, "unit '%.200s' is quarantined or ended: it is nowhere; resume it first", name);
     if (text_equal(unit->move_to, node_name))
         return 0;
+    if (unit_is_running(unit) && node_by_uid(core, unit_hold(unit)->uid) == node) {
+        unit_set_move(core, unit, NULL); /* there it is */
+        return 0;
+    }
     moves.board = units_board(core, &moves.nodes);
     unsigned failed = placement_filters(moves.board, unit->spec, index_of(&moves, node));
     placement_board_free(moves.board);

@@ -290,6 +290,8 @@ static void a_unit_moves_where_it_is_asked_to(void **state)
     assert_false(core_is_moving(stage.core, "a"));
     assert_string_equal(stage_holder(&stage, "a")->name, to);
     assert_int_equal(stage_log_count(&stage, "revoke"), 1);
+    assert_int_equal(core_move(stage.core, "a", to, &err), 0);
+    assert_false(core_is_moving(stage.core, "a")); /* there it is */
     free(to);
     stage_done(&stage);
 }
