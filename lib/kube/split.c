@@ -4,6 +4,8 @@
 
 #include "base/err.h"
 
+enum { SHOWN_BYTES_MAX = 20 };
+
 static const char *skip_blanks(const char *at, const char *end)
 {
     while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
@@ -56,8 +58,10 @@ static const char *skip_value(const char *at, const char *end)
 
 static int fail(const struct kube_split *split, struct err *err)
 {
-    if (split->at && split->at < split->end)
-        return err_set(err, ERR_INVALID, "not JSON: what is \"%.20s\"?", split->at);
+    size_t left = (size_t)(split->end - split->at);
+    if (left > 0) /* the text need not end with a NUL */
+        return err_set(err, ERR_INVALID, "not JSON: what is \"%.*s\"?",
+            left < SHOWN_BYTES_MAX ? (int)left : SHOWN_BYTES_MAX, split->at);
     return err_set(err, ERR_INVALID, "not JSON: it breaks off");
 }
 

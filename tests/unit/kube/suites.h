@@ -17,6 +17,6 @@ extern const struct CMUnitTest call_tests[15];
 extern const struct CMUnitTest stream_tests[6];
 extern const struct CMUnitTest verb_tests[6];
 extern const struct CMUnitTest list_tests[6];
-extern const struct CMUnitTest tls_tests[7];
+extern const struct CMUnitTest tls_tests[9];
 
 #endif

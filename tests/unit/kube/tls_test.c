@@ -11,6 +11,7 @@
 #include "certs/certs.h"
 #include "kube/client.h"
 #include "kube/config.h"
+#include "kube/http.h"
 #include "unit/kube/suites.h"
 
 #include "support/temp_folder.h" /* needs cmocka.h */
@@ -28,6 +29,7 @@ struct peers {
     int stop_fd; /* the server's standard input */
     struct kube_config config;
     struct kube_client *client;
+    struct clock_virtual clock; /* of its credentials */
 };
 
 static char *path_of(const struct peers *peers, const char *name)
@@ -78,6 +80,7 @@ static int setup(void **state)
     struct peers *peers = xcalloc(1, sizeof(*peers));
     int64_t now_s = clock_wall_ms(clock_system()) / MS_PER_S;
     peers->folder = temp_folder_new();
+    clock_virtual_init(&peers->clock, NS_PER_S, now_s * MS_PER_S);
     assert_int_equal(certs_make_authority("test", UID, now_s, &peers->authority, NULL), 0);
     assert_int_equal(certs_make_authority("test", UID, now_s, &peers->stranger, NULL), 0);
     temp_folder_write(peers->folder, "ca.crt", peers->authority.chain, 0600);
@@ -112,8 +115,10 @@ static char *get(struct peers *peers, struct err *err)
 {
     struct kube_answer answer = {0};
     struct kube_request request = {.method = "GET", .path = "/", .timeout_ms = 10000};
-    struct kube_client_config settings = {
-        .config = &peers->config, .thread_name = "test kube", .user_agent = "histrio-test/1"};
+    struct kube_client_config settings = {.config = &peers->config,
+        .thread_name = "test kube",
+        .user_agent = "histrio-test/1",
+        .clock = &peers->clock.clock};
     if (!peers->client)
         assert_int_equal(kube_client_new(&settings, &peers->client, err), 0);
     if (kube_client_call(peers->client, &request, &answer, NULL, err) < 0)
@@ -144,7 +149,7 @@ static void the_server_name_is_checked(void **state)
 {
     struct peers *peers = *state;
     start_server(peers, false);
-    assert_taken(peers, "127.0.0.1 TLSv1.3 ");
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 ");
 }
 
 static void the_host_is_checked_otherwise(void **state)
@@ -173,7 +178,7 @@ static void a_stranger_is_refused(void **state)
     temp_folder_write(peers->folder, "ca.crt", peers->stranger.chain, 0600);
     assert_refused(peers, ERR_DENIED);
     temp_folder_write(peers->folder, "ca.crt", peers->authority.chain, 0600);
-    assert_taken(peers, "127.0.0.1 TLSv1.3 ");
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 ");
 }
 
 static void nothing_is_checked_when_insecure(void **state)
@@ -184,7 +189,7 @@ static void nothing_is_checked_when_insecure(void **state)
     free(peers->config.authority_file);
     peers->config.server_name = peers->config.authority_file = NULL;
     peers->config.is_insecure = true;
-    assert_taken(peers, "127.0.0.1 TLSv1.3 ");
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 ");
 }
 
 static void our_certificate_is_shown(void **state)
@@ -193,7 +198,7 @@ static void our_certificate_is_shown(void **state)
     start_server(peers, true);
     peers->config.certificate_file = path_of(peers, "operator.crt");
     peers->config.key_file = path_of(peers, "operator.key");
-    assert_taken(peers, "127.0.0.1 TLSv1.3 " OPERATOR_NAME);
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 " OPERATOR_NAME);
 }
 
 static void without_a_certificate_we_are_refused(void **state)
@@ -203,7 +208,38 @@ static void without_a_certificate_we_are_refused(void **state)
     assert_refused(peers, ERR_UNAVAILABLE);
 }
 
-const struct CMUnitTest tls_tests[7] = {
+/* Time moves on by a minute: files are read again. */
+static void a_new_certificate_gets_a_new_connection(void **state)
+{
+    struct peers *peers = *state;
+    start_server(peers, true);
+    peers->config.certificate_file = path_of(peers, "operator.crt");
+    peers->config.key_file = path_of(peers, "operator.key");
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 " OPERATOR_NAME);
+    clock_virtual_advance(&peers->clock, 61 * NS_PER_S);
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 " OPERATOR_NAME); /* nothing has changed */
+    write_pair(peers, &peers->authority, ROLE_OPERATOR);
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 " OPERATOR_NAME);
+    clock_virtual_advance(&peers->clock, 61 * NS_PER_S);
+    assert_taken(peers, "2 127.0.0.1 TLSv1.3 " OPERATOR_NAME);
+}
+
+static void renew(void *ctx)
+{
+    kube_http_renew(ctx);
+}
+
+static void renewing_gets_a_new_connection(void **state)
+{
+    struct peers *peers = *state;
+    start_server(peers, false);
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 ");
+    assert_taken(peers, "1 127.0.0.1 TLSv1.3 ");
+    kube_http_post(kube_client_http(peers->client), renew, kube_client_http(peers->client));
+    assert_taken(peers, "2 127.0.0.1 TLSv1.3 ");
+}
+
+const struct CMUnitTest tls_tests[9] = {
     cmocka_unit_test_setup_teardown(the_server_name_is_checked, setup, teardown),
     cmocka_unit_test_setup_teardown(the_host_is_checked_otherwise, setup, teardown),
     cmocka_unit_test_setup_teardown(a_wrong_name_is_refused, setup, teardown),
@@ -211,4 +247,6 @@ const struct CMUnitTest tls_tests[7] = {
     cmocka_unit_test_setup_teardown(nothing_is_checked_when_insecure, setup, teardown),
     cmocka_unit_test_setup_teardown(our_certificate_is_shown, setup, teardown),
     cmocka_unit_test_setup_teardown(without_a_certificate_we_are_refused, setup, teardown),
+    cmocka_unit_test_setup_teardown(a_new_certificate_gets_a_new_connection, setup, teardown),
+    cmocka_unit_test_setup_teardown(renewing_gets_a_new_connection, setup, teardown),
 };
