@@ -6,6 +6,8 @@ import subprocess
 import sys
 import unittest
 
+import yaml
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(TOP, "tests/support")]
@@ -51,6 +53,7 @@ class Rights(unittest.TestCase):
             wait_until(lambda: f"{nodes} nodes: {client.get(BANK).get('status')}\n{running.log()[-3000:]}", lambda: ready(nodes), 60)
         client.create(SYSTEMS, MANIFEST)
         wait_ready(2)
+        self.ask_as_helm_test(client.items(PODS)[0]["status"]["podIP"])
         client.request("PATCH", BANK, {"spec": {"nodes": {"replicas": 3}}}, content_type=MERGE_PATCH)
         wait_ready(3)
         client.request("PATCH", BANK, {"spec": {"nodes": {"replicas": 1}}}, content_type=MERGE_PATCH)
@@ -68,6 +71,19 @@ class Rights(unittest.TestCase):
         self.assertGreater(len(ours), 20)
         self.assertEqual([f'{row["verb"]} {row["requestURI"]}' for row in ours if row["responseStatus"]["code"] in (401, 403)], [])
         self.assertEqual(not_used(server, ours), set())
+
+    def ask_as_helm_test(self, address):
+        """The script of helm test, with a pod in place of the Service."""
+        rendered = subprocess.run([os.path.join(BIN, "helm"), "template", "histrio", os.path.join(TOP, "charts/histrio"), "--namespace", "ops",
+                                   "--kube-version", "1.34.0", "--show-only", "templates/tests/bank.yaml"],
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
+        container = next(item for item in yaml.safe_load_all(rendered) if item["kind"] == "Pod")["spec"]["containers"][0]
+        script = container["args"][0]
+        self.assertEqual(script.count("/dev/tcp/histrio-test.ops/"), 1)
+        script = script.replace("histrio-test.ops", address).replace("seq 80", "seq 1")
+        result = subprocess.run([*container["command"], script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stdout)
+        self.assertIn('"currency":"EUR"', result.stdout)
 
     def test_all_namespaces(self):
         self.live()
