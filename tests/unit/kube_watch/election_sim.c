@@ -42,7 +42,7 @@ struct request {
 };
 
 struct candidate {
-    char name[8];
+    char name[16];
     struct election election;
     bool is_alive;
     double rate;

@@ -144,9 +144,9 @@ static void serve_stream(struct stage *stage, struct http_exchange *exchange)
     if (exchange->number == 0) {
         http_exchange_send(
             exchange, EVENT("ADDED", OBJECT("a", "3", "red")) EVENT("ADDED", OBJECT("b", "2", "blue")));
-        http_exchange_send(exchange, INITIAL_END("5") "{\"type\":\"MODIFIED\",\"obj");
-        http_exchange_send(
-            exchange, "ect\":" OBJECT("a", "6", "green") "}\n" EVENT("DELETED", OBJECT("b", "7", "blue")));
+        http_exchange_send(exchange, INITIAL_END("5") "{\"type\":\"MODIFIED\",");
+        http_exchange_send(exchange,
+            "\"object\":" OBJECT("a", "6", "green") "}\n" EVENT("DELETED", OBJECT("b", "7", "blue")));
         http_exchange_send(exchange, EVENT("ERROR", "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":"
                                                     "\"Failure\",\"reason\":\"Expired\",\"code\":410}"));
     } else {
