@@ -36,7 +36,8 @@ static void count_node(const struct core *core, const struct node *node, struct 
     counts->has_leaving = counts->has_leaving || (!node->is_wanted && !node->is_removed);
     if (!counts->first_lost && node_is_lost(core, node))
         counts->first_lost = node;
-    if (!counts->first_unwell && node->condition_reason && !is_ready && node->phase != NODE_ENDED)
+    bool is_unwell = (node->condition_reason || node_is_slow(core, node)) && !is_ready;
+    if (!counts->first_unwell && is_unwell && node->phase != NODE_ENDED)
         counts->first_unwell = node;
 }
 
@@ -97,8 +98,9 @@ static void append_unwell(const struct counts *counts, struct str *text)
     const struct node *node = counts->first_unwell;
     if (!node)
         return;
-    str_appendf(text, "%snode %s: %s", text->size ? "; " : "", node->name, node->condition_reason);
-    if (node->condition_message[0])
+    str_appendf(text, "%snode %s: %s", text->size ? "; " : "", node->name,
+        node->condition_reason ? node->condition_reason : "it is not ready for over a minute; see its log");
+    if (node->condition_reason && node->condition_message[0])
         str_appendf(text, ": %s", node->condition_message);
 }
 

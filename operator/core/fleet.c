@@ -18,7 +18,10 @@
 #include "core/state.h"
 #include "types/system.h"
 
-enum { UNREACHABLE_MS = 10 * 1000 }; /* away for so long: it is of no use until it is back */
+enum {
+    UNREACHABLE_MS = 10 * 1000, /* away for so long: it is of no use until it is back */
+    SLOW_MS = 60 * 1000,        /* not in use for so long: that is said */
+};
 
 struct fleet {
     size_t desired;
@@ -279,11 +282,30 @@ static void observe(struct core *core)
     core->is_status_dirty = true;
 }
 
+bool node_is_slow(const struct core *core, const struct node *node)
+{
+    return node->unready_from_ms != INT64_MAX && core->now_ms >= node->unready_from_ms + SLOW_MS;
+}
+
+static void watch_unready(struct core *core)
+{
+    vec_for_each (item, &core->nodes) {
+        struct node *node = *item;
+        if (!node->is_wanted || node->phase == NODE_PLANNED || node_is_usable(core, node))
+            node->unready_from_ms = INT64_MAX;
+        else if (node->unready_from_ms == INT64_MAX)
+            node->unready_from_ms = core->now_ms;
+        if (node->unready_from_ms != INT64_MAX && !node_is_slow(core, node))
+            plan_wake(core, node->unready_from_ms + SLOW_MS);
+    }
+}
+
 void nodes_decide(struct core *core)
 {
     struct node *node;
     if (!core->is_observed)
         observe(core);
+    watch_unready(core);
     let_go(core);
     struct fleet fleet = count_fleet(core);
     if (fleet.existing > fleet.room) {

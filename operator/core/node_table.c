@@ -25,6 +25,7 @@ struct node *node_add(struct core *core, const char *name, uint32_t index)
     node->index = index;
     node->is_wanted = true;
     node->silent_from_ms = INT64_MIN;
+    node->unready_from_ms = INT64_MAX;
     node->echoed_ms = INT64_MIN;
     vec_for_each (cordon, &core->fence.record.cordons)
         node->is_cordoned = node->is_cordoned || text_equal(*cordon, name);

@@ -42,6 +42,7 @@ struct node {
     bool is_removed;        /* nothing is left to delete */
     bool is_fenced;         /* declared dead by assertion: to be removed whatever it says */
     bool is_lost_told;
+    int64_t unready_from_ms; /* INT64_MAX: it is in use, or not to be yet */
 
     /* The present runtime. */
     uint64_t uid; /* 0: none */
@@ -118,6 +119,8 @@ bool node_forget_cordon(struct core *core, const char *name);
 uint32_t node_free_index(const struct core *core);
 /* Makes, unwants and gives up nodes so that there are as many as desired, made from what they should be. */
 void nodes_decide(struct core *core);
+/* Not in use for long, although it should be. */
+bool node_is_slow(const struct core *core, const struct node *node);
 /* A wanted node does not take units yet, and may soon. */
 bool nodes_are_coming(const struct core *core);
 

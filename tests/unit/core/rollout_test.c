@@ -104,6 +104,21 @@ static void a_stuck_rollout_stops_and_says_why(void **state)
     stage_done(&stage);
 }
 
+static void a_silent_new_node_is_named_after_a_minute(void **state)
+{
+    (void)state;
+    struct stage stage = {.is_cluster = true};
+    start(&stage, stage_spec(2, "a*4", ""));
+    stage.creates_no_nodes = true;
+    core_template_changed(stage.core, "two");
+    stage_settle(&stage, LONG_MS - 1000);
+    stage_expect(&stage, "Degraded", "False AsDesired");
+    stage_settle(&stage, 1000);
+    stage_expect(&stage, "Degraded", "True RolloutStuck");
+    stage_expect_message(&stage, "Degraded", "node bank-nodes-2: it is not ready for over a minute");
+    stage_done(&stage);
+}
+
 static void a_rollback_in_the_middle_keeps_what_is_left(void **state)
 {
     (void)state;
@@ -331,10 +346,11 @@ static void blocked_creation_waits_and_says_why(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest rollout_tests[13] = {
+const struct CMUnitTest rollout_tests[14] = {
     cmocka_unit_test(a_template_rolls_node_by_node),
     cmocka_unit_test(without_surge_an_old_node_goes_first),
     cmocka_unit_test(a_stuck_rollout_stops_and_says_why),
+    cmocka_unit_test(a_silent_new_node_is_named_after_a_minute),
     cmocka_unit_test(a_rollback_in_the_middle_keeps_what_is_left),
     cmocka_unit_test(a_pinned_unit_finds_its_number_again),
     cmocka_unit_test(scaling_down_takes_the_emptiest),
