@@ -242,9 +242,25 @@ class Definitions(unittest.TestCase):
         merged = self.client.request("PATCH", f"{SYSTEMS}/bank?fieldManager=other", other, content_type=APPLY)
         self.assertEqual([actor["name"] for actor in merged["spec"]["actors"]], ["ledger", "worker"])
 
+    def test_a_newer_operator_can_write_what_this_schema_does_not_know(self):
+        """Apply refuses undeclared fields, so that one new field would cost the whole status."""
+        self.create(system())
+        status = {"newer": 1, "term": 4, "nodeStatuses": [{"node": "a", "newer": 2}], "units": {"text": "1/1", "newer": 3},
+                  "recentExits": [{"actor": "a", "newer": 4}], "quarantined": [{"unit": "a", "newer": 5}]}
+        body = {"apiVersion": "histrio.dev/v1alpha1", "kind": "ActorSystem", "metadata": {"name": "bank"}, "status": status}
+        applied = self.client.request("PATCH", f"{SYSTEMS}/bank/status?fieldManager=operator", body, content_type=APPLY)
+        self.assertEqual(applied["status"], status)
+        row = {"path": "a", "unit": "a", "newer": 1}
+        body = {"apiVersion": "histrio.dev/v1alpha1", "kind": "ActorPlacement", "metadata": {"name": "bank-0"}, "system": "bank", "newer": 1,
+                "count": 1, "actors": [row]}
+        applied = self.client.request("PATCH", f"{GROUP}/actorplacements/bank-0?fieldManager=operator", body, content_type=APPLY)
+        self.addCleanup(self.client.request, "DELETE", f"{GROUP}/actorplacements/bank-0")
+        self.assertEqual((applied["newer"], applied["actors"]), (1, [row]))
+
     def test_the_term_of_a_fence_never_goes_down(self):
         fences = f"{GROUP}/actorfences"
-        record = {"format": 1, "system": "bank", "systemUid": "u", "term": 7, "leaseMs": 3000, "roster": {"version": 1, "members": []},
+        record = {"format": 1, "system": "bank", "systemUid": "u", "term": 7, "leaseMs": 3000,
+                  "roster": {"version": 1, "members": [{"uid": "00c0ffee00c0ffee", "newer": 2}]},
                   "previousRoster": {"version": 0, "members": []}, "committed": True, "dead": [], "nextSerial": 4, "cordons": [],
                   "quarantines": [], "newer": {"kept": 1}}
         made = self.client.create(fences, {"apiVersion": "histrio.dev/v1alpha1", "kind": "ActorFence", "metadata": {"name": "bank"}, "record": record})
