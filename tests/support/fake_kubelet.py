@@ -10,6 +10,7 @@ What it does not have: images (IMAGES_MISSING are reported as such), limits, and
 """
 
 import base64
+import http.client
 import itertools
 import json
 import os
@@ -34,10 +35,11 @@ class FakePod:
         self.uid = uid
         self.machine = None
         self.folder = None
+        self.address = None
         self.process = None
-        self.log = None
         self.is_bound = False
         self.is_waiting = False
+        self.is_reported = False  # as running
         self.is_ended = False
         self.kill_at = None
 
@@ -64,7 +66,8 @@ class FakeKubelet:
         self.stopping = threading.Event()
         self.folder = tempfile.mkdtemp(prefix="histrio-kubelet-")
         self.thread = threading.Thread(target=self.run, name="kubelet")
-        self.is_scheduling = True
+        self.problem = None  # the last one
+        self.collects = True  # as the garbage collector: Pods whose ActorSystem is gone
 
     def __enter__(self):
         for name in self.machines:
@@ -106,6 +109,19 @@ class FakeKubelet:
                     os.killpg(pod.process.pid, signal.SIGKILL)
                     pod.process.wait()
 
+    def restore(self):
+        """All machines are back, empty."""
+        with self.lock:
+            for pod in [pod for pod in self.pods.values() if pod.machine in self.lost]:
+                self.end_process(pod)
+                if self.client.find(pod.path):
+                    self.client.delete(pod.path, {"gracePeriodSeconds": 0})
+                del self.pods[pod.name]
+            self.lost.clear()
+            for name in self.machines:
+                if not self.client.find(f"/api/v1/nodes/{name}"):
+                    self.add_machine(name)
+
     def on(self, machine):
         with self.lock:
             return sorted(pod.name for pod in self.pods.values() if pod.machine == machine and not pod.is_ended)
@@ -118,12 +134,23 @@ class FakeKubelet:
 
     def run(self):
         while not self.stopping.is_set():
-            try:
-                with self.lock:
-                    self.step()
-            except (ApiError, OSError, json.JSONDecodeError):
-                pass  # the API server is away, or somebody was faster: the next round sees what is so
+            with self.lock:
+                self.attempt(self.step)
             self.stopping.wait(0.05)
+
+    def attempt(self, function, *arguments):
+        """The API server may be away, or somebody was faster: the next round sees what is so."""
+        try:
+            function(*arguments)
+        except (ApiError, OSError, http.client.HTTPException, json.JSONDecodeError) as problem:
+            self.problem = problem
+
+    def collect(self, listed):
+        uids = {system["metadata"]["uid"] for system in self.client.items("/apis/histrio.dev/v1alpha1/actorsystems")}
+        for pod in listed.values():
+            meta = pod["metadata"]
+            if "deletionTimestamp" not in meta and all(owner["uid"] not in uids for owner in meta["ownerReferences"]):
+                self.client.delete(f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}")
 
     def step(self):
         listed = {pod["metadata"]["name"]: pod for pod in self.client.items(f"/api/v1/pods?{SELECTOR}")}
@@ -136,14 +163,16 @@ class FakeKubelet:
             meta = listed_pod["metadata"]
             pod = self.pods.setdefault(name, FakePod(name, meta["namespace"], meta["uid"]))
             if pod.machine not in self.lost:
-                self.step_pod(pod, listed_pod)
+                self.attempt(self.step_pod, pod, listed_pod)
+        if self.collects:
+            self.collect(listed)
 
     def step_pod(self, pod, listed):
         is_deleting = "deletionTimestamp" in listed["metadata"]
         if not pod.is_bound:
             if is_deleting:
                 self.client.delete(pod.path, {"gracePeriodSeconds": 0})
-            elif self.is_scheduling:
+            else:
                 self.bind(pod)
         elif not pod.process:
             if is_deleting:
@@ -157,6 +186,8 @@ class FakeKubelet:
                 self.client.delete(pod.path, {"gracePeriodSeconds": 0})
         elif is_deleting:
             self.stop(pod, listed)
+        elif not pod.is_reported:
+            self.report_start(pod)
 
     # ---- one Pod ----
 
@@ -184,22 +215,26 @@ class FakeKubelet:
             self.report(pod, "Pending", {"waiting": {
                 "reason": "ImagePullBackOff", "message": f'Back-off pulling image "{container["image"]}"'}})
             return
-        address = f"127.{self.network}.{next(self.addresses) % 250 + 1}.1"
+        pod.address = f"127.{self.network}.{next(self.addresses) % 250 + 1}.1"
         pod.folder = os.path.join(self.folder, pod.name)
         self.write_volumes(pod, listed)
-        environment = self.environment(pod, container, address)
-        pod.log = open(os.path.join(self.folder, f"{pod.name}.log"), "w")
-        pod.process = subprocess.Popen([self.program], env=environment, stdout=pod.log, stderr=subprocess.STDOUT,
-                                       stdin=subprocess.DEVNULL, cwd=pod.folder, start_new_session=True)
+        environment = self.environment(pod, container, pod.address)
+        with open(os.path.join(self.folder, f"{pod.name}.log"), "w") as log:
+            pod.process = subprocess.Popen([self.program], env=environment, stdout=log, stderr=subprocess.STDOUT,
+                                           stdin=subprocess.DEVNULL, cwd=pod.folder, start_new_session=True)
         self.started.append(pod.name)
-        self.report(pod, "Running", {"running": {"startedAt": now()}}, podIP=address, podIPs=[{"ip": address}], startTime=now(),
-                    conditions=[{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")])
+        self.report_start(pod)
+
+    def report_start(self, pod):
+        self.report(pod, "Running", {"running": {"startedAt": now()}}, podIP=pod.address, podIPs=[{"ip": pod.address}],
+                    startTime=now(), conditions=[{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady")])
+        pod.is_reported = True
 
     def write_volumes(self, pod, listed):
         volume = next(one for one in listed["spec"]["volumes"] if one["name"] == "histrio-tls")["secret"]
         secret = self.client.get(f"/api/v1/namespaces/{pod.namespace}/secrets/{volume['secretName']}")
         folder = os.path.join(pod.folder, "tls")
-        os.makedirs(folder)
+        os.makedirs(folder, exist_ok=True)
         for item in volume["items"]:
             with open(os.path.join(folder, item["path"]), "wb") as file:
                 file.write(base64.b64decode(secret["data"][item["key"]]))
@@ -241,7 +276,7 @@ class FakeKubelet:
             if pod.process.poll() is None:
                 os.killpg(pod.process.pid, signal.SIGKILL)
             pod.process.wait()
-            pod.log.close()
+        if pod.folder:
             shutil.rmtree(pod.folder, ignore_errors=True)
 
 

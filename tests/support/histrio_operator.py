@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 
 from api_server import BIN
+from kube_client import ApiError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("HISTRIO_TEST_BUILD", os.path.join(ROOT, "build", "dev")))
@@ -38,6 +39,15 @@ def install_crds(server):
                                check=True, stdout=subprocess.PIPE, text=True).stdout
     server.kubectl("apply", "--server-side", "-f", "-", text=manifests)
     server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    for path in (SYSTEMS, FENCES, PLACEMENTS):  # 429 until their storage has begun
+        wait_until(f"{path} can be listed", lambda path=path: can_list(server.client(), path))
+
+
+def can_list(client, path):
+    try:
+        return client.get(path)
+    except ApiError:
+        return None
 
 
 class Operator:
