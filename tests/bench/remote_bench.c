@@ -1,5 +1,5 @@
 /* Two nodes in two processes: remote_bench [tcp|unix] [--workers N] [--seconds S] [--only ask|asks|oneway]
- *     [--busy-poll-us U]
+ *     [--busy-poll-us U] [--tls]
  *
  * Prints `name workers value unit`: remote_ask_p50 and _p99 (one caller, one ask at a time), remote_asks (64
  * callers, one ask each at a time), remote_oneway (8 senders of 32-byte messages to one receiver, counted
@@ -8,9 +8,12 @@
 #include "actor/system.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/mutex.h"
 #include "base/str.h"
+#include "certs/certs.h"
+#include "rpc/creds.h"
 #include "rpc/loop.h"
 #include "rpc/server.h"
 #include "transport/transport.h"
@@ -36,6 +39,8 @@ enum {
 
 /* Set before any actor exists, and never changed. */
 static unsigned busy_poll_us;
+static const char *tls_folder; /* NULL: plaintext */
+static struct rpc_creds *creds;
 static uint32_t type_run, type_next, type_note, type_count;
 
 static uint64_t number_of(const uint8_t *value, size_t size)
@@ -202,6 +207,40 @@ static void stuck(void *ctx, const char *path, const char *type, uint64_t runnin
     (void)running_ms;
 }
 
+static void write_part(const char *name, const char *text)
+{
+    struct err err = {0};
+    char *path = file_join(tls_folder, name);
+    if (file_write_atomically(path, text, strlen(text), 0600, &err) < 0)
+        die(name, &err);
+    free(path);
+}
+
+/* Certificates for both nodes. */
+static void make_tls_folder(void)
+{
+    static char folder[] = "/tmp/histrio-remote-bench-XXXXXX";
+    int64_t now_s = clock_wall_ms(clock_system()) / MS_PER_S;
+    struct certs_pair authority, leaf;
+    struct err err = {0};
+    tls_folder = mkdtemp(folder);
+    if (!tls_folder || certs_make_authority("bench", "bench", now_s, &authority, &err) < 0 ||
+        certs_make_leaf(&authority, ROLE_NODE, "bench", now_s, CERTS_LEAF_S, &leaf, &err) < 0)
+        die("certificates", &err);
+    write_part("ca.crt", authority.chain);
+    write_part("tls.crt", leaf.chain);
+    write_part("tls.key", leaf.key);
+    certs_pair_done(&authority);
+    certs_pair_done(&leaf);
+}
+
+static void load_creds(void)
+{
+    struct err err = {0};
+    if (tls_folder && rpc_creds_from_folder(tls_folder, 0, &creds, &err) < 0)
+        die("credentials", &err);
+}
+
 static void start_node(struct node *node, uint64_t uid, unsigned workers, const char *address)
 {
     struct err err = {0};
@@ -212,7 +251,7 @@ static void start_node(struct node *node, uint64_t uid, unsigned workers, const 
         die("loop", &err);
     rpc_loop_set_busy_poll(node->loop, busy_poll_us);
     struct transport_config transport = {
-        .loop = node->loop, .system = "bench", .system_uid = "bench", .node_uid = uid};
+        .loop = node->loop, .system = "bench", .system_uid = "bench", .node_uid = uid, .creds = creds};
     if (transport_new(&transport, &node->transport, &err) < 0)
         die("transport", &err);
     struct actor_system_config actors = {.node_uid = uid,
@@ -226,7 +265,7 @@ static void start_node(struct node *node, uint64_t uid, unsigned workers, const 
         die("actors", &err);
     transport_attach(node->transport, node->actors);
     const char *addresses[] = {address, NULL};
-    struct rpc_server_config server = {.addresses = addresses};
+    struct rpc_server_config server = {.addresses = addresses, .creds = creds};
     server.methods = transport_methods(node->transport, &server.method_count);
     if (address && rpc_server_new(node->loop, &server, &node->server, &err) < 0)
         die("server", &err);
@@ -394,7 +433,8 @@ static pid_t spawn_server(const char *program, const char *address, const char *
     int life[2], out[2];
     posix_spawn_file_actions_t actions;
     char *const argv[] = {(char *)program, "--serve", (char *)address, "--workers", (char *)workers,
-        "--busy-poll-us", (char *)busy_poll, NULL};
+        "--busy-poll-us", (char *)busy_poll, (char *)(tls_folder ? "--tls-folder" : NULL), (char *)tls_folder,
+        NULL};
     pid_t pid;
     if (pipe(life) < 0 || pipe(out) < 0)
         exit(1);
@@ -440,6 +480,8 @@ static int drive(const char *program, const char *address, const char *workers, 
     stop_node(&node);
     (void)close(life);
     (void)waitpid(pid, NULL, 0); /* how it ends is not measured */
+    if (tls_folder)
+        (void)file_remove_tree(tls_folder, NULL); /* left in /tmp at worst */
     return 0;
 }
 
@@ -455,6 +497,10 @@ int main(int argc, char **argv)
             seconds = strtod(argv[++i], NULL);
         else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
             only = argv[++i];
+        else if (strcmp(argv[i], "--tls") == 0)
+            make_tls_folder();
+        else if (strcmp(argv[i], "--tls-folder") == 0 && i + 1 < argc)
+            tls_folder = argv[++i];
         else if (strcmp(argv[i], "--busy-poll-us") == 0 && i + 1 < argc)
             busy_poll = argv[++i];
         else if (strcmp(argv[i], "--serve") == 0 && i + 1 < argc)
@@ -473,6 +519,7 @@ int main(int argc, char **argv)
     type_next = histrio_type("next");
     type_note = histrio_type("note");
     type_count = histrio_type("count");
+    load_creds();
     if (served)
         return serve(served, (unsigned)strtoul(workers, NULL, 10));
     return drive(argv[0], address, workers, busy_poll, seconds, only);
