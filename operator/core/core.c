@@ -53,6 +53,7 @@ void core_free(struct core *core)
         node_free(*node);
     vec_done(&core->nodes);
     map64_done(&core->nodes_by_uid, NULL);
+    map_done(&core->nodes_by_name, NULL);
     map64_done(&core->reported, NULL);
     vec_done(&core->returned);
     map64_done(&core->died_at_ms, NULL);

@@ -33,8 +33,7 @@ int64_t node_permission_end_ms(const struct core *core, const struct node *node)
 bool node_is_lost(const struct core *core, const struct node *node)
 {
     return node->uid && !node->is_connected && node->phase != NODE_ENDED &&
-           core->now_ms >= node_permission_end_ms(core, node) &&
-           roster_find(&core->fence.record.current, node->uid);
+           core->now_ms >= node_permission_end_ms(core, node) && node->is_member;
 }
 
 void core_node_asserted(struct core *core, const char *name, const char *why, bool is_removed)

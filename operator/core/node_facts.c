@@ -32,21 +32,11 @@ static bool take_labels(struct node *node, const struct label_list *labels)
     return true;
 }
 
-/* The name of a node that this leader does not know: no name that is in use is given out again. */
-static void keep_serial(struct core *core, const struct node *node)
-{
-    if (node->serial < core->fence.record.next_serial)
-        return;
-    core->fence.record.next_serial = node->serial + 1;
-    (void)fence_changed(core);
-}
-
 void core_node_found(struct core *core, const struct core_node_facts *facts)
 {
     if (core->is_lost)
         return;
     struct node *node = node_meet(core, facts->node);
-    keep_serial(core, node);
     bool is_placed_otherwise = take_text(&node->kube_node, facts->kube_node);
     is_placed_otherwise = take_text(&node->zone, facts->zone) || is_placed_otherwise;
     is_placed_otherwise = take_labels(node, facts->kube_labels) || is_placed_otherwise;

@@ -30,8 +30,18 @@ struct node *node_add(struct core *core, const char *name, uint32_t index)
     vec_for_each (cordon, &core->fence.record.cordons)
         node->is_cordoned = node->is_cordoned || text_equal(*cordon, name);
     vec_push(&core->nodes, node);
+    (void)map_put(&core->nodes_by_name, node->name, node);
     core->is_status_dirty = true;
     return node;
+}
+
+/* Nobody told this leader of the node before: its name is not to be given out again. */
+static void keep_serial(struct core *core, const struct node *node)
+{
+    if (node->serial < core->fence.record.next_serial)
+        return;
+    core->fence.record.next_serial = node->serial + 1;
+    (void)fence_changed(core);
 }
 
 struct node *node_meet(struct core *core, const char *name)
@@ -40,6 +50,7 @@ struct node *node_meet(struct core *core, const char *name)
     if (!node) {
         node = node_add(core, name, node_free_index(core));
         node->is_known = true;
+        keep_serial(core, node);
     }
     if (node->phase == NODE_PLANNED || node->phase == NODE_CREATING) {
         node->phase = NODE_UP;
@@ -69,10 +80,7 @@ void node_free(struct node *node)
 
 struct node *node_by_name(const struct core *core, const char *name)
 {
-    vec_for_each (node, &core->nodes)
-        if (text_equal((*node)->name, name))
-            return *node;
-    return NULL;
+    return map_get(&core->nodes_by_name, name);
 }
 
 struct node *node_by_uid(const struct core *core, uint64_t uid)
@@ -83,6 +91,7 @@ struct node *node_by_uid(const struct core *core, uint64_t uid)
 void node_remove(struct core *core, struct node *node)
 {
     (void)map64_remove(&core->nodes_by_uid, node->uid);
+    (void)map_remove(&core->nodes_by_name, node->name);
     if (node_forget_cordon(core, node->name)) /* the name is never used again */
         (void)fence_changed(core);
     for (size_t i = 0; i < core->nodes.count; i++)
@@ -127,6 +136,7 @@ void node_set_uid(struct core *core, struct node *node, uint64_t uid, int64_t pi
     node->uid = uid;
     node->pid = pid;
     node->roster_change = 0;
+    node->is_member = uid && roster_find(&core->fence.record.current, uid);
     node->refuses_units = false;
     node->started_wall_ms = uid ? core->wall_ms : 0;
     if (uid)
@@ -136,8 +146,8 @@ void node_set_uid(struct core *core, struct node *node, uint64_t uid, int64_t pi
 
 bool node_is_usable(const struct core *core, const struct node *node)
 {
-    return node->is_connected && node->has_inventory && node->uid &&
-           roster_find(&core->fence.record.current, node->uid) && fence_is_durable(core, node->roster_change);
+    return node->is_connected && node->has_inventory && node->is_member &&
+           fence_is_durable(core, node->roster_change);
 }
 
 bool node_takes_units(const struct core *core, const struct node *node)

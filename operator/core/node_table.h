@@ -48,6 +48,7 @@ struct node {
     uint64_t uid; /* 0: none */
     int64_t pid;
     int64_t started_wall_ms;
+    bool is_member;         /* uid is in the current roster */
     uint64_t roster_change; /* the fence change that put uid into the roster; 0: not in it, or in it from the
                                start */
 

@@ -49,13 +49,19 @@ static void add_member(struct roster *roster, const struct node *node)
 static bool may_join(const struct core *core, const struct node *node)
 {
     return node->is_connected && node->has_inventory && node->is_wanted && !node->refuses_units &&
-           node->uid && !fence_record_is_dead(&core->fence.record, node->uid) &&
-           !roster_find(&core->fence.record.current, node->uid);
+           node->uid && !node->is_member && !fence_record_is_dead(&core->fence.record, node->uid);
 }
 
 static void roster_changed(struct core *core)
 {
     struct fence *fence = &core->fence;
+    vec_for_each (node, &core->nodes)
+        (*node)->is_member = false;
+    vec_for_each (member, &fence->record.current.members) {
+        struct node *node = node_by_uid(core, member->uid);
+        if (node)
+            node->is_member = true;
+    }
     fence->record.current.version++;
     fence->record.is_committed = false;
     fence->roster_change = fence_changed(core);
@@ -73,13 +79,13 @@ static void write_first(struct core *core)
         plan_wake(core, core->first_connected_ms + CORE_INITIAL_WAIT_MS);
         return;
     }
+    vec_for_each (node, &core->nodes)
+        if (may_join(core, *node))
+            add_member(&core->fence.record.current, *node);
     roster_changed(core);
-    vec_for_each (node, &core->nodes) {
-        if (!may_join(core, *node))
-            continue;
-        add_member(&core->fence.record.current, *node);
-        (*node)->roster_change = core->fence.roster_change;
-    }
+    vec_for_each (node, &core->nodes)
+        if ((*node)->is_member)
+            (*node)->roster_change = core->fence.roster_change;
     core->fence.record.is_committed = true;
 }
 
@@ -87,9 +93,9 @@ static void write_first(struct core *core)
 static const struct roster_member *next_leaver(const struct core *core)
 {
     vec_for_each (member, &core->fence.record.current.members) {
-        if (fence_record_is_dead(&core->fence.record, member->uid))
-            return member;
         const struct node *node = node_by_uid(core, member->uid);
+        if (!node && fence_record_is_dead(&core->fence.record, member->uid)) /* the dead have no node */
+            return member;
         if (!node || node->is_wanted || core->is_stopping || !map64_has(&core->reported, member->uid))
             continue; /* who did not report may hold anything */
         bool holds_any = false;

@@ -65,6 +65,7 @@ struct core {
 
     VEC(struct node *) nodes;
     struct map64 nodes_by_uid;
+    struct map nodes_by_name;
     struct map64 reported;   /* uids that sent a full inventory in this term */
     VEC(uint64_t) returned;  /* uids that said hello although they are declared dead: they are told */
     struct map64 died_at_ms; /* uid -> monotonic time of its death + 1, while its grants may live on */

@@ -213,7 +213,7 @@ void check_settled(struct world *world)
             world_violation(world, "%s has not the newest roster", (*node)->name);
     vec_for_each (unit, &status.units)
         check_unit(world, unit);
-    if (desired)
+    if (desired && !world->violation[0])
         check_constraints(world, &status);
     status_done(&status);
 }
