@@ -123,7 +123,8 @@ GOOD = [
     system(actors=[KEYED], nodes={"replicas": 1}, state={"store": "SQLite"}),
     children(WORKER, {"name": "s", "supervisor": {"strategy": "OneForAll"}}, {**WORKER, "name": "below", "under": "s"},
              {"name": "t", "supervisor": {}, "under": "s"}, {**WORKER, "name": "last", "under": "t"}),
-    system(actors=[{**LEDGER, "name": f"e{n}"} for n in range(1000)]),
+    # As many as there may be, and each rule within the server's budget for one object.
+    system(actors=[{**LEDGER, "name": f"e{n}", "placement": {"colocateWith": f"e{n - 1}"} if n else {}} for n in range(1000)]),
     children(*[{"name": "s", "supervisor": {}}], *[{**WORKER, "name": f"c{n}", "under": "s"} for n in range(63)]),
 ]
 
