@@ -214,6 +214,11 @@ class Lane:
     def is_over(self, step):
         return (not step.nodes or self.bank.is_settled(step.nodes)) and step.is_done()
 
+    def is_quiet(self):
+        """What comes a moment later, as a move for balance, has come."""
+        writes = self.counted_writes()
+        return not writes or time.monotonic() - writes[-1].time > QUIET_SECONDS
+
     def look(self):
         return self.bank.pods(), self.bank.rows(), self.bank.owned() if self.bank.client.find(self.bank.path) else {}
 
@@ -221,12 +226,9 @@ class Lane:
         """True when there was such a write."""
         rule = self.proxy.add(verb=WRITES, skip=number - 1, count=1, hold=side)
         step.do()
-        quiet_since = None
         while not rule.held:
             time.sleep(0.02)
-            is_over = self.is_over(step)
-            quiet_since = (quiet_since or time.monotonic()) if is_over else None
-            if quiet_since and time.monotonic() - quiet_since > QUIET_SECONDS:
+            if self.is_quiet() and self.is_over(step):
                 return False
         self.now += f" ({self.counted_writes()[-1]!r})"
         self.operator.kill()
@@ -256,7 +258,7 @@ class Lane:
         if not number:
             step.do()
         wait_until(lambda: f"{self.now}: it is over: {self.bank.status() if step.nodes else ''}\n{self.operator.log()[-4000:]}",
-                   lambda: self.is_over(step), 60)
+                   lambda: self.is_quiet() and self.is_over(step), 60)
         if step.nodes:
             self.check_end(step, rows_before, owned_before, runtimes)
         wait_until(lambda: f"{self.now}: {step.pods_made} Pods are made: {self.counter.made}",
@@ -311,7 +313,6 @@ class Lane:
     def undisturbed(self, step):
         before = len(self.counted_writes())
         self.disturbed(step, 0, "never")
-        time.sleep(QUIET_SECONDS)
         self.written[type(step).__name__] = [repr(request) for request in self.counted_writes()[before:]]
 
     def begin_anew(self):
