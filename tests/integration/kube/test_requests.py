@@ -30,7 +30,7 @@ class Requests(unittest.TestCase):
         with start(server, "many", "3") as program:
             counts = json.loads(program.stdout.read())
         print(counts, file=sys.stderr)
-        self.assertGreater(counts["reads"], 500)
+        self.assertGreater(counts["reads"], 100)
         self.assertEqual((counts["failed_reads"], counts["surprises"]), (0, 0))
         self.assertLessEqual(counts["connections"], connections_max)
         return counts
@@ -43,6 +43,16 @@ class Requests(unittest.TestCase):
         with ApiServer(arguments=["--goaway-chance=0.02"]) as server:
             counts = self.check_many(server, connections_max=16)
             self.assertLessEqual(counts["failed_writes"], counts["writes"] / 10)
+
+    def test_watches(self):
+        """Six watches and four writers on one connection: each watch sees each write, and soon."""
+        with ApiServer() as server, start(server, "watches", "3") as program:
+            counts = json.loads(program.stdout.read())
+        print(counts, file=sys.stderr)
+        self.assertGreater(counts["writes"], 20)
+        self.assertEqual(counts["failed_writes"], 0)
+        self.assertEqual(counts["seen"], [counts["writes"]] * 6)
+        self.assertLess(counts["latest_ms"], 5000)
 
     def probe_until(self, program, count, *wanted):
         """Lines until `count` in a row are among `wanted`; what came before."""
@@ -62,7 +72,8 @@ class Requests(unittest.TestCase):
             self.probe_until(program, 5, "unavailable")
             server.start_server()
             between = self.probe_until(program, 5, "fine")
-            self.assertLessEqual(between, {"unavailable", "denied", "fine"})  # denied: not ready to judge rights yet
+            # denied: not ready to judge rights yet; timeout: busy with its start
+            self.assertLessEqual(between, {"unavailable", "denied", "timeout", "fine"})
             program.kill()
 
     def test_silent(self):
