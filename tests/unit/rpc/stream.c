@@ -201,7 +201,10 @@ static void test_paused_end_comes_after_the_message(void **state)
 static void test_deadline(void **state)
 {
     (void)state;
-    struct probe *client = probe_open(&fixture, "/test.Service/Hand", 50, false, REACT_NOTHING);
+    /* Connected before, so that the time is not over before the server hears of it. */
+    struct probe *first = probe_open(&fixture, "/test.Service/Refuse", 0, true, REACT_NOTHING);
+    probe_wait(first, first->closed == 1);
+    struct probe *client = probe_open(&fixture, "/test.Service/Hand", 500, false, REACT_NOTHING);
     struct probe *server = fixture_accept(&fixture);
     probe_wait(client, client->closed == 1);
     assert_int_equal(client->code, RPC_DEADLINE_EXCEEDED);
