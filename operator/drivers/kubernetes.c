@@ -241,6 +241,17 @@ static int learn_uid(struct kubernetes_driver *driver, struct kubernetes_node *n
     return 0;
 }
 
+/* The deletion met a conflict: is the Pod with our uid gone? Or did somebody write to it at that moment? */
+static bool is_another(struct kubernetes_driver *driver, struct kubernetes_node *node)
+{
+    _cleanup_(json_freep) struct json *pod = NULL;
+    _cleanup_(kube_status_done) struct kube_status status = {0};
+    struct kube_target target = pod_target(driver, node->name);
+    if (kube_get(driver->config.client, &target, NULL, &pod, &status, NULL) < 0)
+        return status.reason == KUBE_REASON_NOT_FOUND;
+    return !text_equal(kube_meta_uid(pod), node->pod_uid);
+}
+
 static void delete_pod(struct kubernetes_driver *driver, struct kubernetes_node *node, int64_t now_ms)
 {
     bool is_absent = false;
@@ -258,7 +269,8 @@ static void delete_pod(struct kubernetes_driver *driver, struct kubernetes_node 
         .uid = node->pod_uid, .has_grace_period = node->is_forced, .grace_period_s = 0};
     if (kube_delete(driver->config.client, &target, &options, &status, NULL) == 0)
         set_task(node, TASK_NONE); /* kubernetes_lost follows when it is gone */
-    else if (status.reason == KUBE_REASON_NOT_FOUND || status.reason == KUBE_REASON_CONFLICT)
+    else if (status.reason == KUBE_REASON_NOT_FOUND ||
+             (status.reason == KUBE_REASON_CONFLICT && is_another(driver, node)))
         tell_absent(driver, node, NULL);
     else
         node->due_ms = now_ms + backoff_next(&node->backoff, now_ms, NULL);
