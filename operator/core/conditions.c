@@ -14,6 +14,7 @@ struct counts {
     size_t running;
     size_t quarantined;
     size_t backing_off;
+    size_t lost;
     size_t unplaceable;
     const struct unit *first_quarantined;
     const struct unit *first_unplaceable;
@@ -23,6 +24,7 @@ struct counts {
     uint32_t nodes_outdated;
     bool has_leaving;
     const struct node *first_lost;
+    size_t nodes_lost;
     const struct node *first_unwell; /* not ready, and it is known why */
 };
 
@@ -34,7 +36,9 @@ static void count_node(const struct core *core, const struct node *node, struct 
     counts->nodes_updated += node->is_wanted && !is_outdated && node->phase != NODE_PLANNED;
     counts->nodes_outdated += node->is_wanted && is_outdated;
     counts->has_leaving = counts->has_leaving || (!node->is_wanted && !node->is_removed);
-    if (!counts->first_lost && node_is_lost(core, node))
+    bool is_lost = node_is_lost(core, node);
+    counts->nodes_lost += is_lost;
+    if (!counts->first_lost && is_lost)
         counts->first_lost = node;
     bool is_unwell = (node->condition_reason || node_is_slow(core, node)) && !is_ready;
     if (!counts->first_unwell && is_unwell && node->phase != NODE_ENDED)
@@ -53,6 +57,8 @@ static struct counts count_all(const struct core *core)
             counts.quarantined++;
             if (!counts.first_quarantined)
                 counts.first_quarantined = unit;
+        } else if (unit_is_lost(core, unit)) {
+            counts.lost++;
         } else if (unit_is_running(unit)) {
             counts.running++;
         } else if (unit->not_before_ms > core->now_ms) {
@@ -108,6 +114,8 @@ static char *ready_message(const struct core *core, const struct counts *counts)
 {
     struct str text = STR_INIT(MESSAGE_BYTES_MAX);
     str_appendf(&text, "%zu of %zu units run", counts->running, counts->desired);
+    if (counts->lost)
+        str_appendf(&text, "; %zu are on a node that is silent", counts->lost);
     if (core->blocked_reason)
         str_appendf(&text, "; no node is made: %s", core->blocked_text);
     if (counts->running < counts->desired)
@@ -137,7 +145,8 @@ static void set_ready(struct core *core, const struct counts *counts)
 static void set_reconciling(struct core *core, const struct counts *counts)
 {
     bool is_lacking_nodes = counts->nodes_ready < counts->nodes_desired;
-    size_t open = counts->desired - counts->running - counts->quarantined - counts->unplaceable;
+    size_t open =
+        counts->desired - counts->running - counts->quarantined - counts->unplaceable - counts->lost;
     struct str text = STR_INIT(MESSAGE_BYTES_MAX);
     if (counts->nodes_outdated && counts->nodes_desired) {
         str_appendf(&text, "%" PRIu32 " of %" PRIu32 " nodes are updated", counts->nodes_updated,
@@ -179,26 +188,31 @@ static void set_stalled(struct core *core, const struct counts *counts)
 }
 
 /* Someone has to do something; and that is said here. */
-static char *loss_message(const struct core *core, const struct node *node)
+static char *loss_message(const struct core *core, const struct counts *counts)
 {
+    const struct node *node = counts->first_lost;
     const char *kube_node = node->kube_node && node->kube_node[0] ? node->kube_node : NULL;
     size_t units = 0;
     map_for_each (item, &core->units)
         units += unit_hold_of(item.value, node->uid) != NULL;
-    return xasprintf(
+    struct str text = STR_INIT(MESSAGE_BYTES_MAX);
+    str_appendf(&text,
         "node %s%s%s%s is silent, and nothing proves that it ended: its %zu units wait for an assertion. "
         "When its "
         "machine is gone for good, delete its Node object or taint it node.kubernetes.io/out-of-service, or "
         "annotate the ActorSystem with histrio.dev/forget=%s",
         node->name, kube_node ? " (KubeNode " : "", kube_node ? kube_node : "", kube_node ? ")" : "", units,
         node->name);
+    if (counts->nodes_lost > 1)
+        str_appendf(&text, "; so are %zu other nodes", counts->nodes_lost - 1);
+    return str_steal(&text);
 }
 
 static void set_degraded(struct core *core, const struct counts *counts)
 {
     struct str text = STR_INIT(MESSAGE_BYTES_MAX);
     if (counts->first_lost) {
-        set(core, CONDITION_DEGRADED, true, "NodeLost", loss_message(core, counts->first_lost));
+        set(core, CONDITION_DEGRADED, true, "NodeLost", loss_message(core, counts));
     } else if (counts->quarantined) {
         set(core, CONDITION_DEGRADED, true, "UnitQuarantined",
             xasprintf("%zu units are quarantined", counts->quarantined));
@@ -231,9 +245,18 @@ void conditions_update(struct core *core)
     set_degraded(core, &counts);
 }
 
+bool unit_is_lost(const struct core *core, const struct unit *unit)
+{
+    const struct hold *hold = unit_hold(unit);
+    const struct node *node = hold ? node_by_uid(core, hold->uid) : NULL;
+    return node && node_is_lost(core, node);
+}
+
 const char *unit_state_name(const struct core *core, const struct unit *unit)
 {
     const struct hold *hold = unit_hold(unit);
+    if (unit_is_lost(core, unit))
+        return "Lost";
     if (hold && hold->phase == HOLD_RUNNING)
         return "Running";
     if (hold)

@@ -136,7 +136,9 @@ char *describe_node_exit(const struct core_node_exit *how);
 
 /* Works the conditions out anew; a change makes the status dirty. */
 void conditions_update(struct core *core);
-/* Pending, Starting, Running, Stopping, Backoff, Quarantined, Stopped. */
+/* Its node is silent for longer than any permission lasts: whether it answers is not known. */
+bool unit_is_lost(const struct core *core, const struct unit *unit);
+/* Pending, Starting, Running, Lost, Stopping, Backoff, Quarantined, Stopped. */
 const char *unit_state_name(const struct core *core, const struct unit *unit);
 
 #endif

@@ -85,7 +85,8 @@ static void fill_actor(const struct core *core, struct status *status, const str
     row->path = xstrdup(path);
     row->unit = xstrdup(unit->name);
     row->node = xstrdup(hold ? node_name_of(core, hold->uid) : "");
-    row->state = xstrdup(known && unit_is_running(unit) ? known->state : unit_state_name(core, unit));
+    bool is_told = known && unit_is_running(unit) && !unit_is_lost(core, unit);
+    row->state = xstrdup(is_told ? known->state : unit_state_name(core, unit));
     row->behavior = dup_or_empty(behavior);
     row->epoch = hold ? hold->epoch : unit->last_epoch;
     row->incarnation = known ? known->incarnation : 0;
@@ -160,12 +161,14 @@ static void fill_unit(const struct core *core, struct status *status, const stru
     row->node = xstrdup(hold ? node_name_of(core, hold->uid) : "");
     row->epoch = hold ? hold->epoch : unit->last_epoch;
     row->state = xstrdup(unit_state_name(core, unit));
-    row->reason = dup_or_empty(unit->reason ? unit->reason : unit->explanation.reason);
+    row->reason = unit_is_lost(core, unit)
+                      ? xasprintf("node %s is silent, and not known to be gone", row->node)
+                      : dup_or_empty(unit->reason ? unit->reason : unit->explanation.reason);
     row->rule = xstrdup(unit->rule);
     row->restarts = unit->restarts;
     if (unit->spec && unit->rest != REST_ENDED)
         status->units_desired++;
-    status->units_running += unit->spec && unit_is_running(unit);
+    status->units_running += unit->spec && unit_is_running(unit) && !unit_is_lost(core, unit);
     fill_actors(core, status, unit);
 }
 

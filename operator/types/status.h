@@ -59,7 +59,7 @@ struct status_unit {
     char *entry;
     char *node;     /* "": nowhere */
     uint64_t epoch; /* 0: never placed */
-    char *state;    /* Pending, Starting, Running, Stopping, Backoff, Quarantined, Stopped */
+    char *state;    /* Pending, Starting, Running, Lost, Stopping, Backoff, Quarantined, Stopped */
     char *reason;   /* why it is not running, or why it was placed last */
     char *rule;     /* Initial, Proof, Assertion, Restart, Move, Balance, Adopted, Resume: what placed it */
     uint64_t restarts;

@@ -69,6 +69,11 @@ static void a_silent_node_waits_for_an_assertion(void **state)
     assert_int_equal(stage_log_count(&stage, "delete"), 0);
     assert_int_equal(stage_log_count(&stage, "create"), 0);
     stage_expect(&stage, "Degraded", "True NodeLost");
+    stage_expect(&stage, "Ready", "False UnitsNotRunning");
+    stage_expect_message(&stage, "Ready", "4 of 6 units run; 2 are on a node that is silent");
+    char *unit_state = stage_unit_state(&stage, "a.0");
+    assert_string_equal(unit_state, "Lost");
+    free(unit_state);
     char *step = xasprintf("histrio.dev/forget=%s", node->name);
     stage_expect_message(&stage, "Degraded", step);
     stage_expect_message(&stage, "Degraded", "its 2 units wait for an assertion");
@@ -77,6 +82,7 @@ static void a_silent_node_waits_for_an_assertion(void **state)
     stage_connect(&stage, node);
     stage_settle(&stage, 1000);
     stage_expect(&stage, "Degraded", "False AsDesired");
+    stage_expect(&stage, "Ready", "True AllUnitsRunning");
     assert_int_equal(stage_log_count(&stage, "assign"), 0);
     stage_done(&stage);
 }
