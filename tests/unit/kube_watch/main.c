@@ -24,12 +24,15 @@ int main(int argc, char **argv)
     }
     int failed = store_suite();
     failed += workqueue_suite();
+    failed += watch_suite();
     failed += reflector_suite();
     failed += follower_suite();
     failed += follower_sim_suite();
     failed += election_suite();
     failed += election_sim_suite();
     failed += event_suite();
-    failed += shell_suite();
+    failed += informer_suite();
+    failed += lease_suite();
+    failed += recorder_suite();
     return failed;
 }

@@ -1,114 +1,8 @@
 #include "unit/kube_watch/suites.h"
 
 #include "base/err.h"
-#include "base/mem.h"
-#include "base/str.h"
-#include "kube/frame.h"
 #include "kube/reflector.h"
-
-/* ---- frames ---- */
-
-struct lines {
-    struct str text;
-    int left; /* lines until one says stop; -1 for never */
-};
-
-static bool note_line(const char *text, size_t size, void *ctx)
-{
-    struct lines *lines = ctx;
-    str_append_bytes(&lines->text, text, size);
-    str_append_char(&lines->text, '|');
-    return lines->left < 0 || --lines->left > 0;
-}
-
-static void lines_come_whole_however_they_were_cut(void **state)
-{
-    (void)state;
-    const char text[] = "one\r\n\n{\"two\": 2}\nthree\nand a tail";
-    for (size_t piece = 1; piece < sizeof(text); piece++) {
-        struct kube_frame frame;
-        struct lines lines = {STR_INIT(100), -1};
-        kube_frame_init(&frame, 12);
-        for (size_t at = 0; at < sizeof(text) - 1; at += piece) {
-            size_t size = sizeof(text) - 1 - at < piece ? sizeof(text) - 1 - at : piece;
-            assert_int_equal(kube_frame_feed(&frame, text + at, size, note_line, &lines, NULL), 0);
-        }
-        assert_string_equal(str_text(&lines.text), "one|{\"two\": 2}|three|");
-        assert_string_equal(str_text(&frame.tail), "and a tail");
-        kube_frame_done(&frame);
-        str_done(&lines.text);
-    }
-}
-
-static void long_lines_are_refused_and_readers_may_stop(void **state)
-{
-    (void)state;
-    struct kube_frame frame;
-    struct err err;
-    struct lines lines = {STR_INIT(100), 2};
-    kube_frame_init(&frame, 4);
-    assert_int_equal(kube_frame_feed(&frame, "a\nb\nc\n", 6, note_line, &lines, &err), 0);
-    assert_string_equal(str_text(&lines.text), "a|b|");
-    kube_frame_clear(&frame);
-    lines.left = -1;
-    assert_int_equal(kube_frame_feed(&frame, "12", 2, note_line, &lines, &err), 0);
-    assert_int_equal(kube_frame_feed(&frame, "345", 3, note_line, &lines, &err), -1);
-    assert_int_equal(err.kind, ERR_LIMIT);
-    kube_frame_clear(&frame);
-    assert_int_equal(kube_frame_feed(&frame, "12345\n", 6, note_line, &lines, &err), -1);
-    assert_string_equal(err.text, "a line of more than 4 bytes in a watch");
-    kube_frame_done(&frame);
-    str_done(&lines.text);
-}
-
-/* ---- events ---- */
-
-static void expect_no_event(const char *line, const char *text)
-{
-    struct kube_watch_event event = {0};
-    struct err err = {0};
-    assert_int_equal(kube_watch_event_read(line, strlen(line), &event, &err), -1);
-    assert_string_equal(err.text, text);
-}
-
-static void events_are_read_or_refused(void **state)
-{
-    (void)state;
-    struct kube_watch_event event;
-    const char *bookmark = "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"12\","
-                           "\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}";
-    assert_int_equal(kube_watch_event_read(bookmark, strlen(bookmark), &event, NULL), 0);
-    assert_int_equal(event.type, KUBE_WATCH_BOOKMARK);
-    assert_int_equal(event.version, 12);
-    assert_true(event.ends_initial);
-    kube_watch_event_done(&event);
-
-    const char *error =
-        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\","
-        "\"message\":\"too old\",\"reason\":\"Expired\",\"code\":410}}";
-    assert_int_equal(kube_watch_event_read(error, strlen(error), &event, NULL), 0);
-    assert_int_equal(event.type, KUBE_WATCH_ERROR);
-    assert_int_equal(event.status.reason, KUBE_REASON_EXPIRED);
-    kube_watch_event_done(&event);
-
-    const char *table = "{\"type\":\"LATER\",\"object\":{\"kind\":\"Table\"}}";
-    assert_int_equal(kube_watch_event_read(table, strlen(table), &event, NULL), 0);
-    assert_int_equal(event.type, KUBE_WATCH_OTHER);
-    kube_watch_event_done(&event);
-
-    expect_no_event("nonsense", "a watch event: line 1 column 1: this is no JSON value");
-    expect_no_event("[]", "a line of a watch that is no event with type and object");
-    expect_no_event("{\"type\":\"ADDED\"}", "a line of a watch that is no event with type and object");
-    expect_no_event(
-        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"x\"}}}",
-        "a watch event whose metadata.resourceVersion \"x\" is not a number above 0");
-    expect_no_event("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"resourceVersion\":\"1\"}}}",
-        "a watch event whose object has no metadata.name");
-    expect_no_event(
-        "{\"type\":\"ERROR\",\"object\":{}}", "an ERROR event: not a Status of v1 but \"\" of \"\"");
-}
-
-/* ---- the reflector ---- */
+#include "kube/status.h"
 
 struct stage {
     struct reflector reflector;
@@ -445,9 +339,6 @@ static void outcomes_follow_from_reasons(void **state)
 int reflector_suite(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines_come_whole_however_they_were_cut),
-        cmocka_unit_test(long_lines_are_refused_and_readers_may_stop),
-        cmocka_unit_test(events_are_read_or_refused),
         cmocka_unit_test(a_list_is_followed_by_a_watch_from_it),
         cmocka_unit_test(a_stream_is_a_state_and_a_watch_in_one),
         cmocka_unit_test(servers_without_streams_get_lists),
