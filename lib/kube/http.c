@@ -84,6 +84,7 @@ static void run_timers(struct kube_http *http)
 {
     int64_t now_ms = clock_now_ms(clock_system());
     struct list due;
+    struct list_node *node;
     list_init(&due);
     while (!list_is_empty(&http->timers)) {
         struct kube_http_timer *timer = list_entry(list_first(&http->timers), struct kube_http_timer, node);
@@ -92,8 +93,8 @@ static void run_timers(struct kube_http *http)
         list_remove(&timer->node);
         list_push_back(&due, &timer->node);
     }
-    while (!list_is_empty(&due)) {
-        struct kube_http_timer *timer = list_entry(list_pop_front(&due), struct kube_http_timer, node);
+    while ((node = list_pop_front(&due))) {
+        struct kube_http_timer *timer = list_entry(node, struct kube_http_timer, node);
         timer->function(timer->ctx);
     }
 }
@@ -102,8 +103,9 @@ static void run_timers(struct kube_http *http)
 
 static void add_begun(struct kube_http *http)
 {
-    while (!list_is_empty(&http->begun)) {
-        struct kube_http_call *call = list_entry(list_pop_front(&http->begun), struct kube_http_call, node);
+    struct list_node *node;
+    while ((node = list_pop_front(&http->begun))) {
+        struct kube_http_call *call = list_entry(node, struct kube_http_call, node);
         if (http->is_stopped)
             (void)err_set(&call->failure, ERR_CANCELED, "the client was stopped");
         kube_http_call_add(call);
@@ -112,8 +114,9 @@ static void add_begun(struct kube_http *http)
 
 static void free_doomed(struct kube_http *http)
 {
-    while (!list_is_empty(&http->doomed))
-        kube_http_call_free(list_entry(list_pop_front(&http->doomed), struct kube_http_call, node));
+    struct list_node *node;
+    while ((node = list_pop_front(&http->doomed)))
+        kube_http_call_free(list_entry(node, struct kube_http_call, node));
 }
 
 static void end_finished(struct kube_http *http)
