@@ -1,4 +1,5 @@
-/* lib/kube against the API server of $KUBECONFIG; test_requests.py starts both.
+/* lib/kube against the API server of $KUBECONFIG, or that of a pod whose service account is in the folder
+ * $HISTRIO_TEST_ACCOUNT; test_requests.py starts both.
  *
  *     kube_requests verbs           what each verb does, and each refusal (cmocka)
  *     kube_requests many SECONDS    reads and writes from 4 threads for so long; prints counts as JSON
@@ -44,7 +45,10 @@ struct kube_client *new_client(const struct kube_config *of)
 static void open_client(void)
 {
     struct err err = {0};
-    if (kube_config_load(NULL, NULL, &config, &err) < 0) {
+    const char *account = getenv("HISTRIO_TEST_ACCOUNT");
+    int result = account ? kube_config_in_cluster(account, &config, &err)
+                         : kube_config_load(NULL, NULL, &config, &err);
+    if (result < 0) {
         (void)fprintf(stderr, "%s\n", err.text);
         exit(1);
     }

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""lib/kube against a real API server: what each verb does, HTTP/2 under load and GOAWAY, a server that is away or silent."""
+"""lib/kube against a real API server: what each verb does, HTTP/2 under load and GOAWAY, a server that is away or silent,
+tokens that change."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -16,9 +19,17 @@ from api_server import ApiServer  # noqa: E402
 PROGRAM = os.path.join(os.environ.get("HISTRIO_TEST_BUILD", os.path.join(ROOT, "build/dev")), "bin/kube_requests")
 
 
-def start(server, *arguments, **options):
-    environment = dict(os.environ, KUBECONFIG=server.kubeconfig())
-    return subprocess.Popen([PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, text=True, **options)
+def start(server, *arguments, **environment):
+    environment = dict(os.environ, KUBECONFIG=server.kubeconfig(), **environment)
+    return subprocess.Popen([PROGRAM, *arguments], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def write_token(folder, token):
+    """As the kubelet does: whole or not at all."""
+    path = os.path.join(folder, "token")
+    with open(path + ".new", "w") as file:
+        file.write(token + "\n")
+    os.rename(path + ".new", path)
 
 
 class Requests(unittest.TestCase):
@@ -53,6 +64,26 @@ class Requests(unittest.TestCase):
         self.assertEqual(counts["failed_writes"], 0)
         self.assertEqual(counts["seen"], [counts["writes"]] * 6)
         self.assertLess(counts["latest_ms"], 5000)
+
+    def test_account(self):
+        """As in a pod: when a token is refused, the one that the kubelet has written meanwhile is used, long before its
+        minute is over."""
+        rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+        with ApiServer() as server, tempfile.TemporaryDirectory() as folder:
+            token = server.service_account("default", "probe", cluster_rules=[rule])
+            shutil.copy(server.ca_file, os.path.join(folder, "ca.crt"))
+            write_token(folder, token)
+            environment = {"HISTRIO_TEST_ACCOUNT": folder, "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+                           "KUBERNETES_SERVICE_PORT": str(server.port)}
+            with start(server, "probe", "100", **environment) as program:
+                self.probe_until(program, 5, "fine")
+                accounts = "/api/v1/namespaces/default/serviceaccounts"
+                server.client().delete(f"{accounts}/probe")
+                self.probe_until(program, 2, "denied")
+                server.client().create(accounts, {"metadata": {"name": "probe"}})
+                write_token(folder, server.mint_token("default", "probe"))
+                self.assertLessEqual(self.probe_until(program, 5, "fine"), {"denied"})
+                program.kill()
 
     def probe_until(self, program, count, *wanted):
         """Lines until `count` in a row are among `wanted`; what came before."""
