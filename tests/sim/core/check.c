@@ -50,9 +50,11 @@ static void check_intensity(struct world *world, const char *unit, struct truth 
 void check_failure_told(struct world *world, const char *unit, uint64_t epoch)
 {
     struct truth *truth = world_truth(world, unit);
-    if (truth->failed || epoch != truth->epoch_max || epoch_term(epoch) != core_term(world->op.core))
+    if (truth->failed || epoch != truth->epoch_max || epoch == truth->failed_epoch ||
+        epoch_term(epoch) != core_term(world->op.core))
         return;
     truth->failed = true;
+    truth->failed_epoch = epoch;
     vec_push(&truth->failures, world->now);
     while (truth->failures.items[0] < world->now - world->spec->supervision.intensity.period_ms)
         vec_remove_at(&truth->failures, 0);

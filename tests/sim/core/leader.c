@@ -16,7 +16,12 @@ void operator_start(struct world *world)
     if (world->is_stopping)
         core_stop(op->core, 0);
     vec_for_each (node, &world->nodes) {
-        if ((*node)->is_deleted || (*node)->uid == 0)
+        if ((*node)->is_deleted)
+            continue;
+        struct core_node_facts facts = {.node = (*node)->name, .index = -1};
+        if (!world->is_cluster)
+            core_node_found(op->core, &facts);
+        if ((*node)->uid == 0)
             continue;
         if (!world->is_cluster)
             core_node_started(op->core, (*node)->name, (*node)->uid, 1);

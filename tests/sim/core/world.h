@@ -94,6 +94,7 @@ struct truth {
     uint64_t epoch_uid;
     VEC(int64_t) failures; /* times of those that the core was told, in the period */
     bool failed;           /* the core was told of a failure since the last assignment */
+    uint64_t failed_epoch; /* what failed then; inventories tell it again */
     uint64_t moves;        /* in the present rollout of a gentle world */
 };
 
