@@ -21,6 +21,8 @@ enum {
     RECONNECT_MAX_MS = 1000,
     RECONNECT_MAX_UNIX_MS = 50, /* an attempt costs a few microseconds and concerns no other machine */
     CONNECT_TIMEOUT_MS = 5 * 1000,
+    CONNECT_TIMEOUT_TLS_MS = 10 * 1000, /* a handshake that is given up was work for nothing, on both sides:
+                                           with thousands at once none would ever end */
     KEEPALIVE_MS = 5 * 1000,
     RESOLVE_INTERVAL_MS = 1000,
 };
@@ -113,7 +115,8 @@ static grpc_channel *make_channel(
         config->reconnect_min_ms > 0 ? config->reconnect_min_ms : RECONNECT_MIN_MS);
     rpc_args_add(&args, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
         config->reconnect_max_ms > 0 ? config->reconnect_max_ms : max_ms);
-    rpc_args_add(&args, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS); /* in spite of its name */
+    rpc_args_add(&args, GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, /* in spite of its name */
+        config->creds ? CONNECT_TIMEOUT_TLS_MS : CONNECT_TIMEOUT_MS);
     rpc_args_add(&args, GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, RESOLVE_INTERVAL_MS);
     rpc_args_add(&args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1); /* no connection shared with another client */
     rpc_args_add(&args, GRPC_ARG_ENABLE_RETRIES, 0);            /* what is sent again is our decision */

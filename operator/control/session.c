@@ -36,7 +36,8 @@ enum {
     RECONNECT_DOUBLINGS = 5,
     REFUSED_RETRY_MS = 1000,
     HELLO_TIMEOUT_MS = 5000,
-    SILENCE_MAX_MS = 3000, /* nodes ask for an echo every 200 ms */
+    HELLO_TIMEOUT_TLS_MS = 12000, /* longer than a handshake may take */
+    SILENCE_MAX_MS = 3000,        /* nodes ask for an echo every 200 ms */
 };
 
 struct session {
@@ -223,7 +224,7 @@ static void dial(struct session *session)
     rpc_stream_listen(session->stream, &events, session);
     _cleanup_(cleanup_free) uint8_t *data = control_encode_hello(&session->control->identity, term, &size);
     write_message(session, data, size);
-    rpc_timer_set(session->timer, HELLO_TIMEOUT_MS);
+    rpc_timer_set(session->timer, session->control->creds ? HELLO_TIMEOUT_TLS_MS : HELLO_TIMEOUT_MS);
 }
 
 /* Other addresses than Unix sockets are left to gRPC. */
