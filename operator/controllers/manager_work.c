@@ -157,10 +157,10 @@ static void reconcile(struct manager *manager, const char *key)
     if (failed) {
         log_event(LOG_WARNING, "reconcile failed", "system", key, "error", err.text, NULL);
         kube_workqueue_retry(manager->queue, key, KUBE_PRIORITY_NORMAL);
-        return;
+    } else {
+        kube_workqueue_forget(manager->queue, key);
     }
-    kube_workqueue_forget(manager->queue, key);
-    if (wake_ms >= 0)
+    if (wake_ms >= 0) /* also after a failure: what is due does not wait for its retry */
         kube_workqueue_add_after(manager->queue, key, wake_ms, KUBE_PRIORITY_NORMAL);
 }
 

@@ -192,7 +192,8 @@ static int run(struct system *system, struct cached_system *cached, struct err *
     }
     if (is_done && system_requests_remove(system, cached, err) < 0)
         return -1;
-    return system_upkeep(system, clock_now_ms(system->context->clock), err);
+    system_upkeep(system, clock_now_ms(system->context->clock));
+    return 0;
 }
 
 /* 1: this process leads, and has to look after the system now. */
@@ -239,7 +240,9 @@ static int reconcile(
     int64_t now_ms = clock_now_ms(system->context->clock);
     if (system_write_status(system, cached, now_ms, &status_err) < 0 && !failed)
         failed = err_set(err, status_err.kind, "%s", status_err.text);
-    *ret_wake_ms = next_wake(system, now_ms);
+    /* Without a core, and nothing to say about that, the retry is all that there is to do. */
+    bool has_work = system->core || system->trouble || !cached->object->spec;
+    *ret_wake_ms = has_work ? next_wake(system, now_ms) : -1;
     return failed;
 }
 

@@ -5,9 +5,11 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/str.h"
 #include "certs/certs.h"
 #include "controllers/owned.h"
 #include "controllers/system_private.h"
@@ -22,7 +24,8 @@
 enum {
     OWNED_INTERVAL_MS = 10 * 60 * 1000,
     OWNED_FIRST_MS = 30 * 1000, /* after a change of leader there is more urgent work */
-    OWNED_RETRY_MS = 5000,
+    UPKEEP_RETRY_MS = 2000,
+    UPKEEP_RETRY_MAX_MS = 5 * 60 * 1000,
     CERTIFICATES_MAX_MS = 60 * 60 * 1000,
 };
 
@@ -111,7 +114,7 @@ static int load_creds(struct system *system, struct rpc_creds **ret_creds, struc
     if (owned_ensure_certificates(system->context->client, &system->owner, now_s, &content, &next_s, err) < 0)
         return -1;
     int64_t wait_ms = (next_s - now_s) * MS_PER_S;
-    wait_ms = wait_ms < OWNED_RETRY_MS ? OWNED_RETRY_MS : wait_ms;
+    wait_ms = wait_ms < UPKEEP_RETRY_MS ? UPKEEP_RETRY_MS : wait_ms;
     system->certificates_ms =
         clock_now_ms(clock) + (wait_ms < CERTIFICATES_MAX_MS ? wait_ms : CERTIFICATES_MAX_MS);
     return rpc_creds_from_memory(
@@ -186,6 +189,16 @@ static void observe_first(struct system *system)
     core_nodes_listed(system->core);
 }
 
+/* A leader that saw it ready had made its Service and PodDisruptionBudget; one that died before may not have.
+ */
+static bool was_ready(const struct json *conditions)
+{
+    json_for_each(
+        row, conditions) if (text_equal(json_string(json_get(row, "type")),
+                                 "Ready")) return text_equal(json_string(json_get(row, "status")), "True");
+    return false;
+}
+
 int system_begin(struct system *system, struct cached_system *cached, struct err *err)
 {
     char hash[POD_TEMPLATE_HASH_BYTES];
@@ -201,7 +214,8 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
     make_shell(system);
     core_template_changed(system->core, pod_template_hash(cached->object->spec, hash));
     observe_first(system);
-    system->owned_ms = system->was_found ? system->began_ms + OWNED_FIRST_MS : 0;
+    backoff_init(&system->upkeep_backoff, UPKEEP_RETRY_MS, UPKEEP_RETRY_MAX_MS, 0);
+    system->owned_ms = was_ready(cached->conditions) ? system->began_ms + OWNED_FIRST_MS : 0;
     status_writer_changed(&system->writer);
     log_event(LOG_INFO, "system taken over", "system", system->key, "term",
         log_number(core_term(system->core)), NULL);
@@ -220,6 +234,8 @@ void system_end(struct system *system)
     core_free(system->core);
     system->core = NULL;
     fence_store_done(&system->fence);
+    free(system->upkeep_problem);
+    system->upkeep_problem = NULL;
     system->leadership = 0;
     system->lost_ms = 0;
     system->numbers = (struct system_numbers){0};
@@ -237,21 +253,46 @@ void system_take_spec(struct system *system, const struct cached_system *cached)
     status_writer_changed(&system->writer);
 }
 
-int system_upkeep(struct system *system, int64_t now_ms, struct err *err)
+static int renew_certificates(struct system *system, struct err *err)
 {
     struct rpc_creds *creds = NULL;
-    if (now_ms >= system->certificates_ms) {
-        system->certificates_ms = now_ms + OWNED_RETRY_MS;
-        if (load_creds(system, &creds, err) < 0)
-            return -1;
-        control_set_creds(system->control, creds);
-        rpc_creds_unref(creds);
-    }
-    if (now_ms < system->owned_ms)
-        return 0;
-    system->owned_ms = now_ms + OWNED_RETRY_MS;
-    if (owned_ensure(system->context->client, &system->owner, err) < 0)
+    if (load_creds(system, &creds, err) < 0)
         return -1;
-    system->owned_ms = now_ms + OWNED_INTERVAL_MS;
+    control_set_creds(system->control, creds);
+    rpc_creds_unref(creds);
     return 0;
+}
+
+/* Nothing that runs hangs on it: it is told once, and tried again later and later. */
+static void tell_upkeep(struct system *system, const struct err *err)
+{
+    const char *text = err ? err->text : NULL;
+    if (text_equal(text, system->upkeep_problem))
+        return;
+    free(system->upkeep_problem);
+    system->upkeep_problem = text ? xstrdup(text) : NULL;
+    if (text)
+        system_event(system, true, "UpkeepFailed", text);
+}
+
+void system_upkeep(struct system *system, int64_t now_ms)
+{
+    struct err err = {0};
+    int failed = 0;
+    bool is_due = now_ms >= system->certificates_ms || now_ms >= system->owned_ms;
+    if (now_ms >= system->certificates_ms) {
+        failed = renew_certificates(system, &err);
+        if (failed)
+            system->certificates_ms = now_ms + backoff_next(&system->upkeep_backoff, now_ms, NULL);
+    }
+    if (now_ms >= system->owned_ms) {
+        int ensured = owned_ensure(system->context->client, &system->owner, failed ? NULL : &err);
+        system->owned_ms = now_ms + (ensured < 0 ? backoff_next(&system->upkeep_backoff, now_ms, NULL)
+                                                 : (int64_t)OWNED_INTERVAL_MS);
+        failed = failed || ensured < 0;
+    }
+    if (is_due)
+        tell_upkeep(system, failed ? &err : NULL);
+    if (is_due && !failed)
+        backoff_reset(&system->upkeep_backoff);
 }

@@ -1,6 +1,7 @@
 /* controllers/system_private.h: what the files of system*.c share. */
 #pragma once
 
+#include "base/backoff.h"
 #include "controllers/caches.h"
 #include "controllers/fence_store.h"
 #include "controllers/inbox.h"
@@ -34,9 +35,11 @@ struct system {
     struct system_nodes nodes;
     int64_t spec_generation; /* that the core has */
     int64_t began_ms;
-    bool was_found;            /* there was a fence record: another leader was in charge before */
-    int64_t certificates_ms;   /* look at them again then */
-    int64_t owned_ms;          /* the same for Service and PodDisruptionBudget */
+    bool was_found;          /* there was a fence record: another leader was in charge before */
+    int64_t certificates_ms; /* look at them again then */
+    int64_t owned_ms;        /* the same for Service and PodDisruptionBudget */
+    struct backoff upkeep_backoff;
+    char *upkeep_problem;      /* what does not work of these two; NULL: nothing */
     uint64_t requests_done;    /* hash of the requests that were dealt with; 0: none */
     uint64_t requests_version; /* of the object after their annotations were removed */
     char *problems_told;       /* of the manifest, as an Event; NULL: none */
@@ -56,7 +59,7 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
 /* The opposite. */
 void system_end(struct system *system);
 /* Renews certificates, Service and PodDisruptionBudget when it is time. */
-int system_upkeep(struct system *system, int64_t now_ms, struct err *err);
+void system_upkeep(struct system *system, int64_t now_ms);
 /* The cached manifest is another one than the core's. */
 void system_take_spec(struct system *system, const struct cached_system *cached);
 
