@@ -15,6 +15,7 @@
 #include "kube/config.h"
 #include "kube/exec.h"
 #include "kube/http.h"
+#include "kube/secret.h"
 
 enum {
     LOCK_RANK = 955,
@@ -40,16 +41,9 @@ struct kube_auth {
     uint64_t number GUARDED_BY(&lock);
 };
 
-static void secret_free(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void kube_credential_done(struct kube_credential *credential)
 {
-    secret_free(credential->token);
+    kube_secret_free(credential->token);
     kube_http_tls_unref(credential->tls);
     *credential = (struct kube_credential){0};
 }
@@ -69,7 +63,7 @@ void kube_auth_free(struct kube_auth *auth)
     if (!auth)
         return;
     mutex_lock(&auth->lock); /* nobody else is here; the compiler cannot know */
-    secret_free(auth->token);
+    kube_secret_free(auth->token);
     kube_http_tls_unref(auth->tls);
     mutex_unlock(&auth->lock);
     kube_exec_credential_done(&auth->plugin);
@@ -214,7 +208,7 @@ static void model_done(struct kube_http_tls *model)
 {
     free(model->authorities);
     free(model->certificate);
-    secret_free(model->key);
+    kube_secret_free(model->key);
     free(model->server_name);
 }
 
@@ -296,7 +290,7 @@ static int refresh(struct kube_auth *auth, struct err *err) REQUIRES(&auth->lock
     auth->was_rejected = false;
     if (auth->has_any && fresh.tls == auth->tls && text_equal(fresh.token, auth->token))
         return 0;
-    secret_free(auth->token);
+    kube_secret_free(auth->token);
     kube_http_tls_unref(auth->tls);
     auth->token = steal_ptr(&fresh.token);
     auth->tls = steal_ptr(&fresh.tls);

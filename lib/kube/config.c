@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "kube/config_private.h"
+#include "kube/secret.h"
 
 enum { NAMESPACE_BYTES_MAX = 1024 };
 
@@ -31,14 +32,6 @@ static void exec_free(struct kube_exec *exec)
     free(exec);
 }
 
-/* A secret does not stay in memory that is given back. */
-static void secret_free(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void kube_config_free(struct kube_config *config)
 {
     if (!config)
@@ -52,8 +45,8 @@ void kube_config_free(struct kube_config *config)
     free(config->certificate_file);
     free(config->certificate_data);
     free(config->key_file);
-    secret_free(config->key_data);
-    secret_free(config->token);
+    kube_secret_free(config->key_data);
+    kube_secret_free(config->token);
     free(config->token_file);
     exec_free(config->exec);
     free(config->impersonate_user);

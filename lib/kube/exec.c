@@ -21,19 +21,13 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "kube/config.h"
-
-static void secret_free(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
+#include "kube/secret.h"
 
 void kube_exec_credential_done(struct kube_exec_credential *credential)
 {
-    secret_free(credential->token);
+    kube_secret_free(credential->token);
     free(credential->certificate);
-    secret_free(credential->key);
+    kube_secret_free(credential->key);
     *credential = (struct kube_exec_credential){0};
 }
 

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "kube/http_private.h"
+#include "kube/secret.h"
 
 static int check_pem(const char *what, const char *text, struct err *err)
 {
@@ -66,9 +67,7 @@ void kube_http_tls_unref(struct kube_http_tls *tls)
         return;
     free(tls->authorities);
     free(tls->certificate);
-    if (tls->key)
-        explicit_bzero(tls->key, strlen(tls->key));
-    free(tls->key);
+    kube_secret_free(tls->key);
     free(tls->server_name);
     free(tls);
 }

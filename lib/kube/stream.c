@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "kube/client_private.h"
 #include "kube/config.h"
+#include "kube/secret.h"
 #include "kube/status.h"
 
 enum { PATH_BYTES_SHOWN = 100 };
@@ -160,9 +161,7 @@ struct headers {
 static void headers_done(struct headers *headers)
 {
     vec_for_each (line, &headers->list) {
-        if (*line)
-            explicit_bzero(*line, strlen(*line)); /* one is the token */
-        free(*line);
+        kube_secret_free(*line); /* one is the token */
     }
     vec_done(&headers->list);
 }
