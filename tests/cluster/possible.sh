@@ -7,6 +7,6 @@ unshare --mount --uts --pid --net --cgroup --fork true 2>/dev/null || { echo "a 
 . "$(dirname "$0")/lib.sh"
 [ -n "$(cgroup_mounts)" ] || { echo "a cluster needs cgroups in /sys/fs/cgroup" && exit 1; }
 for mount in $(cgroup_mounts); do
-    mkdir "$mount/histrio-probe" 2>/dev/null || { echo "a cluster needs cgroups it may write: $mount is read-only" && exit 1; }
-    rmdir "$mount/histrio-probe"
+    mkdir "$mount/histrio-probe-$$" 2>/dev/null || { echo "a cluster needs cgroups it may write: $mount is read-only" && exit 1; }
+    rmdir "$mount/histrio-probe-$$"
 done
