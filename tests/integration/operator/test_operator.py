@@ -68,7 +68,7 @@ class Bank(unittest.TestCase):
             self.client.delete(BANK)
         self.kubelet.restore()
         wait_until(lambda: f"the Pods are gone: {self.pods()} {self.kubelet.problem}", lambda: not self.pods())
-        self.operator.kill()
+        self.assertEqual(self.operator.stop(), 0, self.operator.log()[-5000:])
         for path in (FENCES, PLACEMENTS, "/api/v1/namespaces/default/secrets", "/api/v1/namespaces/default/services",
                      "/apis/policy/v1/namespaces/default/poddisruptionbudgets"):
             for item in self.client.items(f"{path}?{OURS}"):
@@ -121,6 +121,7 @@ class Bank(unittest.TestCase):
         return {actor: tuple(int(part) for part in row.get("epoch", "0.0").split(".")) for actor, row in self.rows().items()}
 
     def incarnations(self):
+        wait_until("all rows are running", self.running_rows)
         return {actor: (row.get("node"), row.get("epoch"), row.get("incarnation")) for actor, row in self.rows().items()}
 
     def ask(self, actor, method, arguments, verb="ask"):
