@@ -64,7 +64,8 @@ void kube_informer_free(struct kube_informer *informer);
 struct kube_store *kube_informer_store(struct kube_informer *informer);
 /* The store was filled and on_change was told of everything in it. */
 bool kube_informer_has_synced(struct kube_informer *informer);
-/* All changes up to this resourceVersion are in the store: for kube_gate_is_fresh and for the Lease's mark.
+/* All changes up to this resourceVersion are in the store: whoever wrote waits for its own version, and the
+ * Lease's mark is made of it.
  */
 uint64_t kube_informer_version(struct kube_informer *informer);
 /* A higher resourceVersion is known to exist (another leader saw it): lists anew unless the store has come

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/thread.h"
-#include "kube/gate.h"
 #include "unit/kube_watch/thing.h"
 
 /* What on_change said, as text. */
@@ -181,31 +180,6 @@ static void readers_see_one_moment(void **state)
     assert_int_equal(thing_count(), 0);
 }
 
-static void the_gate_waits_for_the_cache(void **state)
-{
-    (void)state;
-    struct kube_gate *gate = kube_gate_new();
-    assert_true(kube_gate_is_fresh(gate, "pods", "x/a", 0));
-    kube_gate_wrote(gate, "pods", "x/a", 10);
-    kube_gate_wrote(gate, "pods", "x/a", 7);
-    kube_gate_wrote(gate, "services", "x/a", 3);
-    assert_false(kube_gate_is_fresh(gate, "pods", "x/a", 9));
-    assert_true(kube_gate_is_fresh(gate, "pods", "x/b", 9));
-    assert_true(kube_gate_is_fresh(gate, "pods", "x/a", 10));
-    assert_true(kube_gate_is_fresh(gate, "pods", "x/a", 9)); /* the note is gone */
-    assert_int_equal(kube_gate_count(gate), 1);
-    assert_true(kube_gate_is_fresh(gate, "services", "x/a", 20));
-    assert_int_equal(kube_gate_count(gate), 0);
-    kube_gate_wrote(gate, "pods", "x/a", 11);
-    kube_gate_wrote(gate, "services", "x/a", 12);
-    kube_gate_wrote(gate, "services", "x/b", 13);
-    kube_gate_forget(gate, "x/a");
-    kube_gate_forget(gate, "x/c");
-    assert_int_equal(kube_gate_count(gate), 1);
-    assert_true(kube_gate_is_fresh(gate, "services", "x/a", 0));
-    kube_gate_free(gate);
-}
-
 int store_suite(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,7 +188,6 @@ int store_suite(void)
         cmocka_unit_test(a_replacement_tells_what_went_while_nobody_watched),
         cmocka_unit_test(heads_that_make_no_sense_are_refused),
         cmocka_unit_test(readers_see_one_moment),
-        cmocka_unit_test(the_gate_waits_for_the_cache),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
