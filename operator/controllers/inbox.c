@@ -9,7 +9,6 @@ void inbox_init(struct inbox *inbox)
 {
     mutex_init(&inbox->lock, INBOX_RANK, "inbox");
     list_init(&inbox->events);
-    inbox->lost = (struct lost_pods){0};
 }
 
 void inbox_done(struct inbox *inbox)

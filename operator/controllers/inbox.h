@@ -20,6 +20,7 @@ struct inbox {
     struct lost_pods lost GUARDED_BY(&lock); /* in the order of their ends, each with a reference */
 };
 
+/* inbox is zeroed. */
 void inbox_init(struct inbox *inbox);
 /* Frees what is still in it. */
 void inbox_done(struct inbox *inbox);
