@@ -65,8 +65,7 @@ struct kube_store *kube_informer_store(struct kube_informer *informer);
 /* The store was filled and on_change was told of everything in it. */
 bool kube_informer_has_synced(struct kube_informer *informer);
 /* All changes up to this resourceVersion are in the store: whoever wrote waits for its own version, and the
- * Lease's mark is made of it.
- */
+ * Lease's mark is made of it. */
 uint64_t kube_informer_version(struct kube_informer *informer);
 /* A higher resourceVersion is known to exist (another leader saw it): lists anew unless the store has come
  * that far; kube_informer_version tells when it has. */
