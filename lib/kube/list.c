@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "kube/client.h"
 #include "kube/meta.h"
+#include "kube/object_text.h"
 #include "kube/path.h"
 #include "kube/resource.h"
 #include "kube/split.h"
@@ -49,7 +50,7 @@ static int read_items(const struct kube_part *items, item_function *item, void *
         return -1;
     while ((found = kube_split_next(&split, &part, err)) > 0) {
         _cleanup_(json_freep) struct json *object = NULL;
-        if (json_parse(part.value, part.value_size, &object, err) < 0)
+        if (kube_object_text_parse(part.value, part.value_size, &object, err) < 0)
             return err_wrap(err, "an item");
         if (json_expect(object, JSON_OBJECT, err) < 0 || item(object, ctx, err) < 0)
             return -1;

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "kube/meta.h"
+#include "kube/object_text.h"
 
 static enum kube_watch_type type_of(const char *text)
 {
@@ -39,7 +40,7 @@ static int read_object(struct kube_watch_event *event, struct err *err)
 int kube_watch_event_read(const char *text, size_t size, struct kube_watch_event *ret_event, struct err *err)
 {
     _cleanup_(json_freep) struct json *tree = NULL;
-    if (json_parse(text, size, &tree, err) < 0)
+    if (kube_event_text_parse(text, size, &tree, err) < 0)
         return err_wrap(err, "a watch event");
     struct kube_watch_event event = {.object = json_get(tree, "object")};
     const char *type = NULL;

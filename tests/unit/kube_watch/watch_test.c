@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "kube/frame.h"
+#include "kube/meta.h"
 #include "kube/watch.h"
 
 /* ---- frames ---- */
@@ -109,12 +111,41 @@ static void events_are_read_or_refused(void **state)
         "{\"type\":\"ERROR\",\"object\":{}}", "an ERROR event: not a Status of v1 but \"\" of \"\"");
 }
 
+/* One object that somebody nested too deeply must not stop the watch of all others. */
+static void what_a_tree_cannot_hold_costs_its_part_only(void **state)
+{
+    (void)state;
+    struct kube_watch_event event;
+    struct str line = STR_INIT(10000);
+    str_append(&line,
+        "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Thing\",\"metadata\":{\"name\":\"a\",\"resourceVersion\":"
+        "\"7\",\"managedFields\":[{\"f:\\u0000\":{}}]},\"spec\":");
+    for (int i = 0; i < 100; i++)
+        str_append(&line, "[");
+    for (int i = 0; i < 100; i++)
+        str_append(&line, "]");
+    str_append(&line, ",\"status\":{\"a\":1},\"data\":{\"a\\u0000b\":1}}}");
+    assert_int_equal(kube_watch_event_read(str_text(&line), line.size, &event, NULL), 0);
+    assert_int_equal(event.type, KUBE_WATCH_ADDED);
+    assert_int_equal(event.version, 7);
+    assert_string_equal(kube_meta_name(event.object), "a");
+    assert_true(json_is_null(json_get(json_get(event.object, "metadata"), "managedFields")));
+    assert_string_equal(json_string(json_get(event.object, "spec")), "line 1: nested more than 64 deep");
+    assert_int_equal(json_int(json_get(json_get(event.object, "status"), "a")), 1);
+    assert_non_null(strstr(json_string(json_get(event.object, "data")), "NUL"));
+    kube_watch_event_done(&event);
+    str_done(&line);
+    expect_no_event("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\"},\"spec\":nonsense}}",
+        "a watch event: object: spec: line 1 column 1: this is no JSON value");
+}
+
 int watch_suite(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_come_whole_however_they_were_cut),
         cmocka_unit_test(long_lines_are_refused_and_readers_may_stop),
         cmocka_unit_test(events_are_read_or_refused),
+        cmocka_unit_test(what_a_tree_cannot_hold_costs_its_part_only),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
 }
