@@ -1,5 +1,7 @@
 #include "api/actor_system_object.h"
 
+#include <string.h>
+
 #include "api/manifest.h"
 #include "api/names.h"
 #include "api/problems.h"
@@ -11,6 +13,8 @@
 #include "base/str.h"
 #include "kube/meta.h"
 #include "types/system.h"
+
+#define CODE_FOLDER "/app" /* of a Pod */
 
 enum {
     NAME_BYTES_MAX = 253,
@@ -59,12 +63,42 @@ static char *join_problems(const struct api_problems *problems)
     return str_steal(&text);
 }
 
+/* A node loads from its code folder only; here it is known which field says otherwise. */
+static int check_library(void *ctx, const struct library_spec *library, struct err *err)
+{
+    (void)ctx;
+    const char *path = library->path;
+    for (const char *at = path; *at; at += strspn(at, "/")) {
+        size_t size = strcspn(at, "/");
+        if (size == 2 && memcmp(at, "..", 2) == 0)
+            return err_set(err, ERR_INVALID, "must not lead out of the code folder " CODE_FOLDER);
+        at += size;
+    }
+    if (path[0] == '/' && strncmp(path, CODE_FOLDER "/", strlen(CODE_FOLDER "/")) != 0)
+        return err_set(err, ERR_INVALID, "must be below the code folder " CODE_FOLDER ", or relative to it");
+    return 0;
+}
+
+static const struct api_checks kubernetes_checks = {.library = check_library};
+
 static void decode_spec(const struct json *object, struct actor_system_object *system)
 {
     _cleanup_(json_freep) struct json *document = manifest_of(object);
     struct api_problems problems;
     api_problems_init(&problems, NULL);
-    system->spec = manifest_decode(document, NULL, &problems);
+    const struct json *spec = json_get(document, "spec");
+    if (json_type(spec) == JSON_STRING) /* kube/object_text.h: more than a tree holds */
+        api_problems_add(&problems, 0, "spec", "cannot be read: %s", json_string(spec));
+    else
+        system->spec = manifest_decode(document, &kubernetes_checks, &problems);
+    const char *name = json_string(json_get(json_get(document, "metadata"), "name"));
+    if (name && name[0] >= '0' && name[0] <= '9') {
+        api_problems_add(&problems, 0, "metadata.name",
+            "must begin with a letter, as the Service of the system has its name; make it anew as \"s%s\"",
+            name);
+        system_spec_unref(system->spec);
+        system->spec = NULL;
+    }
     if (system->spec)
         system->spec->generation = system->generation;
     system->problems = join_problems(&problems);

@@ -59,6 +59,20 @@ static struct json *keep_object(struct api_problems *problems, const struct json
     return json_dup(node);
 }
 
+/* What is merged with the operator's own part must be of its kind: anything else would vanish in silence. */
+static void check_pod_template(struct api_problems *problems, const struct json *template)
+{
+    static const char *const lists[] = {"containers", "volumes"};
+    const struct json *spec = json_get(template, "spec");
+    if (!json_is_null(spec) && json_type(spec) != JSON_OBJECT)
+        api_problems_add_at(problems, spec, "must be an object, not %s", json_type_name(json_type(spec)));
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const struct json *list = json_get(spec, lists[i]);
+        if (!json_is_null(list) && json_type(list) != JSON_ARRAY)
+            api_problems_add_at(problems, list, "must be a list, not %s", json_type_name(json_type(list)));
+    }
+}
+
 static void decode_nodes(
     struct api_problems *problems, const struct json *spec_node, struct nodes_spec *nodes)
 {
@@ -74,6 +88,7 @@ static void decode_nodes(
     (void)decode_text(problems, node, "image", TEXT_BYTES_MAX, &nodes->image);
     nodes->resources = keep_object(problems, node, "resources");
     nodes->pod_template = keep_object(problems, node, "podTemplate");
+    check_pod_template(problems, json_get(node, "podTemplate"));
     decode_update(problems, node, nodes);
     const struct json *capacity = json_get(node, "capacity");
     if (decode_object(problems, capacity, capacity_known))

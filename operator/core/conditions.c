@@ -25,8 +25,19 @@ struct counts {
     bool has_leaving;
     const struct node *first_lost;
     size_t nodes_lost;
-    const struct node *first_unwell; /* not ready, and it is known why */
+    const struct node *first_unwell;  /* not ready, and it is known why */
+    const struct node *first_refused; /* it stays so until a person does something */
 };
+
+/* What an API server says to a Pod that it will not have whenever it is asked. */
+static bool is_refusal(const char *reason)
+{
+    static const char *const refusals[] = {"Invalid", "BadRequest", "Forbidden"};
+    for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+        if (text_equal(reason, refusals[i]))
+            return true;
+    return false;
+}
 
 static void count_node(const struct core *core, const struct node *node, struct counts *counts)
 {
@@ -43,6 +54,8 @@ static void count_node(const struct core *core, const struct node *node, struct 
     bool is_unwell = (node->condition_reason || node_is_slow(core, node)) && !is_ready;
     if (!counts->first_unwell && is_unwell && node->phase != NODE_ENDED)
         counts->first_unwell = node;
+    if (!counts->first_refused && node->is_wanted && !is_ready && is_refusal(node->condition_reason))
+        counts->first_refused = node;
 }
 
 static struct counts count_all(const struct core *core)
@@ -175,6 +188,10 @@ static void set_stalled(struct core *core, const struct counts *counts)
                 "the fence record cannot be written, so nothing new is placed: %s", core->fence.failure));
     else if (core->node_trouble)
         set(core, CONDITION_STALLED, true, "NodeFailed", xstrdup(core->node_trouble));
+    else if (counts->first_refused)
+        set(core, CONDITION_STALLED, true, "PodRefused",
+            xasprintf("node %s: %s: %s", counts->first_refused->name, counts->first_refused->condition_reason,
+                counts->first_refused->condition_message));
     else if (counts->first_unplaceable)
         set(core, CONDITION_STALLED, true, "Unplaceable",
             xasprintf(

@@ -53,6 +53,37 @@ static void mistakes_are_told_with_their_fields_and_no_line(void **state)
     kube_object_unref(&system->head);
 }
 
+static void expect_problem(const char *spec, const char *problem)
+{
+    struct str rest = STR_INIT(1000);
+    str_appendf(&rest, "'spec': {%s}", spec);
+    struct actor_system_object *system = read_system("", str_text(&rest));
+    assert_null(system->spec);
+    assert_string_equal(system->problems, problem);
+    kube_object_unref(&system->head);
+    str_done(&rest);
+}
+
+/* What the API server takes and a Pod could not use. */
+static void what_makes_no_sense_on_a_cluster_is_named(void **state)
+{
+    (void)state;
+    expect_problem("'code': {'c': [{'library': 'bank', 'path': 'a/../../x.so'}]}," LEDGER,
+        "spec.code.c[0].path: must not lead out of the code folder /app");
+    expect_problem("'code': {'c': [{'library': 'bank', 'path': '/etc/x.so'}]}," LEDGER,
+        "spec.code.c[0].path: must be below the code folder /app, or relative to it");
+    expect_problem(CODE ", 'nodes': {'podTemplate': {'spec': {'containers': 'none'}}}," LEDGER,
+        "spec.nodes.podTemplate.spec.containers: must be a list, not a string");
+    struct actor_system_object *system = read_system(
+        "", "'spec': {'code': {'c': [{'library': 'bank', 'path': '/app/a..b/x.so'}]}," LEDGER "}");
+    assert_string_equal(system->problems, "");
+    kube_object_unref(&system->head);
+    system = read_system("", "'spec': 'line 1: nested more than 64 deep'");
+    assert_null(system->spec);
+    assert_string_equal(system->problems, "spec: cannot be read: line 1: nested more than 64 deep");
+    kube_object_unref(&system->head);
+}
+
 static void many_mistakes_fit_into_a_status(void **state)
 {
     (void)state;
@@ -125,9 +156,10 @@ static void wrong_annotations_are_told_and_the_right_ones_done(void **state)
     kube_object_unref(&system->head);
 }
 
-const struct CMUnitTest actor_system_tests[6] = {
+const struct CMUnitTest actor_system_tests[7] = {
     cmocka_unit_test(an_object_as_served_becomes_a_spec),
     cmocka_unit_test(mistakes_are_told_with_their_fields_and_no_line),
+    cmocka_unit_test(what_makes_no_sense_on_a_cluster_is_named),
     cmocka_unit_test(many_mistakes_fit_into_a_status),
     cmocka_unit_test(an_object_without_a_spec_is_a_mistake_not_a_failure),
     cmocka_unit_test(annotations_are_requests),
