@@ -24,6 +24,7 @@ enum {
     SYSTEMS_RANK = 110,
     GATE_INTERVAL_MS = 200,
     RETRY_MAX_MS = 30000,
+    REQUEST_TIMEOUT_MS = 10000, /* a worker that waits longer holds other systems up */
 };
 
 #define VERSION_ANNOTATION "histrio.dev/resource-version"
@@ -148,6 +149,7 @@ static int start_clients(struct manager *manager, const struct manager_config *c
     struct kube_client_config client = {.config = config->kube,
         .thread_name = "kube",
         .user_agent = manager->user_agent,
+        .timeout_ms = REQUEST_TIMEOUT_MS,
         .on_warning = on_warning,
         .on_attempt = manager_on_attempt,
         .ctx = manager};

@@ -35,7 +35,7 @@ struct system_context {
     struct caches *caches;
     struct kube_workqueue *queue;
     struct rpc_loop *loop;           /* "control": Control streams of all systems */
-    const struct control_gate *gate; /* until when this process leads (R9) */
+    struct control_gate *gate; /* until when this process leads (R9) */
     struct kube_recorder *recorder;  /* may be NULL */
     const char *software;            /* "histrio/0.1.0" */
     /* A number that is another one with each time that this process becomes leader; 0: it is not. */

@@ -414,5 +414,24 @@ class Operators(Bank):
         self.assertIsNone(self.operator.process.poll())
 
 
+class OneNamespace(Bank):
+    machines = 1
+    operator_arguments = Bank.operator_arguments + ("--namespace=default",)
+
+    def test_others_are_left_alone(self):
+        other = copy.deepcopy(MANIFEST)
+        self.client.create("/api/v1/namespaces", {"metadata": {"name": "other"}})
+        self.client.create(SYSTEMS.replace("default", "other"), other)
+        self.create(replicas=1)
+        self.wait_ready(ready=1)
+        self.assertEqual(self.client.items(PODS.replace("default", "other")), [])
+        self.assertEqual(self.operator.metric('histrio_cached_objects{resource="actorsystems"}'), 1)
+        self.assertNotIn("status", self.client.get(BANK.replace("default", "other")))
+        # KubeNodes are nobody's in a namespace: the operator does without them.
+        asked = {row["requestURI"].split("?")[0] for row in self.server.audit()
+                 if row.get("userAgent", "").startswith("histrio-operator") and row["stage"] == "ResponseComplete"}
+        self.assertEqual([path for path in asked if "/namespaces/default/" not in path], [])
+
+
 if __name__ == "__main__":
     unittest.main()
