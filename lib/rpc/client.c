@@ -21,8 +21,8 @@ enum {
     RECONNECT_MAX_MS = 1000,
     RECONNECT_MAX_UNIX_MS = 50, /* an attempt costs a few microseconds and concerns no other machine */
     CONNECT_TIMEOUT_MS = 5 * 1000,
-    CONNECT_TIMEOUT_TLS_MS = 10 * 1000, /* a handshake that is given up was work for nothing, on both sides:
-                                           with thousands at once none would ever end */
+    CONNECT_TIMEOUT_TLS_MS = 20 * 1000, /* a handshake that is given up was work for nothing, on both sides:
+                                           with hundreds at once on a busy machine few would ever end */
     KEEPALIVE_MS = 5 * 1000,
     RESOLVE_INTERVAL_MS = 1000,
 };

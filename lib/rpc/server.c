@@ -16,6 +16,7 @@
 enum {
     CALL_SLOTS = 16, /* calls that gRPC may hand over before we ask for more */
     HANDSHAKE_MS = 10 * 1000,
+    HANDSHAKE_TLS_MS = 30 * 1000, /* longer than clients wait: rpc/client.c says why these do */
     KEEPALIVE_MS = 5 * 1000,
     PING_INTERVAL_MIN_MS = 100, /* clients that ping more often are cut off */
     LINGER_MS = 20,
@@ -239,7 +240,8 @@ static grpc_server *make_server(const struct rpc_server *server)
     rpc_args_add_common(&args, server->limits.message_bytes_max, KEEPALIVE_MS);
     rpc_args_add(&args, GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, PING_INTERVAL_MIN_MS);
     rpc_args_add(&args, GRPC_ARG_MAX_CONCURRENT_STREAMS, (int64_t)server->streams_max);
-    rpc_args_add(&args, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS);
+    rpc_args_add(
+        &args, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, server->creds ? HANDSHAKE_TLS_MS : HANDSHAKE_MS);
     rpc_args_add(&args, GRPC_ARG_ALLOW_REUSEPORT, 0); /* else two servers share a port and nobody is told */
     grpc_channel_args channel_args = rpc_args_get(&args);
     grpc_server *made = grpc_server_create(&channel_args, NULL);

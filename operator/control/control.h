@@ -24,11 +24,15 @@ struct err;
 struct rpc_creds;
 struct rpc_loop;
 
-/* Until when this process may lead (R9), by clock_now_ms(clock_system()): one for all systems of an operator,
- * written by whoever renews the Kubernetes Lease, and read right before each echo and command. Any thread.
- * Zeroed: closed. */
+/* What all systems of an operator share: until when this process may lead (R9), by clock_now_ms() of
+ * clock_system(), written by whoever renews the Kubernetes Lease and read right before each echo and command;
+ * and how many connections are being made at one time, as hundreds of handshakes at once take turns in each
+ * of their steps, so that all end late and none in time. Zeroed: closed. Controls that share a gate share a
+ * loop. */
 struct control_gate {
-    _Atomic int64_t until_ms; /* stands alone: relaxed */
+    _Atomic int64_t until_ms; /* any thread; stands alone: relaxed */
+    unsigned dials;           /* the loop's thread, as the next */
+    struct list waiting;      /* sessions that wait for their turn to dial */
 };
 
 void control_gate_set(struct control_gate *gate, int64_t until_ms);
@@ -44,11 +48,11 @@ struct control_config {
     /* Called on the loop's thread for each event, which it takes: it must only queue it. */
     void (*listener)(struct control_event *event, void *ctx);
     void *ctx;
-    struct rpc_loop *loop;           /* borrowed, also by others; NULL: one of its own */
-    const struct control_gate *gate; /* borrowed; while closed no echo and no command leaves; NULL: open */
-    struct rpc_creds *creds;         /* a reference is taken; NULL: plaintext, for Unix sockets. With creds
-                                        only who proves to be a node of system_uid is taken for one, and the
-                                        credential may be empty */
+    struct rpc_loop *loop;     /* borrowed, also by others; NULL: one of its own */
+    struct control_gate *gate; /* borrowed; while closed no echo and no command leaves; NULL: open */
+    struct rpc_creds *creds;   /* a reference is taken; NULL: plaintext, for Unix sockets. With creds
+                                  only who proves to be a node of system_uid is taken for one, and the
+                                  credential may be empty */
 };
 
 /* Strings are copied. Starts the loop's thread where it is given none. */

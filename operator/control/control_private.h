@@ -42,8 +42,8 @@ struct control {
     struct rpc_loop *loop;
     bool owns_loop;
     struct control_identity identity;
-    const struct control_gate *gate; /* NULL: always open */
-    struct rpc_creds *creds;         /* the loop's thread only, once others may know of us; NULL: plaintext */
+    struct control_gate *gate; /* NULL: always open */
+    struct rpc_creds *creds;   /* the loop's thread only, once others may know of us; NULL: plaintext */
     char server_name[ROLE_NAME_BYTES];
     char *code_folders;
     void (*listener)(struct control_event *event, void *ctx);

@@ -36,7 +36,9 @@ enum {
     RECONNECT_DOUBLINGS = 5,
     REFUSED_RETRY_MS = 1000,
     HELLO_TIMEOUT_MS = 5000,
-    HELLO_TIMEOUT_TLS_MS = 12000, /* longer than a handshake may take */
+    HELLO_TIMEOUT_TLS_MS = 25000, /* longer than a handshake may take */
+    DIALS_MAX = 64,               /* handshakes at one time, of all systems */
+    TURN_MS = 1000,               /* then a dial does not count any more: nobody may be there */
     SILENCE_MAX_MS = 3000,        /* nodes ask for an echo every 200 ms */
 };
 
@@ -57,6 +59,10 @@ struct session {
     uint64_t nonce;
     uint64_t echo_uid; /* who got the last echo; 0: nobody */
     int64_t last_echo_ms;
+    /* With a gate and creds. */
+    struct list_node waiting; /* in gate->waiting */
+    bool has_turn;
+    struct rpc_timer *turn_timer;
 };
 
 static void begin(void *ctx);
@@ -71,8 +77,49 @@ const char *session_node(const struct session *session)
     return session->node;
 }
 
+static struct list *waiting_of(struct control_gate *gate)
+{
+    if (!gate->waiting.head.next) /* zeroed */
+        list_init(&gate->waiting);
+    return &gate->waiting;
+}
+
+/* False: it is not its turn to dial; the timer comes when it is. */
+static bool take_turn(struct session *session)
+{
+    struct control_gate *gate = session->control->gate;
+    if (!gate || !session->control->creds)
+        return true;
+    if (gate->dials >= DIALS_MAX) {
+        list_push_back(waiting_of(gate), &session->waiting);
+        return false;
+    }
+    gate->dials++;
+    session->has_turn = true;
+    rpc_timer_set(session->turn_timer, TURN_MS);
+    return true;
+}
+
+/* It is connected, or was given up, or takes long. */
+static void give_turn(void *ctx)
+{
+    struct session *session = ctx;
+    struct control_gate *gate = session->control->gate;
+    if (list_node_is_linked(&session->waiting))
+        list_remove(&session->waiting);
+    if (!session->has_turn)
+        return;
+    session->has_turn = false;
+    rpc_timer_cancel(session->turn_timer);
+    gate->dials--;
+    struct list_node *next = list_pop_front(waiting_of(gate));
+    if (next)
+        rpc_timer_set(list_entry(next, struct session, waiting)->timer, 0);
+}
+
 static void hang_up(struct session *session)
 {
+    give_turn(session);
     rpc_stream_free(session->stream);
     session->stream = NULL;
     rpc_client_free(session->client);
@@ -113,6 +160,7 @@ static void accept_hello(struct session *session, struct control_event *event, u
         refuse(session, err.text);
         return;
     }
+    give_turn(session);
     rpc_timer_set(session->timer, SILENCE_MAX_MS);
     session->uid = uid;
     session->is_admitted = false;
@@ -216,6 +264,8 @@ static void dial(struct session *session)
     struct err err = {0};
     size_t size;
     unsigned term = atomic_load_explicit(&session->control->term, memory_order_relaxed);
+    if (!take_turn(session))
+        return;
     if (rpc_client_new(session->control->loop, &config, &session->client, &err) < 0) {
         refuse(session, err.text);
         return;
@@ -262,6 +312,7 @@ struct session *session_new(struct control *control, const char *node, const cha
     session->node = xstrdup(node);
     session->address = xstrdup(address);
     session->timer = rpc_timer_new(control->loop, begin, session);
+    session->turn_timer = rpc_timer_new(control->loop, give_turn, session);
     list_push_back(&control->sessions, &session->link);
     begin(session);
     return session;
@@ -269,8 +320,9 @@ struct session *session_new(struct control *control, const char *node, const cha
 
 void session_free(struct session *session)
 {
-    rpc_timer_free(session->timer);
     hang_up(session);
+    rpc_timer_free(session->timer);
+    rpc_timer_free(session->turn_timer);
     list_remove(&session->link);
     free(session->node);
     free(session->address);

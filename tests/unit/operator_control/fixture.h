@@ -53,7 +53,7 @@ struct fixture_options {
     const char *address; /* of the node; NULL: a Unix socket */
     struct rpc_creds *node_creds, *operator_creds;
     struct rpc_loop *loop;
-    const struct control_gate *gate;
+    struct control_gate *gate;
 };
 void fixture_begin_with(struct fixture *fixture, const struct fixture_options *options);
 void fixture_end(struct fixture *fixture);

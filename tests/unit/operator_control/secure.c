@@ -1,6 +1,11 @@
 /* As in a cluster: certificates, a loop that systems share, and a leader whose time may be over. */
 #include "fixture.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "rpc/loop.h"
@@ -178,6 +183,46 @@ static void test_systems_share_a_loop(void **state)
     rpc_loop_free(loop);
 }
 
+/* 64 nodes at an address where nobody says a word: the next one waits for its turn, and gets it. */
+static void test_dials_take_turns(void **state)
+{
+    enum { SILENT = 80, TURN_MS = 1000 };
+    struct control_gate gate = {.until_ms = INT64_MAX};
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(name);
+    struct fixture fixture;
+    (void)state;
+    int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(silent, (const struct sockaddr *)&name, sizeof(name)), 0);
+    assert_int_equal(listen(silent, 2 * SILENT), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&name, &size), 0);
+    char *address = xasprintf("127.0.0.1:%d", ntohs(name.sin_port));
+    struct certs_pair authority = tls_authority("uid-1");
+    struct rpc_creds *node = tls_creds(&authority, ROLE_NODE, "uid-1");
+    struct rpc_creds *operator_creds = tls_creds(&authority, ROLE_OPERATOR, "uid-1");
+    struct fixture_options options = {
+        .address = ADDRESS, .node_creds = node, .operator_creds = operator_creds, .gate = &gate};
+    fixture_begin_with(&fixture, &options);
+    fixture_start_node(&fixture);
+    int64_t begun_ms = clock_now_ms(clock_system());
+    for (int i = 0; i < SILENT; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "silent-%d", i);
+        control_dial(fixture.control, text, address);
+    }
+    control_dial(fixture.control, NODE_NAME, fixture.address);
+    assert_string_equal(fixture_next_event(&fixture), "");
+    assert_true(clock_now_ms(clock_system()) - begun_ms >= TURN_MS);
+    fixture_end(&fixture);
+    assert_int_equal(gate.dials, 0);
+    assert_true(list_is_empty(&gate.waiting));
+    rpc_creds_unref(node);
+    rpc_creds_unref(operator_creds);
+    certs_pair_done(&authority);
+    (void)close(silent);
+    free(address);
+}
+
 const struct CMUnitTest secure_tests[] = {
     cmocka_unit_test(test_certificates_in_place_of_a_credential),
     cmocka_unit_test(test_impostors),
@@ -185,5 +230,6 @@ const struct CMUnitTest secure_tests[] = {
     cmocka_unit_test(test_leader_whose_time_is_over),
     cmocka_unit_test(test_last_echo),
     cmocka_unit_test(test_systems_share_a_loop),
+    cmocka_unit_test(test_dials_take_turns),
 };
 const size_t secure_test_count = sizeof(secure_tests) / sizeof(secure_tests[0]);
