@@ -106,7 +106,7 @@ cluster() {
     fi
     has_cluster_programs && build dev || return
     cluster_is_up=yes
-    ./dev setup cluster && NODE_GRACE=8 TOLERATION=5 tests/cluster/up.sh 3 && deploy/images.sh
+    ./dev setup cluster && tests/cluster/up.sh 3 && deploy/images.sh
     code=$?
     count "a cluster with our images" $code
     [ $code != 0 ] || KUBECONFIG=$admin_kubeconfig HISTRIO_TEST_BED=1 suite dev '^cluster$' 1

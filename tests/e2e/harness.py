@@ -101,10 +101,10 @@ def make_namespace(name):
                                                  "metadata": {"name": name, "labels": RESTRICTED}}))
 
 
-def install(*values):
+def install(*values, chart=os.path.join(ROOT, "charts/histrio")):
     """The chart with our images, in a namespace that enforces restricted Pod Security."""
     make_namespace(RELEASE_NAMESPACE)
-    helm("upgrade", "--install", "histrio", os.path.join(ROOT, "charts/histrio"), "-n", RELEASE_NAMESPACE, "--wait", "--timeout", "3m",
+    helm("upgrade", "--install", "histrio", chart, "-n", RELEASE_NAMESPACE, "--wait", "--timeout", "3m",
          "--set", f"global.imageRegistry={REGISTRY}", "--set", f"image.tag={TAG}", *values)
 
 
