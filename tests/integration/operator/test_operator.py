@@ -33,6 +33,7 @@ MANIFEST = {
                 {"name": "printer", "behavior": {"c": "bank.printer"}}]},
             {"name": "vandal", "behavior": {"c": "bank.vandal"}}]}}
 UNITS = 6
+ACTORS = 14  # ledger, vandal, and four tellers with three each
 OURS = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dhistrio-operator"
 WRITES = ("create", "update", "patch", "delete")
 
@@ -115,7 +116,7 @@ class Bank(unittest.TestCase):
 
     def running_rows(self):
         rows = self.rows()
-        return rows if rows and all(row["state"] == "Running" for row in rows.values()) else None
+        return rows if len(rows) == ACTORS and all(row["state"] == "Running" for row in rows.values()) else None
 
     def epochs(self):
         return {actor: tuple(int(part) for part in row.get("epoch", "0.0").split(".")) for actor, row in self.rows().items()}
@@ -145,7 +146,8 @@ class Bank(unittest.TestCase):
         self.client.merge(path, {"metadata": {"annotations": {f"histrio.dev/{key}": value for key, value in annotations.items()}}})
 
     def node_of(self, actor):
-        return self.rows()[actor]["node"]
+        """Placements are written after the status that says Ready."""
+        return wait_until(f"{actor} is somewhere", lambda: self.rows().get(actor, {}).get("node"))
 
 
 class Life(Bank):
