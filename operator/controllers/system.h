@@ -34,10 +34,10 @@ struct system_context {
     struct clock *clock;
     struct caches *caches;
     struct kube_workqueue *queue;
-    struct rpc_loop *loop;           /* "control": Control streams of all systems */
-    struct control_gate *gate; /* until when this process leads (R9) */
-    struct kube_recorder *recorder;  /* may be NULL */
-    const char *software;            /* "histrio/0.1.0" */
+    struct rpc_loop *loop;          /* "control": Control streams of all systems */
+    struct control_gate *gate;      /* until when this process leads (R9) */
+    struct kube_recorder *recorder; /* may be NULL */
+    const char *software;           /* "histrio/0.1.0" */
     /* A number that is another one with each time that this process becomes leader; 0: it is not. */
     uint64_t (*leadership)(void *ctx);
     void (*failover)(void *ctx, enum failover_rule rule, int64_t duration_ms);
