@@ -9,8 +9,7 @@ from histrio_operator import condition, wait_until
 from kube_client import ApiError
 
 API = "/apis/histrio.dev/v1alpha1"
-UNITS = 6  # ledger, tellers.0 to .3, vandal
-ACTORS = 14  # of those, tellers have three each
+ACTORS = 14  # ledger, vandal, and four tellers with three each
 SPEC = {
     "nodes": {"replicas": 2, "image": "example/bank:1", "update": {"maxSurge": 1, "maxUnavailable": 0, "drainTimeout": "2s"}},
     "code": {"c": [{"library": "bank", "path": "libbank.so"}]},

@@ -39,8 +39,13 @@ def install_crds(server):
                                check=True, stdout=subprocess.PIPE, text=True).stdout
     server.kubectl("apply", "--server-side", "-f", "-", text=manifests)
     server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    for path in (SYSTEMS, FENCES, PLACEMENTS):  # 429 until their storage has begun
-        wait_until(f"{path} can be listed", lambda path=path: can_list(server.client(), path))
+    wait_served(server)
+
+
+def wait_served(server):
+    """Until the storage of our definitions has begun; before, each request is answered by 429."""
+    for path in (SYSTEMS, FENCES, PLACEMENTS):
+        wait_until(f"{path} can be listed", lambda path=path: can_list(server.client(), path), 30)
 
 
 def can_list(client, path):
