@@ -28,7 +28,8 @@ struct fleet {
     size_t room; /* how many nodes may exist */
     size_t existing;
     size_t updated;           /* wanted, and as they should be */
-    size_t updated_available; /* of them those that take units */
+    size_t updated_available; /* of them those in use */
+    size_t takers;            /* of those the ones that take units: others are cordoned */
     size_t outdated;          /* wanted, but to be replaced */
     size_t available;         /* wanted, and in use */
 };
@@ -84,7 +85,8 @@ static struct fleet count_fleet(const struct core *core)
         bool is_outdated = node_is_outdated(core, node);
         fleet.outdated += is_outdated;
         fleet.updated += !is_outdated;
-        fleet.updated_available += !is_outdated && node_takes_units(core, node);
+        fleet.updated_available += !is_outdated && node_is_usable(core, node);
+        fleet.takers += !is_outdated && node_takes_units(core, node);
         fleet.available += node_is_usable(core, node);
     }
     return fleet;
@@ -203,8 +205,10 @@ static bool may_replace(struct core *core, const struct fleet *fleet, const stru
     if (MUTANT(MUTANT_IMPATIENT_ROLLOUT) || is_of_no_use(core, node))
         return true;
     if (!node_is_usable(core, node))
-        return false;                                                             /* away for a moment */
-    bool has_place = fleet->updated_available + fleet->outdated > fleet->desired; /* rule 2 */
+        return false; /* away for a moment */
+    /* Rule 2. Updated nodes that are all cordoned are no place; but what is too many can always go. */
+    bool has_place = fleet->updated_available + fleet->outdated > fleet->desired &&
+                     (fleet->takers || fleet->outdated > fleet->desired);
     return fleet->available + spec->update_max_unavailable > fleet->desired &&
            (has_place || spec->update_max_surge == 0);
 }

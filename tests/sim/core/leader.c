@@ -21,6 +21,8 @@ void operator_start(struct world *world)
         struct core_node_facts facts = {.node = (*node)->name, .index = -1};
         if (!world->is_cluster)
             core_node_found(op->core, &facts);
+        if (world->is_calm) /* what users want is told to each leader */
+            (void)core_cordon(op->core, (*node)->name, false, NULL);
         if ((*node)->uid == 0)
             continue;
         if (!world->is_cluster)

@@ -56,6 +56,22 @@ static void a_template_rolls_node_by_node(void **state)
     stage_done(&stage);
 }
 
+static void a_cordon_does_not_hold_a_rollout_up(void **state)
+{
+    (void)state;
+    struct stage stage = {.is_cluster = true};
+    start(&stage, stage_spec(3, "a*6", ""));
+    core_template_changed(stage.core, "two");
+    while (!stage_node(&stage, "bank-nodes-3"))
+        stage_settle(&stage, 1);
+    assert_int_equal(core_cordon(stage.core, "bank-nodes-3", true, NULL), 0);
+    stage_settle(&stage, LONG_MS);
+    expect_status(&stage, 3, 3, 3);
+    assert_non_null(stage_node(&stage, "bank-nodes-3"));
+    stage_expect(&stage, "Ready", "True AllUnitsRunning");
+    stage_done(&stage);
+}
+
 static void without_surge_an_old_node_goes_first(void **state)
 {
     (void)state;
@@ -346,8 +362,9 @@ static void blocked_creation_waits_and_says_why(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest rollout_tests[14] = {
+const struct CMUnitTest rollout_tests[15] = {
     cmocka_unit_test(a_template_rolls_node_by_node),
+    cmocka_unit_test(a_cordon_does_not_hold_a_rollout_up),
     cmocka_unit_test(without_surge_an_old_node_goes_first),
     cmocka_unit_test(a_stuck_rollout_stops_and_says_why),
     cmocka_unit_test(a_silent_new_node_is_named_after_a_minute),
