@@ -150,9 +150,10 @@ static void take_loss(
     if (pod && pod->container == POD_CONTAINER_TERMINATED)
         tell_end(nodes, seen, pod);
     bool was_never_there = !seen->was_on_machine && (!pod || !pod->kube_node[0]) && !seen->address;
+    if (!seen->is_ended && was_never_there)
+        core_node_ended(nodes->core, seen->name, NULL, NULL); /* somebody's wish, and no failure of a node */
     if (seen->is_ended || was_never_there) {
-        core_node_gone(nodes->core, seen->name, 0,
-            seen->is_ended ? NULL : "its Pod was deleted before it was on a machine");
+        core_node_gone(nodes->core, seen->name, 0, NULL);
         forget(nodes, seen);
         return;
     }

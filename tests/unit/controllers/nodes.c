@@ -362,6 +362,8 @@ static void test_gone_before_it_began(void **state)
     show_take(fixture, NULL);
     observe(fixture, 10);
     assert_null(row(fixture, &status)); /* nothing to wait for; the next has another name */
+    assert_string_equal(status.nodes.items[0].node, "bank-nodes-1");
+    assert_true(text_equal(status.conditions[CONDITION_STALLED].reason, "NotStalled"));
     status_done(&status);
 }
 
