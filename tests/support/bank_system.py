@@ -60,7 +60,8 @@ class BankSystem:
         return {path: (row.get("node"), row.get("epoch"), row.get("incarnation")) for path, row in self.rows().items()}
 
     def fence(self):
-        return self.client.get(f"{API}/namespaces/{self.namespace}/actorfences/{self.name}")["record"]
+        found = self.client.find(f"{API}/namespaces/{self.namespace}/actorfences/{self.name}")
+        return found["record"] if found else {"term": None}
 
     def owned(self):
         """Everything but Pods that belongs to it: path -> object."""
@@ -70,10 +71,12 @@ class BankSystem:
         return {f'{path}/{item["metadata"]["name"]}': item for path in paths for item in self.list(path)}
 
     def is_settled(self, nodes):
-        """Ready for the present generation on so many nodes, nothing under way, and the placements say the same."""
+        """Ready for the present generation on so many nodes, nothing under way, and the placements say the same. It is the leader
+        of the present term who says so, not the one before."""
         system, pods, rows = self.get(), self.pods(), self.rows()
         status = system.get("status", {})
         return (status.get("observedGeneration") == system["metadata"]["generation"]
+                and status.get("term") == self.fence()["term"]
                 and [condition(system, kind).get("status") for kind in ("Ready", "Reconciling", "Stalled", "Degraded")]
                 == ["True", "False", "False", "False"]
                 and status["nodes"]["ready"] == status["nodes"]["updated"] == status["nodes"]["desired"] == nodes
