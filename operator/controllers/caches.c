@@ -218,14 +218,9 @@ uint64_t caches_pods_version(const struct caches *caches)
     return kube_informer_version(caches->pods);
 }
 
-uint64_t caches_systems_version(const struct caches *caches)
-{
-    return kube_informer_version(caches->systems);
-}
-
 uint64_t caches_version(const struct caches *caches)
 {
-    uint64_t systems = caches_systems_version(caches);
+    uint64_t systems = kube_informer_version(caches->systems);
     uint64_t pods = caches_pods_version(caches);
     return systems < pods ? systems : pods;
 }

@@ -59,7 +59,6 @@ bool caches_has_synced(const struct caches *caches);
 uint64_t caches_version(const struct caches *caches);
 void caches_require(struct caches *caches, uint64_t version);
 uint64_t caches_pods_version(const struct caches *caches);
-uint64_t caches_systems_version(const struct caches *caches);
 
 /* With one reference that the caller gives back by kube_object_unref, or NULL. */
 struct cached_system *caches_system(struct caches *caches, const char *key);

@@ -246,7 +246,6 @@ int manager_new(const struct manager_config *config, struct manager **ret_manage
     manager->namespace = config->namespace ? xstrdup(config->namespace) : NULL;
     manager->software = xasprintf("histrio/%s", config->version);
     manager->user_agent = make_user_agent(config->version);
-    manager->elects = config->elects;
     manager->queue = kube_workqueue_new(manager->clock, &queue);
     mutex_init(&manager->lock, SYSTEMS_RANK, "systems");
     manager_metrics_init(manager);

@@ -41,7 +41,6 @@ struct manager {
     char *namespace;
     char *software;
     char *user_agent;
-    bool elects;
     struct kube_client *client;
     struct kube_client *lease_client; /* its own: a slow list must not cost the Lease */
     struct kube_workqueue *queue;
