@@ -108,6 +108,7 @@ cluster() {
     cluster_is_up=yes
     ./dev setup cluster && tests/cluster/up.sh 3 && deploy/images.sh
     code=$?
+    [ "$long_seeds" = 0 ] || deploy/images.sh --from-source from-source || code=1
     count "a cluster with our images" $code
     [ $code != 0 ] || KUBECONFIG=$admin_kubeconfig HISTRIO_TEST_BED=1 suite dev '^cluster$' 1
     tests/cluster/down.sh

@@ -74,7 +74,7 @@ cgroup_node_leaf() { # NAME
     cgroup_move "$folder" "$folder/init"
     cgroup_enable "$folder"
 }
-cgroup_node_is_ready() { ! cgroup_is_pure_v2 || { grep -qx '0::/init' /proc/self/cgroup && [ -s /sys/fs/cgroup/cgroup.subtree_control ]; }; }
+cgroup_node_is_ready() { ! cgroup_is_pure_v2 || { grep -qx '0::/init' /proc/self/cgroup && [ -n "$(cat /sys/fs/cgroup/cgroup.subtree_control)" ]; }; }
 
 # Of histrio/NAME and all below; without NAME, of histrio.
 cgroup_pids() {
