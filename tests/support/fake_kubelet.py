@@ -220,7 +220,7 @@ class FakeKubelet:
         self.write_volumes(pod, listed)
         environment = self.environment(pod, container, pod.address)
         with open(os.path.join(self.folder, f"{pod.name}.log"), "w") as log:
-            pod.process = subprocess.Popen([self.program], env=environment, stdout=log, stderr=subprocess.STDOUT,
+            pod.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", self.program], env=environment, stdout=log, stderr=subprocess.STDOUT,
                                            stdin=subprocess.DEVNULL, cwd=pod.folder, start_new_session=True)
         self.started.append(pod.name)
         self.report_start(pod)

@@ -56,13 +56,13 @@ def can_list(client, path):
 
 
 class Operator:
-    """One replica."""
+    """One replica. It ends with the thread that started it, whatever way."""
 
     def __init__(self, kubeconfig, *arguments, program=None):
         self.log_file = tempfile.NamedTemporaryFile("w+", prefix="histrio-operator-", suffix=".log")
         program = program or os.environ.get("HISTRIO_OPERATOR_PROGRAM") or os.path.join(BUILD, "bin", "histrio-operator")
         self.process = subprocess.Popen(
-            [program, f"--kubeconfig={kubeconfig}", "--http-address=127.0.0.1:0", *arguments],
+            ["setpriv", "--pdeathsig", "KILL", program, f"--kubeconfig={kubeconfig}", "--http-address=127.0.0.1:0", *arguments],
             stdout=self.log_file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         wait_until(lambda: f"the operator starts: {self.log()}", lambda: self.started() or self.process.poll() is not None)
         if self.process.poll() is not None:
