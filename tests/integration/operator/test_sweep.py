@@ -197,6 +197,7 @@ class Lane:
     def check(self, is_true, problem):
         if not is_true:
             self.problems.append(f"{self.now}: {problem}")
+            print(f"problem: {self.problems[-1]}", flush=True)
 
     # ---- operators ----
 
