@@ -74,6 +74,8 @@ def ask(actor, method, *arguments):
 
 
 def incarnations():
+    """Of every actor, once the placement shows the nodes that there are: it is written at most once a second."""
+    wait_until("the placement names no former node", lambda: {row["node"] for row in rows().values()} <= set(pods()))
     return {path: (row["node"], row["epoch"], row.get("incarnation")) for path, row in rows().items()}
 
 
@@ -247,7 +249,7 @@ class Bank(Story):
                 self.assertEqual(condition(system(), "Ready")["reason"], "ScaledToZero")
 
     def drain(self):
-        machine = pods()[rows()["ledger"]["node"]]["spec"]["nodeName"]
+        machine = pods()[incarnations()["ledger"][0]]["spec"]["nodeName"]
         kubectl("drain", machine, f"--pod-selector={NODES}", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s", "--force")
         wait_until("no node is on the machine", lambda: all(pod["spec"].get("nodeName") != machine for pod in pods().values()), 120)
         wait_ready()
