@@ -53,8 +53,11 @@ static void on_driver_event(const struct driver_event *event, void *ctx)
         break;
     }
     case DRIVER_RUNTIME_EXITED: {
-        struct core_node_exit how = {
-            event->exit_code, event->signal, event->unit, event->actor, event->backtrace};
+        struct core_node_exit how = {.exit_code = event->exit_code,
+            .signal = event->signal,
+            .unit = event->unit,
+            .actor = event->actor,
+            .backtrace = event->backtrace};
         core_node_exited(run->core, event->name, event->node_uid, &how);
         break;
     }

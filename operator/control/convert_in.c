@@ -84,8 +84,11 @@ static void apply_hello(struct core *core, const node_message *message)
         hello.earlier_uids = previous->earlier_uids;
         hello.earlier_count = previous->n_earlier_uids;
         hello.previous_uid = previous->node_uid;
-        hello.previous = (struct core_node_exit){
-            previous->exit_code, previous->signal, previous->unit, previous->actor, previous->backtrace};
+        hello.previous = (struct core_node_exit){.exit_code = previous->exit_code,
+            .signal = previous->signal,
+            .unit = previous->unit,
+            .actor = previous->actor,
+            .backtrace = previous->backtrace};
     }
     core_node_connected(core, &hello);
 }

@@ -128,11 +128,13 @@ static void tell_end(struct system_nodes *nodes, struct seen_node *seen, const s
     seen->is_ended = true;
     hang_up(nodes, seen);
     read_crash(pod, &record, &how);
-    bool is_known = pod->container_reason[0] && !text_equal(pod->container_reason, "Error") &&
-                    !text_equal(pod->container_reason, "Completed");
-    _cleanup_(cleanup_free) char *text = is_known ? xasprintf("node %s ended: %s (exit code %" PRId32 ")",
-                                                        seen->name, pod->container_reason, pod->exit_code)
-                                                  : NULL;
+    _cleanup_(cleanup_free) char *text = NULL;
+    if (pod->container_reason[0] && !text_equal(pod->container_reason, "Error") &&
+        !text_equal(pod->container_reason, "Completed")) {
+        how.cause = pod->container_reason;
+        text = xasprintf(
+            "node %s ended: %s (exit code %" PRId32 ")", seen->name, pod->container_reason, pod->exit_code);
+    }
     core_node_ended(nodes->core, seen->name, is_asked ? NULL : &how, is_asked ? NULL : text);
 }
 

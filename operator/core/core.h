@@ -109,6 +109,7 @@ struct core_node_exit {
     const char *unit;      /* NULL or "": unknown */
     const char *actor;     /* the same */
     const char *backtrace; /* the same */
+    const char *cause;     /* the same: one word of who ended it, "OOMKilled" */
 };
 
 /* What a driver sees of a node from outside. Texts NULL or "": not known (yet). */

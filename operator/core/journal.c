@@ -97,6 +97,8 @@ char *describe_node_exit(const struct core_node_exit *how)
 {
     if (!how)
         return xstrdup("ended as asked");
+    if (how->cause && how->cause[0])
+        return xasprintf("%s (exit code %d)", how->cause, how->exit_code);
     if (!how->signal)
         return xasprintf("exited with %d", how->exit_code);
     const char *name = sigabbrev_np(how->signal);
