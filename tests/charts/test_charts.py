@@ -206,7 +206,7 @@ class Charts(unittest.TestCase):
         named = {name for line in table.splitlines() if line.startswith("|") for name in re.findall(r"`(\w+)`", line.split("|")[3])}
         self.assertGreater(len(named), 30)
         text = ""
-        for folder in ("unit/kube", "unit/kube_watch", "unit/api", "integration", "charts"):
+        for folder in ("unit/kube", "unit/kube_watch", "unit/api", "unit/controllers", "integration", "charts"):
             for path in glob.glob(os.path.join(TOP, "tests", folder, "**"), recursive=True):
                 if path.endswith((".c", ".py")):
                     with open(path) as file:
