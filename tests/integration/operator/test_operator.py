@@ -14,6 +14,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 from api_server import ApiServer  # noqa: E402
+from bank_system import ACTORS, SPEC  # noqa: E402
 from fake_kubelet import FakeKubelet  # noqa: E402
 from histrio_operator import (BUILD, FENCES, PLACEMENTS, PODS, SLOW, SYSTEMS, Operator, condition, install_crds,  # noqa: E402
                               wait_until)
@@ -22,18 +23,8 @@ from kube_client import ApiError  # noqa: E402
 BANK = f"{SYSTEMS}/bank"
 MANIFEST = {
     "apiVersion": "histrio.dev/v1alpha1", "kind": "ActorSystem", "metadata": {"name": "bank"},
-    "spec": {
-        "nodes": {"replicas": 3, "image": "example/bank:1", "update": {"maxSurge": 1, "maxUnavailable": 0, "drainTimeout": "2s"}},
-        "code": {"c": [{"library": "bank", "path": "libbank.so"}]},
-        "failure": {"nodeLease": "1s"},
-        "actors": [
-            {"name": "ledger", "behavior": {"c": "bank.ledger"}, "args": {"currency": "EUR"}},
-            {"name": "tellers", "replicas": 4, "supervisor": {"strategy": "RestForOne"}, "children": [
-                {"name": "counter", "behavior": {"c": "bank.counter"}},
-                {"name": "printer", "behavior": {"c": "bank.printer"}}]},
-            {"name": "vandal", "behavior": {"c": "bank.vandal"}}]}}
+    "spec": {**SPEC, "nodes": {**SPEC["nodes"], "replicas": 3}}}
 UNITS = 6
-ACTORS = 14  # ledger, vandal, and four tellers with three each
 OURS = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dhistrio-operator"
 WRITES = ("create", "update", "patch", "delete")
 
