@@ -123,7 +123,7 @@ stage() {
         tools/lint.sh
         count lint $?
         ;;
-    dev) build dev && suite dev '^(unit|sim|conformance)$' 2 && suite dev '^integration$' 1 ;;
+    dev) build dev && suite dev '^(unit|sim|conformance)$' 2 && suite dev '^integration$' 1 && suite dev '^tutorial$' 2 ;;
     asan) build asan && suite asan '^unit$' 2 && suite asan '^integration$' 1 ;;
     tsan) build tsan && suite tsan '^unit$' 2 ;;
     clang) build clang ;;
