@@ -7,17 +7,16 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/limits.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/mutex.h"
 #include "base/str.h"
 #include "base/value.h"
 #include "cli/client_private.h"
+#include "cli/cluster_status.h"
 #include "cli/exit_code.h"
 #include "kube/client.h"
 #include "kube/config.h"
 #include "kube/http.h"
-#include "kube/list.h"
 #include "kube/meta.h"
 #include "kube/path.h"
 #include "kube/status.h"
@@ -49,101 +48,22 @@ static struct cluster_client *cluster_client_of(struct client *client)
 
 /* ---- reading ---- */
 
-/* A unit's row, made from the first row of its actors: an object has rows of actors, and one for a unit that
- * has none. */
-static void add_unit(struct json *units, const struct json *row)
-{
-    static const char *const same[] = {"unit", "node", "state", "epoch", "reason"};
-    struct json *unit = json_add_object(units);
-    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
-        json_set_string(unit, same[i], json_string(json_get(row, same[i])));
-}
-
-struct placements {
-    struct json *status;
-    struct json *units, *actors; /* in it */
-    struct map seen;             /* units */
-};
-
-static int add_placement(const struct json *object, void *ctx, struct err *err)
-{
-    struct placements *placements = ctx;
-    (void)err; /* an object of the API cannot be wrong here */
-    json_for_each(row, json_get(object, "actors"))
-    {
-        const char *unit = json_string(json_get(row, "unit"));
-        if (!map_has(&placements->seen, unit)) {
-            (void)map_put(&placements->seen, unit, placements); /* it was not there */
-            add_unit(placements->units, row);
-        }
-        json_add_take(placements->actors, json_dup(row));
-    }
-    return 0;
-}
-
-/* Begins anew: the lists replace those that were there. */
-static void forget_placements(void *ctx)
-{
-    struct placements *placements = ctx;
-    placements->units = json_set_array(placements->status, "unitStatuses");
-    placements->actors = json_set_array(placements->status, "actorStatuses");
-    map_done(&placements->seen, NULL);
-}
-
-static int read_placements(struct cluster_client *client, struct json *status, struct err *err)
-{
-    _cleanup_(cleanup_free) char *selector = xasprintf("%s=%s", API_LABEL_SYSTEM, client->system);
-    struct kube_list_request request = {
-        .resource = &API_ACTOR_PLACEMENTS, .namespace = client->namespace, .label_selector = selector};
-    struct kube_list_events events = {.item = add_placement, .restart = forget_placements};
-    struct placements placements = {.status = status};
-    forget_placements(&placements);
-    int failed = kube_list(client->kube, &request, &events, &placements, NULL, NULL, err);
-    map_done(&placements.seen, NULL);
-    return failed;
-}
-
-/* The status of an object as a local run would tell it. */
-static struct json *status_of(const struct json *object)
-{
-    const struct json *told = json_get(object, "status");
-    struct json *status = told ? json_dup(told) : json_object_new();
-    const struct json *exits = json_get(status, "recentExits");
-    json_set_string(status, "system", kube_meta_name(object));
-    json_set_string(status, "namespace", kube_meta_namespace(object));
-    json_set_string(status, "startedAt", kube_meta_creation_timestamp(object));
-    json_set_take(status, "exits", exits ? json_dup(exits) : json_array_new());
-    return status;
-}
-
 static int cluster_status(struct client *head, struct json **ret_status, struct err *err)
 {
     struct cluster_client *client = cluster_client_of(head);
-    struct kube_target target = {
-        .resource = &API_ACTOR_SYSTEMS, .namespace = client->namespace, .name = client->system};
-    _cleanup_(json_freep) struct json *object = NULL;
-    _cleanup_(json_freep) struct json *status = NULL;
-    if (kube_get(client->kube, &target, NULL, &object, NULL, err) < 0)
-        return err_wrap(err, "actorsystem \"%s\" of namespace \"%s\"", client->system, client->namespace);
-    status = status_of(object);
-    if (read_placements(client, status, err) < 0)
-        return err_wrap(err, "actorplacements");
-    *ret_status = steal_ptr(&status);
-    return 0;
+    return cluster_status_read(client->kube, client->namespace, client->system, ret_status, err);
 }
 
-static int add_system(const struct json *object, void *ctx, struct err *err)
+int client_cluster_list(const struct client_place *place, struct json **ret_statuses, struct err *err)
 {
-    (void)err; /* an object of the API cannot be wrong here */
-    json_add_take(*(struct json **)ctx, status_of(object));
-    return 0;
-}
-
-static void forget_systems(void *ctx)
-{
-    struct json **statuses = ctx;
-    json_free(*statuses);
-    *statuses = json_array_new();
+    struct client *head = NULL;
+    if (client_cluster_new(place, "", &head, err) < 0)
+        return -1;
+    struct cluster_client *client = cluster_client_of(head);
+    int failed = cluster_status_list(
+        client->kube, place->is_in_all_namespaces ? NULL : client->namespace, ret_statuses, err);
+    client_free(head);
+    return failed;
 }
 
 /* ---- requests ---- */
@@ -379,23 +299,5 @@ int client_cluster_new(
     }
     client->namespace = place->namespace ? place->namespace : kube_client_namespace(client->kube);
     *ret_client = &client->head;
-    return 0;
-}
-
-int client_cluster_list(const struct client_place *place, struct json **ret_statuses, struct err *err)
-{
-    struct client *head = NULL;
-    if (client_cluster_new(place, "", &head, err) < 0)
-        return -1;
-    struct cluster_client *client = cluster_client_of(head);
-    struct kube_list_request request = {
-        .resource = &API_ACTOR_SYSTEMS, .namespace = place->is_in_all_namespaces ? NULL : client->namespace};
-    struct kube_list_events events = {.item = add_system, .restart = forget_systems};
-    _cleanup_(json_freep) struct json *statuses = json_array_new();
-    int failed = kube_list(client->kube, &request, &events, &statuses, NULL, NULL, err);
-    client_free(head);
-    if (failed)
-        return err_wrap(err, "actorsystems");
-    *ret_statuses = steal_ptr(&statuses);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "api/object_owner.h"
 #include "api/placement_row.h"
 #include "api/resources.h"
+#include "base/epoch.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -14,11 +15,15 @@
  * 1. A unit is in one object: number_of has its number + 1, also while the unit has not been seen yet.
  * 2. A slice has at most PLACEMENT_ROWS_MAX rows: a unit has fewer (LIMIT_CHILDREN), and goes elsewhere when
  *    it does not fit any more.
- * 3. written is the digest of what the API server has; 0: no object. */
+ * 3. written is the digest of what the API server has; 0: no object.
+ * 4. A new leader finds units running and calls that Adopted. What placed them is what their rows say, for as
+ *    long as they have the epoch of the row: so taking over writes nothing, and says no less than before.
+ *    placed_of has no more units than were loaded. */
 
 enum { NUMBER_MAX = 100 * 1000 };
 
 #define NO_ACTOR UINT32_MAX
+#define ADOPTED "Adopted"
 
 /* Positions in the lists of the status of the last update. */
 struct slice_row {
@@ -32,10 +37,17 @@ struct slice {
     uint64_t written;
 };
 
+/* What placed a unit, by the row of an earlier leader. */
+struct placed {
+    char epoch[EPOCH_TEXT_BYTES];
+    char rule[];
+};
+
 struct placement_objects {
     struct object_owner owner; /* own texts */
     VEC(struct slice) slices;
     struct map number_of;
+    struct map placed_of;
 };
 
 /* The actor rows of each unit, as one list in the order of units: those of unit i begin at first[i]. */
@@ -60,6 +72,7 @@ void placement_objects_free(struct placement_objects *objects)
         vec_done(&slice->rows);
     vec_done(&objects->slices);
     map_done(&objects->number_of, NULL);
+    map_done(&objects->placed_of, free);
     free((char *)objects->owner.namespace);
     free((char *)objects->owner.name);
     free((char *)objects->owner.uid);
@@ -78,6 +91,27 @@ static void assign(struct placement_objects *objects, const char *unit, size_t n
     (void)map_put(&objects->number_of, unit, (void *)(uintptr_t)(number + 1));
 }
 
+static void remember_placed(struct placement_objects *objects, const struct placement_row *row)
+{
+    uint64_t epoch;
+    size_t size = strlen(row->rule) + 1;
+    if (size == 1 || text_equal(row->rule, ADOPTED) || epoch_parse(row->epoch, &epoch, NULL) < 0)
+        return;
+    struct placed *placed = xmalloc(sizeof(*placed) + size);
+    (void)epoch_format(epoch, placed->epoch);
+    memcpy(placed->rule, row->rule, size);
+    free(map_put(&objects->placed_of, row->unit, placed));
+}
+
+static void keep_rule(
+    const struct placement_objects *objects, const struct status_unit *unit, struct placement_row *row)
+{
+    const struct placed *placed =
+        text_equal(row->rule, ADOPTED) ? map_get(&objects->placed_of, unit->unit) : NULL;
+    if (placed && text_equal(placed->epoch, row->epoch))
+        row->rule = placed->rule;
+}
+
 void placement_objects_load(struct placement_objects *objects, const struct json *object)
 {
     const char *name = json_string(json_get(json_get(object, "metadata"), "name"));
@@ -93,6 +127,7 @@ void placement_objects_load(struct placement_objects *objects, const struct json
         struct placement_row row;
         placement_row_of_json(&row, json);
         digest = placement_row_digest(&row, digest);
+        remember_placed(objects, &row);
         if (!map_has(&objects->number_of, row.unit))
             assign(objects, row.unit, (size_t)number);
     }
@@ -198,12 +233,13 @@ static void nodes_by_name(const struct status *status, struct map *ret_map)
         (void)map_put(ret_map, node->node, node);
 }
 
-static void fill_row(const struct status *status, const struct map *nodes, const struct slice_row *at,
-    struct placement_row *row)
+static void fill_row(const struct placement_objects *objects, const struct status *status,
+    const struct map *nodes, const struct slice_row *at, struct placement_row *row)
 {
     const struct status_unit *unit = &status->units.items[at->unit];
     const struct status_actor *actor = at->actor == NO_ACTOR ? NULL : &status->actor_rows.items[at->actor];
     placement_row_of_status(row, unit, actor, map_get(nodes, actor ? actor->node : unit->node));
+    keep_rule(objects, unit, row);
 }
 
 void placement_objects_update(struct placement_objects *objects, const struct status *status)
@@ -221,7 +257,7 @@ void placement_objects_update(struct placement_objects *objects, const struct st
     vec_for_each (slice, &objects->slices)
         vec_for_each (at, &slice->rows) {
             struct placement_row row;
-            fill_row(status, &nodes, at, &row);
+            fill_row(objects, status, &nodes, at, &row);
             slice->digest = placement_row_digest(&row, slice->digest);
         }
     map_done(&nodes, NULL);
@@ -262,7 +298,7 @@ struct json *placement_objects_body(
     nodes_by_name(status, &nodes);
     vec_for_each (at, &slice->rows) {
         struct placement_row row;
-        fill_row(status, &nodes, at, &row);
+        fill_row(objects, status, &nodes, at, &row);
         placement_row_to_json(&row, json_add_object(list));
     }
     map_done(&nodes, NULL);

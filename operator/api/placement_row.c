@@ -25,12 +25,14 @@ void placement_row_of_status(struct placement_row *row, const struct status_unit
     row->kube_node = node ? node->kube_node : "";
     row->state = actor ? actor->state : unit->state;
     row->reason = text_equal(unit->state, "Running") ? "" : cut(unit->reason, row->reason_buffer);
+    row->rule = unit->rule;
     row->epoch = epoch ? epoch_format(epoch, row->epoch_buffer) : "";
     row->last_exit = actor ? cut(actor->last_exit, row->last_exit_buffer) : "";
     row->last_exit_at = "";
     if (actor && actor->last_exit_wall_ms)
         row->last_exit_at = clock_format_wall(actor->last_exit_wall_ms, row->time_buffer);
     row->incarnation = actor ? actor->incarnation : 0;
+    row->restarts = unit->restarts;
 }
 
 void placement_row_of_json(struct placement_row *row, const struct json *json)
@@ -41,10 +43,12 @@ void placement_row_of_json(struct placement_row *row, const struct json *json)
     row->kube_node = json_string(json_get(json, "kubeNode"));
     row->state = json_string(json_get(json, "state"));
     row->reason = json_string(json_get(json, "reason"));
+    row->rule = json_string(json_get(json, "rule"));
     row->epoch = json_string(json_get(json, "epoch"));
     row->last_exit = json_string(json_get(json, "lastExit"));
     row->last_exit_at = json_string(json_get(json, "lastExitAt"));
     row->incarnation = json_uint(json_get(json, "incarnation"));
+    row->restarts = json_uint(json_get(json, "restarts"));
 }
 
 static void set_text(struct json *object, const char *key, const char *text)
@@ -61,8 +65,11 @@ void placement_row_to_json(const struct placement_row *row, struct json *ret_obj
     set_text(ret_object, "kubeNode", row->kube_node);
     set_text(ret_object, "state", row->state);
     set_text(ret_object, "reason", row->reason);
+    set_text(ret_object, "rule", row->rule);
     set_text(ret_object, "epoch", row->epoch);
     (void)json_set_uint(ret_object, "incarnation", row->incarnation);
+    if (row->restarts)
+        (void)json_set_uint(ret_object, "restarts", row->restarts);
     set_text(ret_object, "lastExit", row->last_exit);
     set_text(ret_object, "lastExitAt", row->last_exit_at);
 }
@@ -81,9 +88,11 @@ uint64_t placement_row_digest(const struct placement_row *row, uint64_t digest)
     digest = mix(digest, row->kube_node);
     digest = mix(digest, row->state);
     digest = mix(digest, row->reason);
+    digest = mix(digest, row->rule);
     digest = mix(digest, row->epoch);
     digest = mix(digest, row->last_exit);
     digest = mix(digest, row->last_exit_at);
     digest = hash_u64(digest ^ row->incarnation);
+    digest = hash_u64(digest ^ row->restarts);
     return digest ? digest : 1;
 }

@@ -23,10 +23,12 @@ struct placement_row {
     const char *kube_node;
     const char *state;
     const char *reason;
+    const char *rule;
     const char *epoch;
     const char *last_exit;
     const char *last_exit_at;
     uint64_t incarnation;
+    uint64_t restarts;
     char epoch_buffer[EPOCH_TEXT_BYTES];
     char time_buffer[CLOCK_TEXT_BYTES];
     char reason_buffer[ROW_TEXT_BYTES_MAX + 1];

@@ -3,13 +3,14 @@
 #include <inttypes.h>
 
 #include "base/epoch.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "core/restart.h"
 #include "core/state.h"
 #include "types/system.h"
 
-enum { RETRY_MS = 1000, TERM_LEAP_MAX = 1000 };
+enum { RETRY_MS = 1000, TERM_LEAP_MAX = 1000, NAMES_TOLD_MAX = 10 };
 
 void fence_init(struct core *core, const struct fence_record *record)
 {
@@ -96,8 +97,23 @@ void fence_meet_term(struct core *core, uint32_t term, const char *who)
     begin_term(core, term + 1);
 }
 
+/* Which units lost their place, for people: one event, however many they are. */
+static void tell_places_lost(
+    struct core *core, const char *node, const char *rule, const struct str *names, size_t count)
+{
+    if (count > NAMES_TOLD_MAX)
+        journal_event(core, false, NULL, node, rule, "what node %s held is placed again: %s and %zu more",
+            node, str_text(names), count - NAMES_TOLD_MAX);
+    else if (count)
+        journal_event(
+            core, false, NULL, node, rule, "what node %s held is placed again: %s", node, str_text(names));
+}
+
 static void remove_holds_of(struct core *core, uint64_t uid, const char *rule)
 {
+    const struct node *node = node_by_uid(core, uid);
+    struct str names = STR_INIT(NAMES_TOLD_MAX * (LIMIT_ADDRESS_BYTES + 2));
+    size_t count = 0;
     map_for_each (item, &core->units) {
         struct unit *unit = item.value;
         if (!unit_hold_of(unit, uid))
@@ -107,10 +123,14 @@ static void remove_holds_of(struct core *core, uint64_t uid, const char *rule)
         if (unit->holds.count == 0) {
             unit->rule = rule;
             unit_actors_clear(unit);
+            if (count++ < NAMES_TOLD_MAX)
+                str_appendf(&names, "%s%s", count > 1 ? ", " : "", unit->name);
         }
         if (MUTANT(MUTANT_LOSES_UNIT))
             unit->not_before_ms = INT64_MAX / 2;
     }
+    tell_places_lost(core, node ? node->name : "", rule, &names, count);
+    str_done(&names);
 }
 
 void fence_add_death(struct core *core, uint64_t uid, const char *rule)

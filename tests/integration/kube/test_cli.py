@@ -37,8 +37,9 @@ PLACEMENT = {
     "apiVersion": "histrio.dev/v1alpha1", "kind": "ActorPlacement",
     "metadata": {"name": "bank-0", "labels": {"histrio.dev/system": "bank"}}, "system": "bank", "count": 2,
     "actors": [{"path": "ledger", "unit": "ledger", "node": "bank-nodes-0", "kubeNode": "node1", "state": "Running",
-                "epoch": "1.7", "incarnation": 3},
-               {"path": "vandal", "unit": "vandal", "state": "Quarantined", "reason": "killed by SIGSEGV", "incarnation": 0}],
+                "rule": "Assertion", "epoch": "1.7", "incarnation": 3},
+               {"path": "vandal", "unit": "vandal", "state": "Quarantined", "reason": "killed by SIGSEGV", "rule": "Restart",
+                "incarnation": 0, "restarts": 2}],
 }
 
 
@@ -78,6 +79,10 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(actors[2].split()[:4], ["bank/vandal", "-", "-", "Quarantined"])
         units = self.ok("get", "units", "bank", "-o", "json").json["items"]
         self.assertEqual([(unit["unit"], unit["state"]) for unit in units], [("ledger", "Running"), ("vandal", "Quarantined")])
+        units = [line.split() for line in self.ok("get", "units", "bank").out.splitlines()]
+        self.assertEqual(units, [["UNIT", "NODE", "STATE", "EPOCH", "RESTARTS", "RULE"],
+                                 ["bank/ledger", "bank-nodes-0", "Running", "1.7", "0", "Assertion"],
+                                 ["bank/vandal", "-", "Quarantined", "-", "2", "Restart"]])
         self.assertIn("bank-nodes-0", self.ok("get", "nodes", "bank").out)
         self.assertIn("asked to fail", self.ok("get", "exits", "bank").out)
         self.assertIn("killed by SIGSEGV", self.ok("describe", "bank/vandal").out)

@@ -105,6 +105,9 @@ class Bank(unittest.TestCase):
         """Where each actor is: path -> row of the ActorPlacements."""
         return {row["path"]: row for item in self.client.items(PLACEMENTS) for row in item["actors"]}
 
+    def placements(self):
+        return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in self.client.items(PLACEMENTS)}
+
     def running_rows(self):
         rows = self.rows()
         return rows if len(rows) == ACTORS and all(row["state"] == "Running" for row in rows.values()) else None
@@ -198,6 +201,7 @@ class Failures(Bank):
         self.wait_ready(ready=3)
         self.assertEqual(sorted(self.pods()), ["bank-nodes-0", "bank-nodes-1", "bank-nodes-2"])
         self.assertIn("Proof", [row["rule"] for row in self.system()["status"]["recentExits"]])
+        self.assertEqual(self.rows()["ledger"]["rule"], "Proof")
 
     def test_pod_killed(self):
         self.create()
@@ -234,6 +238,7 @@ class Failures(Bank):
         self.client.delete(f"/api/v1/nodes/{machine}")
         wait_until("the ledger is elsewhere", lambda: self.epochs()["ledger"] > before["ledger"] and self.running_rows())
         self.assertIn("Assertion", [row["rule"] for row in self.system()["status"]["recentExits"]])
+        self.assertEqual(self.rows()["ledger"]["rule"], "Assertion")
         wait_until("its Pod is removed by force", lambda: victim not in self.pods())
 
     def test_forget(self):
@@ -380,7 +385,7 @@ class Operators(Bank):
     def test_killed_and_started_again(self):
         self.create(replicas=2)
         self.wait_ready(ready=2)
-        before, pods = self.incarnations(), set(self.pods())
+        before, pods, placements = self.incarnations(), set(self.pods()), self.placements()
         term = self.client.get(f"{FENCES}/bank")["record"]["term"]
         self.operator.kill()
         self.operator = self.enterContext(self.start_operator())
@@ -388,8 +393,9 @@ class Operators(Bank):
         self.wait_ready(ready=2)
         time.sleep(2)
         self.assertEqual(set(self.pods()), pods)
-        self.assertEqual({actor: row[0] for actor, row in self.incarnations().items()}, {actor: row[0] for actor, row in before.items()})
         self.assertEqual(self.incarnations(), before)
+        self.assertEqual(self.placements(), placements, "the placements were not written again")
+        self.assertEqual({row["rule"] for row in self.rows().values()}, {"Initial"}, "and still say what placed the units")
 
     def test_api_server_away(self):
         self.create(replicas=2)

@@ -87,6 +87,7 @@ static void a_row_says_where_and_how(void **state)
     struct placement_objects *objects = placement_objects_new(&owner);
     struct status status = a_status(0, 0);
     add_unit(&status, "shard.1", "Backoff");
+    status.units.items[0].restarts = 3;
     add_unit(&status, "ledger", "Running");
     add_actor(&status, "ledger", "ledger");
     free(status.actor_rows.items[0].last_exit);
@@ -98,9 +99,11 @@ static void a_row_says_where_and_how(void **state)
     char *rows = json_to_text(json_get(body, "actors"), JSON_COMPACT);
     assert_string_equal(rows,
         "[{\"path\":\"shard.1\",\"unit\":\"shard.1\",\"node\":\"bank-nodes-0\",\"kubeNode\":\"machine-1\","
-        "\"state\":\"Backoff\",\"reason\":\"because\",\"epoch\":\"1.7\",\"incarnation\":0},"
+        "\"state\":\"Backoff\",\"reason\":\"because\",\"rule\":\"Initial\",\"epoch\":\"1.7\","
+        "\"incarnation\":0,\"restarts\":3},"
         "{\"path\":\"ledger\",\"unit\":\"ledger\",\"node\":\"bank-nodes-0\",\"kubeNode\":\"machine-1\","
-        "\"state\":\"Running\",\"epoch\":\"1.7\",\"incarnation\":1,\"lastExit\":\"SIGSEGV\","
+        "\"state\":\"Running\",\"rule\":\"Initial\",\"epoch\":\"1.7\",\"incarnation\":1,\"lastExit\":"
+        "\"SIGSEGV\","
         "\"lastExitAt\":\"1970-01-01T00:00:01.000Z\"}]");
     assert_string_equal(json_string(json_get(json_get(body, "metadata"), "name")), "bank-0");
     assert_string_equal(json_string(json_get(body, "kind")), "ActorPlacement");
@@ -216,7 +219,68 @@ static void a_new_leader_goes_on_with_what_there_is(void **state)
     placement_objects_free(second);
 }
 
-const struct CMUnitTest placement_objects_tests[7] = {
+/* Of the first unit. */
+static void set_rule(struct status *status, uint64_t epoch, const char *rule)
+{
+    struct status_unit *unit = &status->units.items[0];
+    unit->epoch = epoch;
+    vec_for_each (actor, &status->actor_rows)
+        actor->epoch = epoch;
+    free(unit->rule);
+    unit->rule = xstrdup(rule);
+}
+
+static void assert_rule(
+    const struct placement_objects *objects, const struct status *status, const char *rule)
+{
+    struct json *body = placement_objects_body(objects, 0, status);
+    assert_string_equal(json_string(json_get(json_at(json_get(body, "actors"), 0), "rule")), rule);
+    json_free(body);
+}
+
+static void a_new_leader_knows_what_placed_a_unit(void **state)
+{
+    (void)state;
+    struct placement_objects *first = placement_objects_new(&owner);
+    struct placement_objects *second = placement_objects_new(&owner);
+    struct status status = a_status(1, 2);
+    set_rule(&status, epoch_make(1, 9), "Proof");
+    (void)write_all(first, &status);
+    assert_rule(first, &status, "Proof");
+    struct json *body = placement_objects_body(first, 0, &status);
+    placement_objects_load(second, body);
+    json_free(body);
+    /* It finds the unit as the rows say: nothing to write. */
+    set_rule(&status, epoch_make(1, 9), "Adopted");
+    assert_int_equal(write_all(second, &status), 0);
+    assert_rule(second, &status, "Proof");
+    /* Not what the rows say: placed once more, by a leader who had no time to write it. */
+    set_rule(&status, epoch_make(1, 10), "Adopted");
+    assert_int_equal(write_all(second, &status), 1);
+    assert_rule(second, &status, "Adopted");
+    /* Placed by the new leader itself. */
+    set_rule(&status, epoch_make(2, 1), "Assertion");
+    assert_int_equal(write_all(second, &status), 1);
+    assert_rule(second, &status, "Assertion");
+    status_done(&status);
+    placement_objects_free(first);
+    placement_objects_free(second);
+}
+
+static void restarts_of_a_unit_are_told(void **state)
+{
+    (void)state;
+    struct placement_objects *objects = placement_objects_new(&owner);
+    struct status status = a_status(1, 1);
+    (void)write_all(objects, &status);
+    status.units.items[0].restarts++;
+    assert_int_equal(write_all(objects, &status), 1);
+    assert_int_equal(write_all(objects, &status), 0);
+    status_done(&status);
+    placement_objects_free(objects);
+}
+
+const struct CMUnitTest placement_objects_tests[9] = {
     cmocka_unit_test(a_row_says_where_and_how),
     cmocka_unit_test(nothing_changed_is_nothing_written),
     cmocka_unit_test(one_changed_row_is_one_object_written),
@@ -224,4 +288,6 @@ const struct CMUnitTest placement_objects_tests[7] = {
     cmocka_unit_test(a_unit_that_outgrows_its_object_moves),
     cmocka_unit_test(objects_without_rows_are_deleted),
     cmocka_unit_test(a_new_leader_goes_on_with_what_there_is),
+    cmocka_unit_test(a_new_leader_knows_what_placed_a_unit),
+    cmocka_unit_test(restarts_of_a_unit_are_told),
 };

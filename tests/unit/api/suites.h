@@ -15,7 +15,7 @@ extern const struct CMUnitTest pod_tests[7];
 extern const struct CMUnitTest kube_node_tests[2];
 extern const struct CMUnitTest actor_system_tests[7];
 extern const struct CMUnitTest fence_object_tests[3];
-extern const struct CMUnitTest placement_objects_tests[7];
+extern const struct CMUnitTest placement_objects_tests[9];
 extern const struct CMUnitTest crd_tests[3];
 extern const struct CMUnitTest written_tests[4];
 

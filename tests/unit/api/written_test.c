@@ -54,7 +54,8 @@ static void add_rows(struct status *status)
         .epoch = UINT64_MAX,
         .state = xstrdup("Quarantined"),
         .reason = text_of(LONG),
-        .rule = xstrdup("Assertion")};
+        .rule = xstrdup("Assertion"),
+        .restarts = INT64_MAX};
     *vec_push_new(&status->actor_rows) = (struct status_actor){.path = text_of(LIMIT_ADDRESS_BYTES),
         .unit = text_of(UNIT_BYTES),
         .node = text_of(253),

@@ -114,6 +114,7 @@ static void an_assertion_waits_out_what_was_permitted(void **state)
     expect_rule(&stage, "a.0", "Assertion");
     expect_last_exit(&stage, "Assertion", "lost: its KubeNode was deleted");
     assert_int_equal(stage_log_count(&stage, "event NodeFenced"), 1);
+    assert_int_equal(stage_log_count(&stage, "event Assertion"), 1);
     stage_expect(&stage, "Ready", "True AllUnitsRunning");
     stage_expect(&stage, "Degraded", "False AsDesired");
     free(forced);
@@ -260,6 +261,7 @@ static void an_ended_pod_is_deleted_when_that_is_written(void **state)
     assert_int_equal(stage_log_count(&stage, line), 1);
     assert_int_equal(stage_log_count(&stage, "create"), 1);
     expect_rule(&stage, "a.1", "Initial");
+    assert_int_equal(stage_log_count(&stage, "event Proof what node"), 1);
     struct status status;
     core_status(stage.core, &status);
     assert_string_equal(status.exits.items[0].rule, "Proof");
@@ -366,7 +368,21 @@ static void conditions_of_nodes_are_shown(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest loss_tests[12] = {
+static void what_a_node_held_is_told_once(void **state)
+{
+    (void)state;
+    struct stage stage = {0};
+    start(&stage, 2, "a*9 b*9 c*6");
+    struct stage_node *node = stage_holder(&stage, "a.0");
+    node->uid = 0;
+    core_node_ended(stage.core, node->name, NULL, NULL);
+    stage_settle(&stage, LONG_MS);
+    assert_int_equal(stage_log_count(&stage, "event Proof"), 1);
+    assert_non_null(strstr(str_text(&stage.log), " and 2 more\n"));
+    stage_done(&stage);
+}
+
+const struct CMUnitTest loss_tests[13] = {
     cmocka_unit_test(a_silent_node_waits_for_an_assertion),
     cmocka_unit_test(an_assertion_waits_out_what_was_permitted),
     cmocka_unit_test(the_last_echo_counts_and_not_the_end_of_the_stream),
@@ -379,4 +395,5 @@ const struct CMUnitTest loss_tests[12] = {
     cmocka_unit_test(a_new_leader_finds_nodes_without_uid),
     cmocka_unit_test(a_new_leader_hears_of_pods_that_are_gone),
     cmocka_unit_test(conditions_of_nodes_are_shown),
+    cmocka_unit_test(what_a_node_held_is_told_once),
 };

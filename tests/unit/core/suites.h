@@ -12,7 +12,7 @@ extern const struct CMUnitTest life_tests[10];
 extern const struct CMUnitTest restart_tests[8];
 extern const struct CMUnitTest fencing_tests[8];
 extern const struct CMUnitTest rollout_tests[15];
-extern const struct CMUnitTest loss_tests[12];
+extern const struct CMUnitTest loss_tests[13];
 extern const struct CMUnitTest spec_tests[7];
 
 #endif
