@@ -213,9 +213,19 @@ void control_set_creds(struct control *control, struct rpc_creds *creds)
     rpc_loop_post(control->loop, run_set_creds, order);
 }
 
+static void run_begin(void *ctx)
+{
+    struct control *control = ctx;
+    struct list *sessions = &control->sessions;
+    for (struct list_node *link = list_first(sessions); link && link != &sessions->head; link = link->next)
+        session_has_term(session_of_link(link));
+}
+
 void control_set_term(struct control *control, uint32_t term)
 {
-    atomic_store_explicit(&control->term, term, memory_order_relaxed);
+    unsigned former = atomic_exchange_explicit(&control->term, term, memory_order_relaxed);
+    if (former == 0 && term != 0)
+        rpc_loop_post(control->loop, run_begin, control); /* which control_free() waits for */
 }
 
 void control_send(struct control *control, const struct core *core, const struct core_action *action)

@@ -72,7 +72,7 @@ int64_t control_hang_up_wait(struct control *control, const char *node);
 /* Renewed certificates: for connections that are made from now on. */
 void control_set_creds(struct control *control, struct rpc_creds *creds);
 
-/* The term of all that is sent from now on, echoes included. No echo is given before it is set. */
+/* The term of all that is sent from now on, echoes included. Before it is set nobody is dialled. */
 void control_set_term(struct control *control, uint32_t term);
 
 /* Sends what one of the core's CORE_SEND_*, CORE_REQUEST_INVENTORY, CORE_ASSIGN, CORE_REVOKE and CORE_DRAIN

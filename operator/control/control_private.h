@@ -49,7 +49,7 @@ struct control {
     void (*listener)(struct control_event *event, void *ctx);
     void *ctx;
     atomic_uint
-        term; /* 0: none yet. Written by the owner, read by the loop for echoes; nothing else hangs on it */
+        term; /* 0: none yet. Written by the owner, read by the loop; nothing else hangs on it: relaxed */
     struct list sessions; /* the loop's thread only */
 };
 
@@ -84,6 +84,8 @@ uint8_t *control_encode_action(
 
 struct session *session_new(struct control *control, const char *node, const char *address);
 void session_free(struct session *session);
+/* There is a term now. */
+void session_has_term(struct session *session);
 /* When the last echo was given, and the uid that got it; 0: none. */
 int64_t session_last_echo_ms(const struct session *session);
 const char *session_node(const struct session *session);

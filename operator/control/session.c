@@ -7,7 +7,8 @@
  * 2. A stream is dialled only after a plain connect() to the socket worked: gRPC itself waits at least 100 ms
  * after a refused connection, which is too long for a node that is about to listen.
  * 3. No echo is given before the owner sent something in this stream: by that it takes the uid for alive.
- * What it says of a uid that it declared dead does not count. A stream that is silent for long is broken. */
+ * What it says of a uid that it declared dead does not count. A stream that is silent for long is broken.
+ * 4. Nothing is dialled before there is a term: nodes refuse a hello with an older one than they know. */
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -53,6 +54,7 @@ struct session {
     unsigned probes;
     unsigned failures; /* in a row, of streams that never were accepted */
     uint64_t uid;      /* 0: not accepted */
+    bool awaits_term;
     bool was_refused;
     bool is_admitted; /* the owner sent something */
     bool is_asking;   /* nonce waits for that */
@@ -294,6 +296,9 @@ static bool listens(const char *address)
 static void begin(void *ctx)
 {
     struct session *session = ctx;
+    session->awaits_term = atomic_load_explicit(&session->control->term, memory_order_relaxed) == 0;
+    if (session->awaits_term)
+        return;
     if (session->stream) {
         again(session, RECONNECT_MS);
     } else if (listens(session->address)) {
@@ -303,6 +308,12 @@ static void begin(void *ctx)
         rpc_timer_set(
             session->timer, session->probes < PROBES_FAST ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATER_MS);
     }
+}
+
+void session_has_term(struct session *session)
+{
+    if (session->awaits_term)
+        begin(session);
 }
 
 struct session *session_new(struct control *control, const char *node, const char *address)

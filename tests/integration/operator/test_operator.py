@@ -396,6 +396,7 @@ class Operators(Bank):
         self.assertEqual(self.incarnations(), before)
         self.assertEqual(self.placements(), placements, "the placements were not written again")
         self.assertEqual({row["rule"] for row in self.rows().values()}, {"Initial"}, "and still say what placed the units")
+        self.assertNotIn('"level":"warning"', self.operator.log())  # no node refuses the new leader
 
     def test_api_server_away(self):
         self.create(replicas=2)

@@ -123,6 +123,23 @@ static struct core_action action_of(enum core_action_kind kind)
     return (struct core_action){.kind = kind, .uid = UID};
 }
 
+/* A leader is heard only once its term is in the fence record: a hello before that would be refused. */
+static void test_dial_waits_for_the_term(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    fixture_begin(&fixture);
+    control_set_term(fixture.control, 0);
+    fixture_start_node(&fixture);
+    control_dial(fixture.control, "bank-nodes-0", fixture.address);
+    (void)control_hang_up_wait(fixture.control, "another-node"); /* so the dial has been looked at */
+    control_set_term(fixture.control, 8);
+    assert_string_equal(fixture_next_event(&fixture), "");
+    assert_int_equal(fixture_received(&fixture, 0)->term, 8);
+    assert_int_equal(fixture.streams, 1);
+    fixture_end(&fixture);
+}
+
 static void test_configuration_and_roster(void **state)
 {
     struct fixture fixture;
@@ -254,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_node_of_another_run),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_higher_term),
+        cmocka_unit_test(test_dial_waits_for_the_term),
         cmocka_unit_test(test_configuration_and_roster),
         cmocka_unit_test(test_assign_and_others),
     };
