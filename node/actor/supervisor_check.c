@@ -13,6 +13,12 @@ static void map_donep(struct map *map)
     map_done(map, NULL);
 }
 
+bool actor_child_is_hosted(const struct actor_child_spec *child)
+{
+    return !child->is_supervisor && child->behavior &&
+           (child->isolation != ACTOR_ISOLATION_NODE || strchr(child->behavior, ':'));
+}
+
 static int check_kind(const struct actor_child_spec *child, const char *name, struct err *err)
 {
     if (child->is_supervisor && child->period_ms == 0)

@@ -28,12 +28,21 @@ enum actor_overflow { ACTOR_WAIT, ACTOR_OVERFLOW_FAIL, ACTOR_DROP_OLDEST, ACTOR_
 #define ACTOR_SHUTDOWN_BRUTAL 0u
 #define ACTOR_SHUTDOWN_INFINITY UINT32_MAX
 
+/* Where an actor runs: docs/host.md. */
+enum actor_isolation {
+    ACTOR_ISOLATION_NODE, /* in this process; of a Python behavior: not said, which is ACTOR_ISOLATION_SHARED
+                           */
+    ACTOR_ISOLATION_SHARED,  /* in a worker process, with others of its app */
+    ACTOR_ISOLATION_GROUP,   /* in one with all others of its unit that say so */
+    ACTOR_ISOLATION_PROCESS, /* in one of its own */
+};
+
 /* A child of a supervisor, or the root of a unit. Strings and arguments are copied by whom they are given to.
  */
 struct actor_child_spec {
     const char *name;
     const char *under;    /* the supervisor in the unit's flat list that it is below; "": the root */
-    const char *behavior; /* "bank.teller"; NULL: a supervisor */
+    const char *behavior; /* "bank.teller", or "bank:Teller" of a Python module; NULL: a supervisor */
     const uint8_t *arguments;
     size_t arguments_size;
     enum actor_restart restart;
@@ -41,6 +50,7 @@ struct actor_child_spec {
     uint32_t mailbox_capacity; /* 0: unbounded, with muting of senders */
     enum actor_overflow overflow;
     bool drop_mailbox_on_restart;
+    enum actor_isolation isolation;
     bool is_supervisor;
     enum actor_strategy strategy; /* the next three: supervisors only */
     uint32_t restarts_max;
@@ -130,6 +140,31 @@ struct actor_exit_report {
     const char *cause;    /* path of the actor whose failure caused it; "": its own */
 };
 
+/* ---- actors outside of this process ---- */
+
+struct worker;
+
+/* How they are hosted: node/host. Units with hosted actors are placed on worker 0, whose thread calls all of
+ * this but `wake`. */
+struct actor_hosting {
+    /* Runs in the place of each hosted actor, see actor/hosted.h. Its start argument is a struct
+     * actor_child_spec *, which outlives it. */
+    const struct histrio_behavior *behavior;
+    /* An exit signal that would end a hosted actor, "kill" aside: the behavior ends it when it wants. */
+    void (*exit)(void *ctx, struct histrio_context *hosted, void *state, const char *reason);
+    /* Between turns: what came in from outside. is_idle: nothing else is to be done now. True when there was
+     * anything. */
+    bool (*poll)(void *ctx, struct worker *worker, bool is_idle);
+    /* In place of sleeping: until something comes in, `wake` is called, or the time is over (INT64_MAX:
+     * never). A `wake` that came before counts. */
+    void (*wait)(void *ctx, struct worker *worker, int64_t timeout_ns);
+    void (*wake)(void *ctx); /* any thread */
+    void *ctx;
+};
+
+/* In another process: Python, or C with an isolation of its own. */
+bool actor_child_is_hosted(const struct actor_child_spec *child);
+
 enum actor_unit_state { UNIT_STARTING, UNIT_RUNNING, UNIT_STOPPING, UNIT_FAILED, UNIT_STOPPED };
 
 struct actor_events {
@@ -152,6 +187,7 @@ struct actor_system_config {
     uint64_t seed;               /* of ids and backoff */
     struct actor_outbound outbound;
     struct actor_events events;
+    const struct actor_hosting *hosting; /* NULL: no actor outside; lives longer than the system */
 };
 
 /* Starts the threads. */
