@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests in stages, each timed; the last line counts them: "N passed, N failed". Exit 1 when one failed.
-# usage: tests/run.sh [--long] [--cluster KUBECONFIG] [STAGE...]     stages: lint dev asan tsan clang fuzz kube cluster
+# usage: tests/run.sh [--long] [--cluster KUBECONFIG] [STAGE...]     stages: lint dev python asan tsan clang fuzz kube cluster
 # --cluster: the stage cluster alone, on a cluster that is there (tests/e2e/README.md) instead of one made on this machine.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -24,7 +24,7 @@ while :; do
     shift
 done
 [ -z "$own_cluster" ] || set -- cluster
-[ $# -gt 0 ] || set -- lint dev asan tsan clang fuzz kube cluster
+[ $# -gt 0 ] || set -- lint dev python asan tsan clang fuzz kube cluster
 
 ours() { ps -eo pid=,comm=,args= | awk '$2 ~ /^(histrio|unit_|node_test|sim_|erl|beam)/' | sort; }
 before=$(ours)
@@ -65,6 +65,20 @@ suite() { # preset, labels, jobs
         passed=$((passed + total - bad))
         failed=$((failed + bad))
     fi
+}
+
+# The Python package; each of its tests counts.
+python_suite() {
+    local log
+    log=$(mktemp)
+    tests/python.sh 2>&1 | tee "$log"
+    local code=${PIPESTATUS[0]}
+    local bad
+    bad=$(grep -oE '[0-9]+ failed' "$log" | tail -1 | cut -d' ' -f1)
+    passed=$((passed + $(grep -oE '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1)))
+    failed=$((failed + bad))
+    rm -f "$log"
+    [ "$code" = 0 ] || [ -n "$bad" ] || count "suite python" "$code"
 }
 
 # The programs of Kubernetes take minutes to build without a cache, so they are built beside the first stages.
@@ -124,6 +138,7 @@ stage() {
         count lint $?
         ;;
     dev) build dev && suite dev '^(unit|sim|conformance)$' 2 && suite dev '^integration$' 1 && suite dev '^tutorial$' 2 ;;
+    python) build dev && python_suite ;;
     asan) build asan && suite asan '^unit$' 2 && suite asan '^integration$' 1 ;;
     tsan) build tsan && suite tsan '^unit$' 2 ;;
     clang) build clang ;;

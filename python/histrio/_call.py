@@ -1,0 +1,270 @@
+"""A call's outcome, to be awaited in async code or waited for in plain code."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Callable, Generator, Generic, Iterable, Protocol, TypeVar, cast
+
+from ._errors import AskTimeout
+
+if TYPE_CHECKING:  # imported where it is used: scripts that never await start faster
+    import asyncio
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Waiting(Protocol):
+    """What a runtime does while somebody waits for one of its calls."""
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sees to it that calls are completed while `loop` runs."""
+        ...
+
+    def wait(self, call: Call[Any], deadline: float | None) -> bool:
+        """Blocks until the call is done; False: the deadline (time.monotonic()) passed first."""
+        ...
+
+    def forget(self, call: Call[Any]) -> None:
+        """Nobody waits for the call any more."""
+        ...
+
+
+class Call(Generic[R_co]):
+    """What a method's call returns: `await` it, or call `.result()`.
+
+    The message is sent when the method is called, so calls that are made one after the other run side by side.
+    """
+
+    __slots__ = ("_done", "_value", "_error", "_waiters", "_waiting", "_lock", "number", "context", "__weakref__")
+
+    def __init__(self, waiting: Waiting | None = None) -> None:
+        self._done = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._waiters: list[Callable[[], None]] = []
+        self._waiting = waiting
+        self._lock = threading.Lock()
+        self.number = 0
+        self.context: Any = None
+
+    def done(self) -> bool:
+        """True once there is an answer or an error."""
+        return self._done
+
+    def result(self, timeout: float | None = None) -> R_co:
+        """Blocks until the answer is there and returns it, or raises the error.
+
+        timeout: seconds after which AskTimeout is raised and the call forgotten; by default the call's own time counts.
+        """
+        if not self._done:
+            deadline = None if timeout is None else time.monotonic() + timeout
+            if not self._block(deadline):
+                self.cancel()
+                raise AskTimeout(f"no answer within {timeout:g} s")
+        return self._take()
+
+    def cancel(self) -> bool:
+        """Tells the actor that nobody waits: a message in its mailbox is dropped, an async handler is cancelled."""
+        if self._done:
+            return False
+        from asyncio import CancelledError
+
+        if self._waiting is not None:
+            self._waiting.forget(self)
+        self.fail(CancelledError())
+        return True
+
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` once, from any thread, when the call is done; at once when it is done already."""
+        with self._lock:
+            if not self._done:
+                self._waiters.append(callback)
+                return
+        callback()
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        if not self._done:
+            from asyncio import CancelledError, get_running_loop
+
+            loop = get_running_loop()
+            future: asyncio.Future[None] = loop.create_future()
+            if self._waiting is not None:
+                self._waiting.attach(loop)
+            self.add_done_callback(lambda: _wake(loop, future))
+            try:
+                yield from future
+            except CancelledError:
+                self.cancel()
+                raise
+        return self._take()
+
+    def complete(self, value: Any) -> None:
+        """For runtimes: the answer."""
+        self._settle(value, None)
+
+    def fail(self, error: BaseException) -> None:
+        """For runtimes: the error."""
+        self._settle(None, error)
+
+    def _block(self, deadline: float | None) -> bool:
+        if self._waiting is not None:
+            return self._waiting.wait(self, deadline)
+        event = threading.Event()
+        self.add_done_callback(event.set)
+        return event.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def _settle(self, value: Any, error: BaseException | None) -> None:
+        with self._lock:
+            if self._done:
+                return
+            self._value, self._error, self._done = value, error, True
+            waiters, self._waiters = self._waiters, []
+        for wake in waiters:
+            wake()
+
+    def _take(self) -> R_co:
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                del self  # the error's traceback would keep the call, and the call the error
+        return cast(R_co, self._value)
+
+
+def _wake(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
+    """Ends the wait of a future, from whatever thread."""
+    from asyncio import _get_running_loop
+
+    if _get_running_loop() is loop:
+        _set(future)
+    else:
+        try:
+            loop.call_soon_threadsafe(_set, future)
+        except RuntimeError:
+            pass  # the loop was closed: nobody waits any more
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def completed(value: R) -> Call[R]:
+    """A call that is over."""
+    call: Call[R] = Call()
+    call.complete(value)
+    return call
+
+
+class Mapped(Call[R_co]):
+    """A call whose answer is converted when it comes."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Call[Any], convert: Callable[[Any], Any]) -> None:
+        super().__init__(source._waiting)
+        self._source = source
+
+        def finish() -> None:
+            if source._error is not None:
+                self.fail(source._error)
+                return
+            try:
+                self.complete(convert(source._value))
+            except Exception as error:
+                self.fail(error)
+
+        source.add_done_callback(finish)
+
+    def cancel(self) -> bool:
+        return self._source.cancel()
+
+    def _block(self, deadline: float | None) -> bool:
+        return self._source._block(deadline)
+
+
+class Gathered(Call[list[Any]]):
+    """All answers of several calls, in order; the first error cancels the others."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls: Iterable[Call[Any]]) -> None:
+        super().__init__()
+        self._calls = list(calls)
+        if not self._calls:
+            self.complete([])
+
+    def cancel(self) -> bool:
+        changed = [call.cancel() for call in self._calls]
+        return any(changed)
+
+    def result(self, timeout: float | None = None) -> list[Any]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            return [
+                call.result(None if deadline is None else max(0.0, deadline - time.monotonic())) for call in self._calls
+            ]
+        except BaseException:
+            self.cancel()
+            raise
+
+    def __await__(self) -> Generator[Any, None, list[Any]]:
+        return self._all().__await__()
+
+    async def _all(self) -> list[Any]:
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        left = [call for call in self._calls if not call._done]
+        waiting = {id(call._waiting): call._waiting for call in left if call._waiting is not None}
+        for one in waiting.values():
+            one.attach(loop)
+        count = len(left)
+
+        def finished(call: Call[Any]) -> None:
+            nonlocal count
+            count -= 1
+            if count == 0 or call._error is not None:
+                _wake(loop, over)
+
+        for call in left:
+            call.add_done_callback(lambda call=call: finished(call))  # type: ignore[misc]
+        try:
+            if left and not any(call._error for call in self._calls):
+                await over
+            for call in self._calls:
+                if call._done and call._error is not None:
+                    raise call._error
+            return [call._value for call in self._calls]
+        except BaseException:
+            self.cancel()
+            raise
+
+
+class Stream(Generic[R_co]):
+    """What an async generator method returns: `async for` in async code, `for` in plain code.
+
+    At most `window` items are on their way; leaving the loop early ends the generator in the actor.
+    """
+
+    def __aiter__(self) -> Stream[R_co]:
+        return self
+
+    async def __anext__(self) -> R_co:
+        raise NotImplementedError
+
+    def __iter__(self) -> Stream[R_co]:
+        return self
+
+    def __next__(self) -> R_co:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """Ends the stream; `async for` does not do this by itself when it is left with break."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError

@@ -1,0 +1,92 @@
+"""What an actor can know and do where it runs: `self.ctx`, or `histrio.current()` in classes without the base class."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, TypeVar, overload
+
+from ._actor import Actor
+from ._options import Address
+from ._ref import ActorRef, address_of, make_ref
+from ._runtime import Runtime, executing
+from ._spawn import Spawns
+
+A = TypeVar("A", bound=Actor)
+
+
+class Context(Spawns):
+    """An actor's place. Hosts make it; `stop` ends the actor after the message that it handles."""
+
+    def __init__(self, runtime: Runtime, cls: type, address: Address, *, own: Address | None = None, system: str = "",
+                 node: str = "", unit: str = "", epoch: int = 0, incarnation: int = 1,
+                 stop: Callable[[str], None] = lambda reason: None) -> None:
+        self._runtime = runtime
+        self._histrio_spawner = runtime
+        self._own = own or address
+        self._stop = stop
+        self.ref: Any = make_ref(address, cls, runtime)
+        self.path = address.path
+        self.system = system
+        self.node = node
+        self.unit = unit
+        self.epoch = epoch
+        self.incarnation = incarnation
+
+    @property
+    def name(self) -> str:
+        """The last part of the path; "" for an unnamed actor."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def sender(self) -> ActorRef | None:
+        """Who sent the message that is being handled; None for clients and timers."""
+        execution = executing.get()
+        sender = None if execution is None else execution.sender
+        return None if sender is None else ActorRef(sender, self._runtime)
+
+    def remaining(self) -> float | None:
+        """Seconds until the asker of this message stops waiting; None when nobody waits, or for ever."""
+        execution = executing.get()
+        return None if execution is None else execution.remaining()
+
+    @overload
+    def lookup(self, name: str, cls: type[A], /) -> A: ...  # type: ignore[overload-overlap]
+    @overload
+    def lookup(self, name: str, cls: type | None = None, /) -> ActorRef: ...
+    def lookup(self, name: str, cls: type | None = None, /) -> Any:
+        """A reference by name: "tellers.0/counter", "../printer" for a sibling, "./child" for an actor below this one.
+
+        With a class it is typed. Without one the actor may be in C: arguments are plain values. The actor need not exist.
+        """
+        return make_ref(Address(resolve(self.path, name), python=cls is not None), cls, self._runtime)
+
+    def stop(self, reason: str = "normal") -> None:
+        """Ends this actor after the message that it handles. Any other reason than "normal" counts as a failure."""
+        self._stop(reason)
+
+    def exit(self, other: object, reason: str = "shutdown") -> None:
+        """Sends another actor an exit signal: "shutdown" lets it stop, "kill" ends it at once."""
+        self._runtime.exit(address_of(other), reason)
+
+
+def current() -> Context:
+    """The context of the actor whose message is being handled."""
+    execution = executing.get()
+    if execution is None or execution.cell is None:
+        raise RuntimeError("no actor handles a message here")
+    context: Context = execution.cell.context
+    return context
+
+
+def resolve(path: str, name: str) -> str:
+    """An actor's path by a name that may be relative to another."""
+    if name.startswith(("./", "../")):
+        if not path:
+            raise ValueError(f'"{name}": an unnamed actor has no relatives by name')
+        parts = path.split("/")
+        while name.startswith("../"):
+            parts.pop()
+            name = name[3:]
+        return "/".join([*parts, name.removeprefix("./")])
+    if not name or name.startswith("/"):
+        raise ValueError(f'"{name}" is no name of an actor: write it like "tellers.0/counter"')
+    return name

@@ -1,0 +1,331 @@
+"""Methods of actors: what the decorators leave in a class, and what an attribute look-up on a reference gives."""
+
+from __future__ import annotations
+
+import inspect
+from typing import (
+    TYPE_CHECKING, Any, AsyncIterator, Callable, Concatenate, Coroutine, Generator, Generic, Iterator, ParamSpec, Protocol,
+    TypeVar, cast, overload,
+)
+
+from ._call import Call, Stream, completed
+from ._options import Address, CallOptions, Duration, seconds
+
+if TYPE_CHECKING:
+    from ._runtime import Runtime
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+NO_OPTIONS = CallOptions()
+
+
+class Message:
+    """One method of an actor class as a message."""
+
+    __slots__ = ("name", "function", "is_async", "is_stream", "concurrency", "timeout", "every", "_signature")
+
+    def __init__(self, name: str, function: Callable[..., Any], concurrency: int = 1, timeout: float | None = None,
+                 every: float | None = None) -> None:
+        self.name = name
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_stream = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+        self.concurrency = concurrency
+        self.timeout = timeout
+        self.every = every
+        self._signature: inspect.Signature | None = None
+
+    def signature(self) -> inspect.Signature:
+        """Of the call: without self."""
+        if self._signature is None:
+            whole = inspect.signature(self.function)
+            self._signature = whole.replace(parameters=list(whole.parameters.values())[1:])
+        return self._signature
+
+
+class Bound(Generic[P, R]):
+    """A method of a certain actor: call it, `.tell()` it, or `.opt(...)` it."""
+
+    __slots__ = ("_runtime", "_address", "_message", "_options")
+
+    def __init__(self, runtime: Runtime, address: Address, message: Message, options: CallOptions = NO_OPTIONS) -> None:
+        self._runtime = runtime
+        self._address = address
+        self._message = message
+        self._options = options
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """Asks: the message is sent at once, the answer is in the call that is returned."""
+        return self._runtime.ask(self._address, self._message, args, kwargs, self._options)
+
+    def tell(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Sends and forgets. Raises only what is known at once; an exception in the method makes the actor fail."""
+        self._runtime.tell(self._address, self._message, args, kwargs, self._options)
+
+    def opt(self, *, timeout: Duration | None = None, retries: int = 0, idempotency_key: str | None = None) -> Bound[P, R]:
+        """The same method with other options.
+
+        timeout: how long the answer may take. retries: how often the call is made again when nothing was executed; with an
+        idempotency_key also when that is not known: the actor executes one key once and repeats its answer.
+        """
+        options = CallOptions(None if timeout is None else seconds(timeout), retries, idempotency_key)
+        return Bound(self._runtime, self._address, self._message, options)
+
+    def __repr__(self) -> str:
+        return f"<method {self._message.name} of actor {self._address}>"
+
+
+class StreamBound(Generic[P, R]):
+    """A method of a certain actor that yields many values."""
+
+    __slots__ = ("_runtime", "_address", "_message", "_options", "_window")
+
+    def __init__(self, runtime: Runtime, address: Address, message: Message, options: CallOptions = NO_OPTIONS,
+                 window: int = 16) -> None:
+        self._runtime = runtime
+        self._address = address
+        self._message = message
+        self._options = options
+        self._window = window
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+        return self._runtime.stream(self._address, self._message, args, kwargs, self._options, self._window)
+
+    def opt(self, *, timeout: Duration | None = None, window: int = 16) -> StreamBound[P, R]:
+        """timeout: how long each item may take; window: how many items may be on their way."""
+        options = CallOptions(None if timeout is None else seconds(timeout))
+        return StreamBound(self._runtime, self._address, self._message, options, window)
+
+
+class _Hosted(Protocol):
+    """An object of an actor class; hosted ones have a context."""
+
+    @property
+    def ref(self) -> Any: ...
+
+
+class Inline(Bound[P, R]):
+    """A method of an object in this very place: of `self`. It runs at once, without a message."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: object, message: Message) -> None:
+        self._owner = owner
+        self._message = message
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        result = self._message.function(self._owner, *args, **kwargs)
+        return InlineCall(result) if self._message.is_async else completed(result)
+
+    def tell(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        getattr(cast(_Hosted, self._owner).ref, self._message.name).tell(*args, **kwargs)
+
+    def opt(self, *, timeout: Duration | None = None, retries: int = 0, idempotency_key: str | None = None) -> Bound[P, R]:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<method {self._message.name} of {self._owner!r}>"
+
+
+class InlineCall(Call[R]):
+    """A coroutine of this place under the face of a call."""
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, R]) -> None:
+        super().__init__()
+        self._coroutine: Coroutine[Any, Any, R] | None = coroutine
+
+    def __await__(self) -> Generator[Any, None, R]:
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is None:
+            return super().__await__()
+        return self._run(coroutine).__await__()
+
+    def result(self, timeout: float | None = None) -> R:
+        import asyncio
+
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is None:
+            return super().result(timeout)
+        return asyncio.run(asyncio.wait_for(self._run(coroutine), timeout))
+
+    async def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        try:
+            value = await coroutine
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self.complete(value)
+        return value
+
+    def __del__(self) -> None:
+        if self._coroutine is not None:
+            self._coroutine.close()
+
+
+class InlineStream(StreamBound[P, R]):
+    """A generator method of an object in this very place."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: object, message: Message) -> None:
+        self._owner = owner
+        self._message = message
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
+        return LocalStream(self._message.function(self._owner, *args, **kwargs))
+
+    def opt(self, *, timeout: Duration | None = None, window: int = 16) -> StreamBound[P, R]:
+        return self
+
+
+class LocalStream(Stream[R]):
+    """A generator of this place under the face of a stream."""
+
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
+
+    async def __anext__(self) -> R:
+        if hasattr(self._generator, "__anext__"):
+            return cast(R, await self._generator.__anext__())
+        for item in self._generator:
+            return cast(R, item)
+        raise StopAsyncIteration
+
+    def __next__(self) -> R:
+        if hasattr(self._generator, "__next__"):
+            return cast(R, next(self._generator))
+        raise TypeError("this is an async generator: iterate with `async for`")
+
+    async def aclose(self) -> None:
+        if hasattr(self._generator, "aclose"):
+            await self._generator.aclose()
+        else:
+            self._generator.close()
+
+    def close(self) -> None:
+        if hasattr(self._generator, "close"):
+            self._generator.close()
+
+
+class _Descriptor:
+    """What all decorators of methods share."""
+
+    def __init__(self, function: Callable[..., Any], concurrency: int = 1, timeout: Duration | None = None,
+                 every: float | None = None) -> None:
+        if concurrency < 1:
+            raise ValueError(f"concurrency={concurrency}: it is at least 1")
+        name = getattr(function, "__name__", "?")
+        self.message = Message(name, function, concurrency, None if timeout is None else seconds(timeout), every)
+        if concurrency > 1 and not self.message.is_async:
+            raise TypeError(f"{name}: only an async method may have concurrency")
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+        self.__name__ = name
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.message.name = name
+
+
+class Method(_Descriptor, Generic[P, R]):
+    """A message of an actor class, made by @histrio.method."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Method[P, R]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> Bound[P, R]: ...
+
+    def __get__(self, instance: object | None, owner: type) -> Method[P, R] | Bound[P, R]:
+        if instance is None:
+            return self
+        return Inline(instance, self.message)
+
+
+class StreamMethod(_Descriptor, Generic[P, R]):
+    """A message that answers with many values, made by @histrio.method of a generator."""
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> StreamMethod[P, R]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> StreamBound[P, R]: ...
+
+    def __get__(self, instance: object | None, owner: type) -> StreamMethod[P, R] | StreamBound[P, R]:
+        if instance is None:
+            return self
+        return InlineStream(instance, self.message)
+
+
+class _Decorator(Protocol):
+    """What @histrio.method(...) with options returns."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[S, P], AsyncIterator[R]], /
+    ) -> StreamMethod[P, R]: ...
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[S, P], Iterator[R]], /
+    ) -> StreamMethod[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[S, P], Coroutine[Any, Any, R]], /) -> Method[P, R]: ...
+
+    @overload
+    def __call__(self, function: Callable[Concatenate[S, P], R], /) -> Method[P, R]: ...
+
+
+@overload
+def method(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[S, P], AsyncIterator[R]], /
+) -> StreamMethod[P, R]: ...
+@overload
+def method(function: Callable[Concatenate[S, P], Iterator[R]], /) -> StreamMethod[P, R]: ...  # type: ignore[overload-overlap]
+@overload
+def method(function: Callable[Concatenate[S, P], Coroutine[Any, Any, R]], /) -> Method[P, R]: ...
+@overload
+def method(function: Callable[Concatenate[S, P], R], /) -> Method[P, R]: ...
+@overload
+def method(*, concurrency: int = 1, timeout: Duration | None = None) -> _Decorator: ...
+def method(function: Any = None, /, *, concurrency: int = 1, timeout: Duration | None = None) -> Any:
+    """Makes a method a message: sync or async, callers see the same thing.
+
+    concurrency: so many of its messages may interleave at their awaits; by default an actor handles strictly one message
+    at a time. timeout: how long callers wait, unless they say otherwise.
+    """
+
+    def decorate(one: Callable[..., Any]) -> Any:
+        is_stream = inspect.isasyncgenfunction(one) or inspect.isgeneratorfunction(one)
+        if is_stream:
+            if concurrency != 1:
+                raise TypeError(f"{one.__name__}: a generator has no concurrency")
+            return StreamMethod(one, concurrency, timeout)
+        return Method(one, concurrency, timeout)
+
+    return decorate if function is None else decorate(function)
+
+
+def every(period: Duration | None = None, /, *, seconds: float | None = None, minutes: float | None = None,
+          durable: bool = False) -> Callable[[Callable[[Any], Any]], Method[[], Any]]:
+    """Calls a method again and again while the actor runs: @every(seconds=30), @every("1m").
+
+    The calls are messages: they wait in the mailbox like others. An exception makes the actor fail.
+    """
+    if durable:
+        raise NotImplementedError("durable timers need a store, which this version does not have")
+    total = (0.0 if period is None else _seconds(period)) + (seconds or 0.0) + 60.0 * (minutes or 0.0)
+    if total < 0.001:
+        raise ValueError("every: give a period of at least 1 ms")
+
+    def decorate(function: Callable[[Any], Any]) -> Method[[], Any]:
+        return Method(function, every=total)
+
+    return decorate
+
+
+_seconds = seconds
