@@ -29,8 +29,8 @@ class Counter(histrio.Actor):
         return await self.add(k)
 
     @histrio.method
-    async def ticks(self, upto):
-        for i in range(upto):
+    async def ticks(self, count):
+        for i in range(count):
             yield i
 
     @histrio.every(seconds=30)

@@ -27,8 +27,8 @@ class Counter(histrio.Actor):
         return {url: str(total)}
 
     @histrio.method
-    async def ticks(self, upto: int) -> AsyncIterator[int]:
-        for i in range(upto):
+    async def ticks(self, count: int) -> AsyncIterator[int]:
+        for i in range(count):
             yield i
 
     @histrio.method
