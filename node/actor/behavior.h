@@ -37,6 +37,7 @@ struct actor_spawn {
      * until actor_spawn() starts the next incarnation under the same path, or actor_release() gives it up.
      * Only the spawning actor may do either; when that ends, what it holds is released. */
     bool hold;
+    bool is_hosted; /* see actor/hosted.h */
 };
 
 /* Runs the behavior's start inside of this call, and returns when it has run. 0: it runs; *ret_monitor is set

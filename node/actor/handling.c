@@ -121,6 +121,10 @@ void handle_other(struct histrio_context *ctx, struct message *message)
         result = actor->behavior->receive(ctx, actor->state, &view);
     else
         result = handle_special(ctx, &view, message);
+    if (result == HOSTED_TAKEN) {
+        ctx->message = NULL;
+        return;
+    }
     handle_result(ctx, message, result);
     message_free(worker, message);
 }

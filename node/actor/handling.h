@@ -5,6 +5,7 @@
 #define ACTOR_HANDLING_H
 
 #include "actor/api_timer.h"
+#include "actor/hosted.h"
 #include "actor/send.h"
 
 /* What stays the same from message to message is set once for many turns. */
@@ -42,8 +43,11 @@ static inline void handle_message(
     handling->view.value = message->data;
     handling->view.sender.id = message->sender;
     enum histrio_result result = actor->behavior->receive(&handling->ctx, actor->state, &handling->view);
-    if (__builtin_expect(result != HISTRIO_CONTINUE, 0))
+    if (__builtin_expect(result != HISTRIO_CONTINUE, 0)) {
+        if (result == HOSTED_TAKEN)
+            return;
         handle_result(&handling->ctx, message, result);
+    }
     slab_put(&worker->slab, message, 0);
 }
 

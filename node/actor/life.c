@@ -75,7 +75,7 @@ static void life_fill(struct worker *worker, struct actor *actor, const struct h
     actor->high = actor->bounded ? spawn->mailbox_capacity : PRESSURE_HIGH;
     actor->flags = (actor->flags & (ACTOR_OVERLOADED | ACTOR_QUEUED)) | ACTOR_ALIVE | ACTOR_STARTING |
                    ((spawn->behavior->flags & HISTRIO_TRAP_EXITS) != 0 ? ACTOR_TRAPS : 0) |
-                   (spawn->hold ? ACTOR_PERMANENT_HOLD : 0) |
+                   (spawn->hold ? ACTOR_PERMANENT_HOLD : 0) | (spawn->is_hosted ? ACTOR_HOSTED : 0) |
                    (spawn->drop_mailbox_on_exit ? ACTOR_DROP_MAILBOX : 0);
     if (spawn->behavior->state_size > 0)
         actor->state = slab_zeroed(&worker->slab, spawn->behavior->state_size);
@@ -150,7 +150,7 @@ struct actor *life_spawn(struct worker *worker, struct histrio_context *outer,
         return NULL;
     }
     free(ctx.fail_reason);
-    if (name)
+    if (name && (actor->flags & ACTOR_PAUSED) == 0)
         names_set_state(&worker->system->names, name, "Running");
     worker_schedule(worker, actor);
     if (ret_monitor)
@@ -246,7 +246,8 @@ static void life_finish(struct worker *worker, struct actor *actor, const char *
     life_answer_callers(worker, actor);
     pressure_release(worker, actor);
     life_let_go(worker, actor, id);
-    actor->flags = (actor->flags & (ACTOR_QUEUED | ACTOR_DROP_MAILBOX)) | (held ? ACTOR_HELD : 0);
+    actor->flags =
+        (actor->flags & (ACTOR_QUEUED | ACTOR_DROP_MAILBOX | ACTOR_FREE_END)) | (held ? ACTOR_HELD : 0);
     registry_renew(actor);
     if (actor->name)
         names_unbind(&worker->system->names, actor->name, held ? actor_id(actor) : 0,
@@ -299,7 +300,7 @@ void life_release(struct worker *worker, uint32_t name, uint64_t holder)
         return; /* it runs, and is no longer held */
     names_release(&worker->system->names, name);
     pressure_release(worker, actor);
-    actor->flags &= ~(uint32_t)(ACTOR_HELD | ACTOR_DROP_MAILBOX);
+    actor->flags &= ~(uint32_t)(ACTOR_HELD | ACTOR_DROP_MAILBOX | ACTOR_FREE_END);
     registry_bury(actor);
     life_drain(worker, actor, false, HISTRIO_NOT_FOUND);
     actor_side_free(worker, actor);

@@ -89,6 +89,24 @@ void link_arrived(struct worker *worker, struct actor *actor, struct histrio_ref
 
 /* ---- signals that arrive ---- */
 
+/* As for others; and one from its parent ends a hosted actor also when it traps exits, since what its code
+ * does with an EXIT is not known here. */
+static bool link_ends_hosted(
+    const struct actor *actor, struct histrio_ref from, const char *reason, bool is_own)
+{
+    if (histrio_ref_equal(from, actor->parent))
+        return true;
+    return (actor->flags & ACTOR_TRAPS) == 0 && (is_own || strcmp(reason, "normal") != 0);
+}
+
+static void link_end_hosted(struct worker *worker, struct actor *actor, const char *reason)
+{
+    const struct actor_hosting *hosting = worker->system->config.hosting;
+    struct histrio_context ctx = {.worker = worker, .actor = actor};
+    if ((actor->flags & (ACTOR_EXITING | ACTOR_ENDING)) == 0)
+        hosting->exit(hosting->ctx, &ctx, actor->state, reason);
+}
+
 void link_exit_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from,
     uint32_t from_name, const char *reason, bool by_link)
 {
@@ -99,6 +117,8 @@ void link_exit_arrived(struct worker *worker, struct actor *actor, struct histri
     bool is_own = from.node == worker->node_uid && from.id == actor_id(actor);
     if (!by_link && strcmp(reason, "kill") == 0)
         life_end_later(worker, actor, "killed");
+    else if ((actor->flags & ACTOR_HOSTED) != 0 && link_ends_hosted(actor, from, reason, is_own))
+        link_end_hosted(worker, actor, reason);
     else if ((actor->flags & ACTOR_TRAPS) != 0)
         send_notice(worker, actor, HISTRIO_EXIT, 0, from, reason);
     else if (strcmp(reason, "normal") != 0 || is_own)

@@ -32,6 +32,10 @@ void worker_wake(struct worker *worker)
 #ifdef HISTRIO_SIM
     sim_wake(worker);
 #else
+    if (worker->hosting) {
+        worker->hosting->wake(worker->hosting->ctx);
+        return;
+    }
     /* Fails only for a wrong address. */
     (void)syscall(SYS_futex, &worker->shared.parked, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 #endif
@@ -162,6 +166,12 @@ struct message *inbox_take(struct worker *worker)
 static void worker_sleep(struct worker *worker, int64_t until_ns)
 {
     struct timespec timeout = {0};
+    if (worker->hosting) {
+        int64_t left_ns = until_ns == INT64_MAX ? INT64_MAX : until_ns - worker_now(worker);
+        if (left_ns > 0)
+            worker->hosting->wait(worker->hosting->ctx, worker, left_ns);
+        return;
+    }
     if (until_ns != INT64_MAX) {
         int64_t left_ns = until_ns - worker_now(worker);
         if (left_ns <= 0)

@@ -32,7 +32,7 @@ enum histrio_error send_deliver_full(
 /* A message is in the mailbox. */
 static inline enum histrio_error send_wake(struct worker *worker, struct actor *actor)
 {
-    if ((actor->flags & (ACTOR_QUEUED | ACTOR_MUTED | ACTOR_HELD | ACTOR_STARTING)) == 0)
+    if ((actor->flags & (ACTOR_QUEUED | ACTOR_MUTED | ACTOR_PAUSED | ACTOR_HELD | ACTOR_STARTING)) == 0)
         runqueue_push(worker, actor);
     return HISTRIO_OK;
 }

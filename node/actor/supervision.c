@@ -223,9 +223,9 @@ static bool restart_allowed(struct supervision *s)
     return s->restarts.count <= s->flags.restarts_max;
 }
 
-static void restart(struct supervision *s, struct child *child, const char *reason)
+static void restart(struct supervision *s, struct child *child, const char *reason, bool is_free)
 {
-    if (!restart_allowed(s)) {
+    if (!is_free && !restart_allowed(s)) {
         uint32_t cause = child->number;
         report(s, child, reason, SUPERVISION_GIVE_UP, 0);
         child->state = SUPERVISION_STOPPED;
@@ -257,7 +257,7 @@ void supervision_handle_exited(struct supervision *s, const struct event *event)
     bool again = child->restart == ACTOR_PERMANENT ||
                  (child->restart == ACTOR_TRANSIENT && !supervision_reason_is_clean(event->text));
     if (again) {
-        restart(s, child, event->text);
+        restart(s, child, event->text, event->is_free);
         return;
     }
     report(s, child, event->text, SUPERVISION_REMOVE, 0);
@@ -274,7 +274,7 @@ void supervision_handle_retry(struct supervision *s, const struct event *event)
         return;
     char *failure = child->failure;
     child->failure = NULL;
-    restart(s, child, failure);
+    restart(s, child, failure, false);
     free(failure);
 }
 
@@ -361,7 +361,8 @@ void supervision_child_start_failed(struct supervision *s, uint32_t number, cons
     supervision_drain(s);
 }
 
-void supervision_child_exited(struct supervision *s, uint32_t number, const char *reason, int64_t now_ms)
+static void child_exited(
+    struct supervision *s, uint32_t number, const char *reason, int64_t now_ms, bool is_free)
 {
     s->now_ms = now_ms;
     struct child *stopped = answering(s, number, SUPERVISION_STOPPING);
@@ -375,8 +376,20 @@ void supervision_child_exited(struct supervision *s, uint32_t number, const char
     if (!child || child->state != SUPERVISION_RUNNING || child->gone)
         return;
     child->gone = true;
-    supervision_queue(s,
-        &(struct event){.kind = EVENT_EXITED, .child = number, .text = xstrndup(reason, REASON_BYTES_MAX)});
+    supervision_queue(s, &(struct event){.kind = EVENT_EXITED,
+                             .child = number,
+                             .text = xstrndup(reason, REASON_BYTES_MAX),
+                             .is_free = is_free});
+}
+
+void supervision_child_exited(struct supervision *s, uint32_t number, const char *reason, int64_t now_ms)
+{
+    child_exited(s, number, reason, now_ms, false);
+}
+
+void supervision_child_lost(struct supervision *s, uint32_t number, const char *reason, int64_t now_ms)
+{
+    child_exited(s, number, reason, now_ms, true);
 }
 
 void supervision_shutdown_expired(struct supervision *s, uint32_t number)

@@ -111,6 +111,10 @@ void supervision_child_start_failed(struct supervision *supervision, uint32_t ch
 void supervision_child_ignored(struct supervision *supervision, uint32_t child);
 void supervision_child_exited(
     struct supervision *supervision, uint32_t child, const char *reason, int64_t now_ms);
+/* The same, by no fault of its own: others that ran in its process took it down. All rules act as for any
+ * end, but the restart does not count towards the intensity. */
+void supervision_child_lost(
+    struct supervision *supervision, uint32_t child, const char *reason, int64_t now_ms);
 void supervision_shutdown_expired(struct supervision *supervision, uint32_t child);
 void supervision_retry(struct supervision *supervision, uint32_t child, int64_t now_ms);
 /* End all children in reverse order, then SUPERVISION_ENDED with this reason. Waits its turn as every event

@@ -61,6 +61,7 @@ struct event {
     char *text; /* a reason, or a child's name; owned */
     enum actor_restart restart;
     uint32_t shutdown_ms;
+    bool is_free; /* of EVENT_EXITED: the restart does not count */
 };
 
 struct queued_action {

@@ -6,8 +6,11 @@
 #include <string.h>
 
 #include "actor/behavior.h"
+#include "actor/hosted.h"
+#include "actor/intern.h"
 #include "actor/supervision.h"
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -83,7 +86,15 @@ static int spawn(struct histrio_context *ctx, struct supervised *child, struct h
         .monitor = true,
         .hold = true,
     };
-    if (!spec->is_supervisor) {
+    if (actor_child_is_hosted(spec)) {
+        options.behavior = actor_hosted_behavior(ctx);
+        options.behavior_name = intern_text(intern(spec->behavior, strlen(spec->behavior)));
+        options.arguments = (const uint8_t *)spec;
+        options.arguments_size = sizeof(*spec);
+        options.is_hosted = true;
+        if (!options.behavior)
+            return err_set(err, ERR_INVALID, "this node hosts no actors outside of its process");
+    } else if (!spec->is_supervisor) {
         options.behavior =
             actor_behavior_find(actor_context_system(ctx), spec->behavior, &options.behavior_name);
         options.arguments = spec->arguments;
@@ -112,13 +123,17 @@ static void start_child(struct histrio_context *ctx, struct supervisor *s, uint3
 static void child_ended(
     struct histrio_context *ctx, struct supervisor *s, struct supervised *child, const char *reason)
 {
+    bool is_free = hosted_end_was_free(ctx, child->path);
     map64_remove(&s->by_monitor, child->monitor);
     child->monitor = 0;
     if (s->shutdown_timer && s->shutdown_child == number_of(s, child)) {
         (void)histrio_timer_cancel(ctx, s->shutdown_timer);
         s->shutdown_timer = 0;
     }
-    supervision_child_exited(s->machine, number_of(s, child), reason, now_ms(ctx));
+    if (is_free)
+        supervision_child_lost(s->machine, number_of(s, child), reason, now_ms(ctx));
+    else
+        supervision_child_exited(s->machine, number_of(s, child), reason, now_ms(ctx));
 }
 
 /* Ends the child inside of this call, whatever it traps. */

@@ -159,6 +159,8 @@ struct actor_hosting {
      * never). A `wake` that came before counts. */
     void (*wait)(void *ctx, struct worker *worker, int64_t timeout_ns);
     void (*wake)(void *ctx); /* any thread */
+    /* The thread ends: messages that were kept are forgotten, hosted actors are gone. */
+    void (*stop)(void *ctx, struct worker *worker);
     void *ctx;
 };
 

@@ -184,7 +184,12 @@ static void unit_stop_job(struct worker *worker, struct message *message)
 
 static int check_behavior(struct actor_system *system, const struct actor_child_spec *child, struct err *err)
 {
-    if (child->is_supervisor || libraries_find(&system->libraries, child->behavior ? child->behavior : ""))
+    bool is_hosted = actor_child_is_hosted(child);
+    if (is_hosted && !system->config.hosting)
+        return err_set(
+            err, ERR_INVALID, "child \"%s\": this node hosts no actors outside of its process", child->name);
+    if (child->is_supervisor || (is_hosted && strchr(child->behavior, ':')) ||
+        libraries_find(&system->libraries, child->behavior ? child->behavior : ""))
         return 0;
     return err_set(err, ERR_NOT_FOUND, "child \"%s\": no behavior \"%s\" in any loaded library", child->name,
         child->behavior ? child->behavior : "");
@@ -195,9 +200,12 @@ int actor_system_unit_start(
 {
     if (supervisor_check(spec, err) < 0 || check_behavior(system, &spec->root, err) < 0)
         return -1;
-    for (size_t i = 0; i < spec->child_count; i++)
+    bool is_hosted = actor_child_is_hosted(&spec->root);
+    for (size_t i = 0; i < spec->child_count; i++) {
+        is_hosted |= actor_child_is_hosted(&spec->children[i]);
         if (check_behavior(system, &spec->children[i], err) < 0)
             return -1;
+    }
     if (atomic_load_explicit(&system->stopping, memory_order_relaxed))
         return err_set(err, ERR_UNAVAILABLE, "the node stops");
     struct actor_unit *unit = unit_new(spec, epoch);
@@ -206,8 +214,8 @@ int actor_system_unit_start(
     bool is_taken = map_has(&units->by_name, spec->name);
     if (!is_taken) {
         uintptr_t home = (uintptr_t)map_get(&units->homes, spec->name);
-        if (home == 0) {
-            home = units->next_worker++ % system->worker_count + 1;
+        if (home == 0 || is_hosted) {
+            home = is_hosted ? 1 : units->next_worker++ % system->worker_count + 1;
             map_put(&units->homes, spec->name, (void *)home);
         }
         unit->worker = (unsigned)(home - 1);

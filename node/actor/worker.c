@@ -48,6 +48,7 @@ void worker_init(struct worker *worker, struct actor_system *system, unsigned nu
         .kind = HISTRIO_TELL, .flags = MESSAGE_COUNTS | MESSAGE_PLAIN, .class = 0, .owner = (uint8_t)number};
     worker->plain_head = plain.head;
     worker->node_uid = system->config.node_uid;
+    worker->hosting = number == 0 ? system->config.hosting : NULL;
     worker->outboxes = xcalloc(system->worker_count, sizeof(*worker->outboxes));
     worker->returns = xcalloc(system->worker_count, sizeof(*worker->returns));
     rng_seed(&worker->rng, system->config.seed + number * UINT64_C(0x9e3779b97f4a7c15));
@@ -135,11 +136,14 @@ static __attribute__((noinline)) bool turn_after_special(
     }
     if ((actor->flags & ACTOR_TIMES_OUT) != 0)
         api_receive_timeout_restart(worker, actor);
-    return (actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) || (actor->flags & ACTOR_MUTED) != 0;
+    return (actor->flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
+           (actor->flags & (ACTOR_MUTED | ACTOR_PAUSED)) != 0;
 }
 
 /* What a turn is not over with after one message. */
-enum { TURN_SPECIAL = ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED | ACTOR_TIMES_OUT | ACTOR_REASONED };
+enum {
+    TURN_SPECIAL = ACTOR_ALIVE | ACTOR_EXITING | ACTOR_MUTED | ACTOR_PAUSED | ACTOR_TIMES_OUT | ACTOR_REASONED
+};
 
 /* The second message of a turn and those behind it, `count` of them. */
 static __attribute__((noinline)) void turn_rest(
@@ -168,11 +172,12 @@ static __attribute__((noinline)) void turn_rest(
 static inline __attribute__((always_inline)) void turn(
     struct worker *worker, struct actor *actor, struct handling *handling, bool is_linked)
 {
-    enum { BEFORE = ACTOR_ALIVE | ACTOR_QUEUED | ACTOR_EXITING | ACTOR_MUTED };
+    enum { BEFORE = ACTOR_ALIVE | ACTOR_QUEUED | ACTOR_EXITING | ACTOR_MUTED | ACTOR_PAUSED };
     uint32_t flags = actor->flags;
     if (__builtin_expect((flags & BEFORE) != (ACTOR_ALIVE | ACTOR_QUEUED), 0)) {
         assert((flags & ACTOR_QUEUED) != 0);
-        if ((flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) || (flags & ACTOR_MUTED) != 0) {
+        if ((flags & ACTOR_ALIVE) == 0 || turn_exit(worker, actor) ||
+            (flags & (ACTOR_MUTED | ACTOR_PAUSED)) != 0) {
             turn_end_special(worker, actor, is_linked);
             return;
         }
@@ -281,6 +286,8 @@ bool worker_step(struct worker *worker)
         COUNT(worker->counters.timers_fired, fired);
         any |= fired > 0;
     }
+    if (worker->hosting)
+        any |= worker->hosting->poll(worker->hosting->ctx, worker, !any && !worker->run_first);
     return any;
 }
 
@@ -348,5 +355,7 @@ void worker_run(void *ctx)
         atomic_store_explicit(&worker->counters.idle_since_ns, 0, memory_order_relaxed);
         COUNT(worker->counters.idle_ns, (uint64_t)(worker_now(worker) - idle_since_ns));
     }
+    if (worker->hosting)
+        worker->hosting->stop(worker->hosting->ctx, worker);
     executing_set_thread(NULL);
 }

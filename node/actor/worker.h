@@ -97,7 +97,8 @@ struct worker {
     struct actor *urgent; /* in the run queue, and to run before the others; NULL: none */
     struct actor_system *system;
     uint64_t node_uid;
-    struct worker *peers; /* all workers of the system, by number */
+    struct worker *peers;                /* all workers of the system, by number */
+    const struct actor_hosting *hosting; /* NULL on all but worker 0 of a system that has one */
     unsigned number;
     unsigned worker_count;
     uint32_t plain_head;    /* of plain messages */
@@ -202,7 +203,8 @@ static inline void runqueue_push(struct worker *worker, struct actor *actor)
 static inline void worker_schedule(struct worker *worker, struct actor *actor)
 {
     if ((actor->flags & (ACTOR_QUEUED | ACTOR_HELD | ACTOR_STARTING)) == 0 &&
-        ((actor->flags & ACTOR_EXITING) != 0 || ((actor->flags & ACTOR_MUTED) == 0 && actor->first)))
+        ((actor->flags & ACTOR_EXITING) != 0 ||
+            ((actor->flags & (ACTOR_MUTED | ACTOR_PAUSED)) == 0 && actor->first)))
         runqueue_push(worker, actor);
 }
 

@@ -26,6 +26,7 @@ int main(void)
         {"units", unit_tests, &unit_test_count},
         {"outside", outside_tests, &outside_test_count},
         {"supervisor", supervisor_tests, &supervisor_test_count},
+        {"hosted", hosted_tests, &hosted_test_count},
     };
     int failed = 0;
     for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)

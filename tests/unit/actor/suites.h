@@ -13,5 +13,6 @@ SUITE(link);
 SUITE(unit);
 SUITE(outside);
 SUITE(supervisor);
+SUITE(hosted);
 
 #endif

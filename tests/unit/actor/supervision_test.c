@@ -466,6 +466,45 @@ static void test_events_wait_in_order(void **state)
     fixture_done(&f);
 }
 
+/* All rules act, but only what counts is counted. */
+static void test_lost_children_are_free(void **state)
+{
+    (void)state;
+    struct fixture f;
+    three(&f, ACTOR_REST_FOR_ONE);
+    for (int i = 0; i < 5; i++) {
+        supervision_child_lost(f.machine, number(&f, "b"), "SIGSEGV", i);
+        expect(&f, "report b SIGSEGV RestartRest;shutdown c 100;");
+        supervision_child_lost(f.machine, number(&f, "c"), "SIGSEGV", i);
+        expect(&f, "report c SIGSEGV RestartRest by b;start b;");
+        started(&f, "b");
+        expect(&f, "start c;");
+        started(&f, "c");
+        expect(&f, "");
+    }
+    fixture_done(&f);
+    fixture_init(&f, ACTOR_ONE_FOR_ONE, 1, 1000);
+    child_is(&f, "a", ACTOR_PERMANENT, 100);
+    child_is(&f, "t", ACTOR_TEMPORARY, 100);
+    supervision_start(f.machine);
+    started(&f, "a");
+    started(&f, "t");
+    expect(&f, "start a;start t;started;");
+    supervision_child_lost(f.machine, number(&f, "t"), "SIGSEGV", 1);
+    expect(&f, "report gone SIGSEGV Remove;release gone;forget;");
+    supervision_child_lost(f.machine, number(&f, "a"), "SIGSEGV", 1);
+    started(&f, "a");
+    exits(&f, "a", "own", 2);
+    started(&f, "a");
+    supervision_child_lost(f.machine, number(&f, "a"), "SIGSEGV", 3);
+    started(&f, "a");
+    expect(&f,
+        "report a SIGSEGV Restart;start a;report a own Restart;start a;report a SIGSEGV Restart;start a;");
+    exits(&f, "a", "own", 4);
+    expect(&f, "report a own GiveUp;release a;ended shutdown;");
+    fixture_done(&f);
+}
+
 static void test_senseless_events(void **state)
 {
     (void)state;
@@ -578,6 +617,7 @@ const struct CMUnitTest supervision_tests[] = {
     cmocka_unit_test(test_sibling_killed_temporary_is_not_restarted),
     cmocka_unit_test(test_sibling_that_ended_meanwhile),
     cmocka_unit_test(test_events_wait_in_order),
+    cmocka_unit_test(test_lost_children_are_free),
     cmocka_unit_test(test_senseless_events),
     cmocka_unit_test(test_start_child),
     cmocka_unit_test(test_terminate_restart_delete),

@@ -111,8 +111,8 @@ static void on_stuck(void *ctx, const char *path, const char *type, uint64_t run
     note("stuck:%s:%s", path, type);
 }
 
-struct actor_system *support_start_with(
-    unsigned workers, const struct histrio_behavior *const *behaviors, const struct actor_outbound *outbound)
+static struct actor_system *start_system(unsigned workers, const struct histrio_behavior *const *behaviors,
+    const struct actor_outbound *outbound, const struct actor_hosting *hosting)
 {
     if (!support.is_ready) {
         support.is_ready = true;
@@ -128,12 +128,25 @@ struct actor_system *support_start_with(
         .handler_timeout_ms = 100,
         .seed = 1,
         .events = {.exited = on_exited, .unit_changed = on_unit, .stuck = on_stuck}};
+    config.hosting = hosting;
     if (outbound)
         config.outbound = *outbound;
     struct err err = {0};
     assert_int_equal(actor_system_new(&config, &support.system, &err), 0);
     assert_int_equal(actor_system_add_library(support.system, &support.library, &err), 0);
     return support.system;
+}
+
+struct actor_system *support_start_with(
+    unsigned workers, const struct histrio_behavior *const *behaviors, const struct actor_outbound *outbound)
+{
+    return start_system(workers, behaviors, outbound, NULL);
+}
+
+struct actor_system *support_start_hosting(
+    unsigned workers, const struct histrio_behavior *const *behaviors, const struct actor_hosting *hosting)
+{
+    return start_system(workers, behaviors, NULL, hosting);
 }
 
 struct actor_system *support_start(unsigned workers, const struct histrio_behavior *const *behaviors)

@@ -20,6 +20,9 @@ struct actor_system *support_start(unsigned workers, const struct histrio_behavi
 /* The same with outbound functions. */
 struct actor_system *support_start_with(
     unsigned workers, const struct histrio_behavior *const *behaviors, const struct actor_outbound *outbound);
+/* The same with actors outside of the process. */
+struct actor_system *support_start_hosting(
+    unsigned workers, const struct histrio_behavior *const *behaviors, const struct actor_hosting *hosting);
 void support_stop(void);
 struct actor_system *support_system(void);
 

@@ -1,0 +1,143 @@
+#include "actor/hosted.h"
+
+#include "actor/ask.h"
+#include "actor/deadletter.h"
+#include "actor/handle.h"
+#include "actor/intern.h"
+#include "actor/life.h"
+#include "actor/send.h"
+#include "actor/system_private.h"
+
+#include <assert.h>
+
+struct message *hosted_message(const struct histrio_context *ctx, const struct histrio_message *view)
+{
+    if (ctx->message)
+        return ctx->message;
+    /* A plain one: the view shows its payload. */
+    return (struct message *)(uintptr_t)(view->value - offsetof(struct message, data));
+}
+
+/* ---- messages that were kept ---- */
+
+static struct histrio_caller caller_of(const struct worker *worker, const struct message *message)
+{
+    struct histrio_ref asker = message_sender(worker, message);
+    if (histrio_ref_is_nobody(asker))
+        asker = (struct histrio_ref){worker->node_uid, message->sender}; /* a clerk */
+    return (struct histrio_caller){asker, message->reference};
+}
+
+void hosted_reply(struct histrio_context *ctx, struct message *message, const uint8_t *value, size_t size)
+{
+    if (message->kind == HISTRIO_ASK)
+        send_reply(ctx->worker, ctx->actor, caller_of(ctx->worker, message), value, size);
+    message_free(ctx->worker, message);
+}
+
+void hosted_reply_error(
+    struct histrio_context *ctx, struct message *message, enum histrio_error error, const char *text)
+{
+    if (message->kind == HISTRIO_ASK)
+        send_reply_error(ctx->worker, ctx->actor, caller_of(ctx->worker, message), error, text);
+    message_free(ctx->worker, message);
+}
+
+void hosted_lost(struct histrio_context *ctx, struct message *message, const char *text)
+{
+    if (message->kind == HISTRIO_TELL)
+        deadletter(ctx->worker, message, HISTRIO_CRASHED);
+    hosted_reply_error(ctx, message, HISTRIO_CRASHED, text);
+}
+
+void hosted_put_back(struct histrio_context *ctx, struct message *const *messages, size_t count)
+{
+    struct actor *actor = ctx->actor;
+    for (size_t i = count; i-- > 0;) {
+        struct message *message = messages[i];
+        assert((message->flags & MESSAGE_COUNTS) != 0);
+        message->next = actor->first;
+        if (!actor->first)
+            actor->last = message;
+        actor->first = message;
+    }
+    actor_set_depth(actor, actor_depth(actor) + (uint32_t)count);
+}
+
+uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message)
+{
+    if (message->kind != HISTRIO_ASK || (message->flags & MESSAGE_REMOTE) != 0 ||
+        id_worker(message->reference) != worker->number)
+        return 0;
+    const struct ask *ask = handle_find(worker, &worker->asks, message->reference);
+    if (!ask)
+        return 0;
+    int64_t left_ms = ask->timer.tick - worker_now(worker) / NS_PER_MS;
+    return left_ms > 0 ? (uint32_t)left_ms : 1;
+}
+
+/* ---- the actor ---- */
+
+bool hosted_enter(struct worker *worker, uint64_t id, struct histrio_context *ret_ctx)
+{
+    struct actor *actor = registry_find(worker, id);
+    if (!actor || (actor->flags & ACTOR_ALIVE) == 0)
+        return false;
+    *ret_ctx = (struct histrio_context){.worker = worker, .actor = actor};
+    return true;
+}
+
+void hosted_pause(struct histrio_context *ctx, bool pause)
+{
+    struct actor *actor = ctx->actor;
+    if (pause) {
+        actor->flags |= ACTOR_PAUSED;
+        return;
+    }
+    actor->flags &= ~(uint32_t)ACTOR_PAUSED;
+    worker_schedule(ctx->worker, actor);
+}
+
+void hosted_started(struct histrio_context *ctx)
+{
+    if (ctx->actor->name)
+        names_set_state(&ctx->worker->system->names, ctx->actor->name, "Running");
+}
+
+void hosted_end(struct histrio_context *ctx, const char *reason, bool is_free)
+{
+    if ((ctx->actor->flags & (ACTOR_ALIVE | ACTOR_ENDING)) != ACTOR_ALIVE)
+        return;
+    if (is_free)
+        ctx->actor->flags |= ACTOR_FREE_END;
+    life_end(ctx->worker, ctx->actor, reason, NULL);
+}
+
+bool hosted_is_muted(const struct histrio_context *ctx)
+{
+    return (ctx->actor->flags & ACTOR_MUTED) != 0;
+}
+
+bool hosted_is_suspended(const struct worker *worker)
+{
+    return atomic_load_explicit(&worker->suspended, memory_order_relaxed);
+}
+
+void hosted_cancel_ask(struct histrio_context *ctx, uint64_t number)
+{
+    ask_cancel(ctx->worker, ctx->actor, number);
+}
+
+const struct histrio_behavior *actor_hosted_behavior(struct histrio_context *ctx)
+{
+    const struct actor_hosting *hosting = ctx->worker->hosting;
+    return hosting ? hosting->behavior : NULL;
+}
+
+bool hosted_end_was_free(struct histrio_context *ctx, const char *path)
+{
+    uint32_t name = intern_find(path, strlen(path));
+    uint64_t id = name ? names_present(&ctx->worker->system->names, name) : 0;
+    const struct actor *actor = id ? registry_find(ctx->worker, id) : NULL;
+    return actor && (actor->flags & (ACTOR_HELD | ACTOR_FREE_END)) == (ACTOR_HELD | ACTOR_FREE_END);
+}

@@ -1,0 +1,61 @@
+/* actor/hosted.h: what the behavior of hosted actors (node/host) may do beyond behavior.h: it keeps messages
+ * while another process handles them, and acts for its actor outside of turns.
+ *
+ * A hosted actor is an ordinary one, spawned with is_hosted: an exit signal that would end it goes to
+ * actor_hosting.exit instead, "kill" aside.
+ *
+ * Thread: the actor's worker. */
+#ifndef ACTOR_HOSTED_H
+#define ACTOR_HOSTED_H
+
+#include "actor/behavior.h"
+#include "actor/worker.h"
+
+/* What receive returns when it has kept the message: the runtime neither answers nor frees it. */
+#define HOSTED_TAKEN ((enum histrio_result)4)
+
+/* The message that is handled; the behavior's, once it returns HOSTED_TAKEN. */
+struct message *hosted_message(const struct histrio_context *ctx, const struct histrio_message *view);
+
+/* ---- the end of a message that was kept; each takes it ---- */
+
+/* Answers it, if it is an ask. */
+void hosted_reply(struct histrio_context *ctx, struct message *message, const uint8_t *value, size_t size);
+void hosted_reply_error(
+    struct histrio_context *ctx, struct message *message, enum histrio_error error, const char *text);
+/* Its handling was cut short: an ask is answered, a tell becomes a dead letter. */
+void hosted_lost(struct histrio_context *ctx, struct message *message, const char *text);
+/* Nobody is told anything. */
+static inline void hosted_forget(struct worker *worker, struct message *message)
+{
+    message_free(worker, message);
+}
+/* Back to the front of the mailbox, the first of them first, as if they had not been taken out: tells and
+ * asks only. */
+void hosted_put_back(struct histrio_context *ctx, struct message *const *messages, size_t count);
+
+/* What the asker still waits for; 0: not known here. */
+uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message);
+
+/* ---- the actor ---- */
+
+/* A context to act for that incarnation outside of its turns; false when it is gone. */
+bool hosted_enter(struct worker *worker, uint64_t id, struct histrio_context *ret_ctx);
+/* No turns until it is false again; exits pass. An actor that is paused when its start returns is shown as
+ * Starting until hosted_started(). */
+void hosted_pause(struct histrio_context *ctx, bool pause);
+void hosted_started(struct histrio_context *ctx);
+/* Ends it in this call. is_free: by no fault of its own, so its restart does not count. Outside of turns of
+ * this actor. */
+void hosted_end(struct histrio_context *ctx, const char *reason, bool is_free);
+/* It waits for a receiver that cannot keep up. */
+bool hosted_is_muted(const struct histrio_context *ctx);
+bool hosted_is_suspended(const struct worker *worker);
+/* An ask of ours that nobody waits for any more. */
+void hosted_cancel_ask(struct histrio_context *ctx, uint64_t ask);
+/* What runs in the place of hosted actors; NULL: this node has none. */
+const struct histrio_behavior *actor_hosted_behavior(struct histrio_context *ctx);
+/* Whether the last end of what had that path (its supervisor still holds the name) was free. */
+bool hosted_end_was_free(struct histrio_context *ctx, const char *path);
+
+#endif

@@ -1,0 +1,369 @@
+/* Hosted actors as the runtime sees them: messages that are kept, answered later, or put back for the next
+ * incarnation; pauses; exits that go to the behavior; ends that are free. What hosts them here is the test.
+ */
+#include "support.h"
+
+#include "actor/hosted.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "suites.h"
+#include "supervision_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEPT_MAX = 16 };
+
+/* All but the lock's and `woken` belong to worker 0. */
+static struct {
+    struct mutex lock;
+    struct condition changed;
+    bool is_woken;
+    void (*operation)(struct worker *worker);
+    bool is_ready;
+    uint64_t id;
+    struct message *kept[KEPT_MAX];
+    size_t kept_count;
+    bool pauses; /* from its start on */
+    unsigned limit;
+} host;
+
+static enum histrio_result hosted_start(
+    struct histrio_context *ctx, void *state, const uint8_t *arguments, size_t size)
+{
+    (void)state;
+    const struct actor_child_spec *spec = (const void *)arguments;
+    assert_int_equal(size, sizeof(*spec));
+    host.id = histrio_self(ctx).id;
+    if (host.pauses)
+        hosted_pause(ctx, true);
+    note("start:%s", spec->behavior);
+    return HISTRIO_CONTINUE;
+}
+
+static enum histrio_result hosted_receive(
+    struct histrio_context *ctx, void *state, const struct histrio_message *message)
+{
+    (void)state;
+    note("got:%s", histrio_type_name(message->type));
+    host.kept[host.kept_count++] = hosted_message(ctx, message);
+    if (host.kept_count == host.limit)
+        hosted_pause(ctx, true);
+    return HOSTED_TAKEN;
+}
+
+static void hosted_stop(struct histrio_context *ctx, void *state, const char *reason)
+{
+    (void)ctx;
+    (void)state;
+    note("stop:%s", reason);
+}
+
+static const struct histrio_behavior hosted = {
+    .name = "hosted", .state_size = 8, .start = hosted_start, .receive = hosted_receive, .stop = hosted_stop};
+
+static void host_exit(void *ctx, struct histrio_context *actor, void *state, const char *reason)
+{
+    (void)ctx;
+    (void)actor;
+    (void)state;
+    note("exit:%s", reason);
+}
+
+static bool host_poll(void *ctx, struct worker *worker, bool is_idle)
+{
+    (void)ctx;
+    (void)is_idle;
+    mutex_lock(&host.lock);
+    void (*operation)(struct worker * worker) = host.operation;
+    host.operation = NULL;
+    mutex_unlock(&host.lock);
+    if (operation)
+        operation(worker);
+    return operation != NULL;
+}
+
+static void host_wake(void *ctx)
+{
+    (void)ctx;
+    mutex_lock(&host.lock);
+    host.is_woken = true;
+    condition_broadcast(&host.changed);
+    mutex_unlock(&host.lock);
+}
+
+static void host_wait(void *ctx, struct worker *worker, int64_t timeout_ns)
+{
+    (void)ctx;
+    (void)worker;
+    int64_t now_ns = clock_now_ns(clock_system());
+    int64_t until_ns = timeout_ns < 10 * NS_PER_S ? now_ns + timeout_ns : now_ns + 10 * NS_PER_S;
+    bool in_time = true;
+    mutex_lock(&host.lock);
+    while (in_time && !host.is_woken)
+        in_time = condition_wait_until(&host.changed, &host.lock, until_ns);
+    host.is_woken = false;
+    mutex_unlock(&host.lock);
+}
+
+static void host_stop(void *ctx, struct worker *worker)
+{
+    (void)ctx;
+    for (size_t i = 0; i < host.kept_count; i++)
+        hosted_forget(worker, host.kept[i]);
+    host.kept_count = 0;
+}
+
+static const struct actor_hosting hosting = {.behavior = &hosted,
+    .exit = host_exit,
+    .poll = host_poll,
+    .wait = host_wait,
+    .wake = host_wake,
+    .stop = host_stop};
+
+/* Runs it on worker 0, as if something had come from a process. */
+static void run(void (*operation)(struct worker *worker))
+{
+    mutex_lock(&host.lock);
+    host.operation = operation;
+    host.is_woken = true;
+    condition_broadcast(&host.changed);
+    mutex_unlock(&host.lock);
+}
+
+static enum histrio_result plain_receive(
+    struct histrio_context *ctx, void *state, const struct histrio_message *message)
+{
+    (void)state;
+    if (is_type(message, "exit")) {
+        histrio_exit(ctx, text_ref("unit/one"), value_text(message));
+        return HISTRIO_CONTINUE;
+    }
+    if (!is_type(message, "send"))
+        return HISTRIO_UNHANDLED;
+    (void)histrio_tell(ctx, text_ref("unit/one"), histrio_type(value_text(message)), NULL, 0);
+    return HISTRIO_CONTINUE;
+}
+
+static const struct histrio_behavior plain = {.name = "plain", .receive = plain_receive};
+static const struct histrio_behavior *const behaviors[] = {&plain, NULL};
+
+static void start(unsigned limit, bool pauses, uint32_t restarts_max)
+{
+    if (!host.is_ready) {
+        host.is_ready = true;
+        mutex_init(&host.lock, 940, "test host");
+        condition_init(&host.changed);
+    }
+    host.limit = limit;
+    host.pauses = pauses;
+    host.kept_count = 0;
+    support_start_hosting(2, behaviors, &hosting);
+    static const struct actor_child_spec children[] = {
+        {.name = "one", .under = "", .behavior = "module:One", .shutdown_ms = 200},
+        {.name = "two", .under = "", .behavior = "test.plain", .shutdown_ms = 200},
+    };
+    struct actor_unit_spec spec = {.name = "unit",
+        .root = {.name = "unit",
+            .is_supervisor = true,
+            .restarts_max = restarts_max,
+            .period_ms = 60000,
+            .shutdown_ms = ACTOR_SHUTDOWN_INFINITY},
+        .children = children,
+        .child_count = 2};
+    support_unit_spec(&spec);
+}
+
+static void reply_first(struct worker *worker)
+{
+    struct histrio_context ctx;
+    assert_true(hosted_enter(worker, host.id, &ctx));
+    static const uint8_t seven[] = {7};
+    struct message *message = host.kept[0];
+    memmove(host.kept, host.kept + 1, --host.kept_count * sizeof(host.kept[0]));
+    note("remaining:%s", hosted_remaining_ms(worker, message) <= 10001 ? "yes" : "no");
+    hosted_reply(&ctx, message, seven, sizeof(seven));
+}
+
+static void done(void *ctx, enum histrio_error error, const uint8_t *value, size_t size)
+{
+    note("%s:%s:%d:%.*s", (const char *)ctx, histrio_error_name(error), size == 1 ? value[0] : -1,
+        size == 1 ? 0 : (int)size, (const char *)value);
+}
+
+static void ask_later(const char *type)
+{
+    actor_system_ask(
+        support_system(), "unit/one", type, (const uint8_t *)"\xc0", 1, 10000, done, (void *)(uintptr_t)type);
+}
+
+static void kept_messages_are_answered_later(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, false, 3);
+    ask_later("first");
+    wait_note("got:first");
+    tell("unit/two", "send", "plain");
+    wait_note("got:plain");
+    run(reply_first);
+    wait_note("first:OK:7:");
+    run(reply_first); /* of the tell: nothing is told to anybody */
+    tell("unit/two", "send", "last");
+    wait_note("got:last");
+    assert_string_equal(notes("remaining"), "remaining:yes remaining:yes");
+    support_stop(); /* with one message kept, which leaks unless stop forgets it */
+}
+
+static void unpause(struct worker *worker)
+{
+    struct histrio_context ctx;
+    assert_true(hosted_enter(worker, host.id, &ctx));
+    hosted_pause(&ctx, false);
+    hosted_started(&ctx);
+}
+
+static void on_row(void *ctx, const struct actor_info *info)
+{
+    (void)ctx;
+    note("row:%s:%s:%s", info->path, info->behavior, info->state);
+}
+
+static void a_paused_actor_gets_no_turns(void **state)
+{
+    (void)state;
+    start(2, true, 3);
+    actor_system_list(support_system(), "unit/one", on_row, NULL);
+    assert_string_equal(notes("row"), "row:unit/one:module:One:Starting");
+    tell("unit/two", "send", "a");
+    tell("unit/two", "send", "b");
+    tell("unit/two", "send", "c");
+    assert_int_equal(ask_error("unit/two", "unknown"), HISTRIO_BAD_ARGUMENT); /* all are sent */
+    assert_string_equal(notes("got"), "");
+    run(unpause);
+    wait_note("got:b");
+    assert_string_equal(notes("got"), "got:a got:b");
+    actor_system_list(support_system(), "unit/one", on_row, NULL);
+    assert_int_equal(count_notes("row:unit/one:module:One:Running"), 1);
+    run(unpause);
+    wait_note("got:c");
+    support_stop();
+}
+
+static void crash(struct worker *worker, bool is_free)
+{
+    struct histrio_context ctx;
+    assert_true(hosted_enter(worker, host.id, &ctx));
+    hosted_lost(&ctx, host.kept[0], "crashed in it");
+    hosted_put_back(&ctx, host.kept + 1, host.kept_count - 1);
+    host.kept_count = 0;
+    hosted_end(&ctx, "SIGSEGV", is_free);
+}
+
+static void crash_charged(struct worker *worker)
+{
+    crash(worker, false);
+}
+
+static void crash_free(struct worker *worker)
+{
+    crash(worker, true);
+}
+
+static void messages_that_were_not_begun_survive(void **state)
+{
+    (void)state;
+    start(3, false, 3);
+    ask_later("first");
+    ask_later("second");
+    wait_note("got:second");
+    tell("unit/two", "send", "third");
+    wait_note("got:third");
+    ask_later("fourth");
+    run(crash_charged);
+    wait_note("first:Crashed:-1:crashed in it");
+    wait_note("got:fourth"); /* behind what came back */
+    assert_string_equal(notes("got"), "got:first got:second got:third got:second got:third got:fourth");
+    wait_note("exit:unit/one:SIGSEGV:Restart");
+    assert_string_equal(notes("stop:"), "stop:SIGSEGV");
+    support_stop();
+}
+
+static void free_ends_do_not_count(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, false, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        ask_later("x");
+        wait_notes("got:x", i + 1);
+        run(i < 3 ? crash_free : crash_charged);
+        wait_notes("start:module:One", i + 2);
+    }
+    ask_later("x");
+    wait_notes("got:x", 5);
+    run(crash_charged);
+    wait_note("unit:unit:failed:too many restarts: unit/one: SIGSEGV");
+    support_stop();
+}
+
+static void end_stopped(struct worker *worker)
+{
+    struct histrio_context ctx;
+    if (hosted_enter(worker, host.id, &ctx))
+        hosted_end(&ctx, "shutdown", false);
+}
+
+static void exits_go_to_the_behavior(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, false, 3);
+    tell("unit/two", "exit", "normal");
+    tell("unit/two", "exit", "why");
+    wait_note("exit:why");
+    assert_string_equal(notes("exit"), "exit:why");
+    tell("unit/two", "exit", "kill");
+    wait_note("exit:unit/one:killed:Restart");
+    wait_notes("start:module:One", 2);
+    struct err err;
+    assert_int_equal(actor_system_unit_stop(support_system(), "unit", &err), 0);
+    wait_note("exit:shutdown");
+    run(end_stopped);
+    wait_note("unit:unit:stopped:shutdown");
+    assert_int_equal(count_notes("exit:unit/one:shutdown:Shutdown"), 1);
+    support_stop();
+}
+
+static void a_hosted_actor_that_does_not_end_is_killed(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, false, 3);
+    struct err err;
+    assert_int_equal(actor_system_unit_stop(support_system(), "unit", &err), 0);
+    wait_note("unit:unit:stopped:shutdown");
+    assert_int_equal(count_notes("exit:unit/one:killed:Shutdown"), 1);
+    assert_int_equal(count_notes("stop:killed"), 1);
+    support_stop();
+}
+
+static void without_a_host_python_is_refused(void **state)
+{
+    (void)state;
+    support_start(1, behaviors);
+    struct actor_unit_spec spec = {
+        .name = "p", .root = {.name = "p", .behavior = "bank:Teller", .period_ms = 1}};
+    struct err err = {0};
+    assert_int_equal(actor_system_unit_start(support_system(), &spec, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_non_null(strstr(err.text, "hosts no actors outside"));
+    support_stop();
+}
+
+const struct CMUnitTest hosted_tests[] = {
+    cmocka_unit_test(kept_messages_are_answered_later),
+    cmocka_unit_test(a_paused_actor_gets_no_turns),
+    cmocka_unit_test(messages_that_were_not_begun_survive),
+    cmocka_unit_test(free_ends_do_not_count),
+    cmocka_unit_test(exits_go_to_the_behavior),
+    cmocka_unit_test(a_hosted_actor_that_does_not_end_is_killed),
+    cmocka_unit_test(without_a_host_python_is_refused),
+};
+const size_t hosted_test_count = sizeof(hosted_tests) / sizeof(hosted_tests[0]);
