@@ -180,7 +180,17 @@ static void add_accepted(struct fixture *fixture, struct probe *probe)
 static void open_hand(struct rpc_stream *stream, void *ctx)
 {
     struct fixture *fixture = ctx;
-    add_accepted(fixture, attach(fixture, stream, fixture->hand_reaction));
+    mutex_lock(&fixture->lock);
+    enum reaction reaction = fixture->hand_reaction;
+    mutex_unlock(&fixture->lock);
+    add_accepted(fixture, attach(fixture, stream, reaction));
+}
+
+void fixture_set_hand_reaction(struct fixture *fixture, enum reaction reaction)
+{
+    mutex_lock(&fixture->lock);
+    fixture->hand_reaction = reaction;
+    mutex_unlock(&fixture->lock);
 }
 
 static void hand_over(struct probe *probe)
@@ -373,9 +383,9 @@ struct probe *probe_open(struct fixture *fixture, const char *path, uint64_t tim
     return probe;
 }
 
-struct probe *probe_open_burst(struct fixture *fixture, const char *path)
+struct probe *probe_open_burst(struct fixture *fixture, const char *path, enum reaction reaction)
 {
-    struct probe *probe = probe_new(fixture, fixture->client_loop, REACT_NOTHING);
+    struct probe *probe = probe_new(fixture, fixture->client_loop, reaction);
     struct opening opening = {.fixture = fixture, .probe = probe, .path = path, .has_burst = true};
     rpc_loop_call(fixture->client_loop, do_open, &opening);
     return probe;

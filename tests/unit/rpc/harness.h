@@ -73,8 +73,8 @@ struct fixture {
     struct rpc_loop *client_loop;
     struct rpc_server *server;
     struct rpc_client *client;
-    enum reaction hand_reaction; /* of probes made for Hand */
     struct mutex lock;
+    enum reaction hand_reaction; /* of probes made for Hand; guarded: fixture_set_hand_reaction() */
     struct condition changed;
     struct probe *accepted[PROBES_MAX]; /* by Hand, in order; guarded */
     size_t accepted_count;
@@ -100,13 +100,15 @@ void fixture_server_stop(struct fixture *fixture, uint32_t grace_ms);
 void fixture_connect(struct fixture *fixture, struct rpc_creds *creds, const char *server_name);
 
 /* The next stream that Hand got; waits. */
+/* Any thread; of the streams that come from now on. */
+void fixture_set_hand_reaction(struct fixture *fixture, enum reaction reaction);
 struct probe *fixture_accept(struct fixture *fixture);
 
 struct probe *probe_open(struct fixture *fixture, const char *path, uint64_t timeout_ms, bool wait_for_ready,
     enum reaction reaction);
 
 /* The same, and BURST numbered messages are written before the loop can send anything. */
-struct probe *probe_open_burst(struct fixture *fixture, const char *path);
+struct probe *probe_open_burst(struct fixture *fixture, const char *path, enum reaction reaction);
 
 int probe_write(struct probe *probe, const void *data, size_t size, struct err *err);
 void probe_write_number(struct probe *probe, uint32_t number, size_t size); /* must be taken */

@@ -142,7 +142,7 @@ struct timers {
     unsigned fired;
     unsigned early;
     unsigned disorder;
-    unsigned last;
+    int64_t last_due_after_ns;
     atomic_uint done;
 };
 
@@ -150,6 +150,7 @@ struct one_timer {
     struct timers *all;
     unsigned index;
     unsigned delay_ms;
+    int64_t due_after_ns, due_before_ns; /* as it was set in between, on a machine that may be slow */
 };
 
 static struct one_timer one_timer[TIMERS];
@@ -161,11 +162,11 @@ static void fire(void *ctx)
     int64_t passed_ms = (clock_now_ns(clock_system()) - all->set_ns) / NS_PER_MS;
     all->fired++;
     all->early += passed_ms < (int64_t)one->delay_ms;
-    all->disorder += one->delay_ms < all->last;
-    all->last = one->delay_ms;
+    all->disorder += one->due_before_ns < all->last_due_after_ns - NS_PER_MS;
+    all->last_due_after_ns = one->due_after_ns;
     rpc_timer_free(all->timers[one->index]); /* inside of its own callback */
     all->timers[one->index] = NULL;
-    if (one->delay_ms == TIMERS / 2)
+    if (all->fired == TIMERS / 2 + 1)
         atomic_store(&all->done, 1);
 }
 
@@ -178,7 +179,10 @@ static void set_timers(void *ctx)
         one_timer[i] = (struct one_timer){.all = all, .index = i, .delay_ms = delay_ms};
         all->timers[i] = rpc_timer_new(loop, fire, &one_timer[i]);
         rpc_timer_set(all->timers[i], 1000 * 1000);
+        int64_t delay_ns = delay_ms * NS_PER_MS;
+        one_timer[i].due_after_ns = clock_now_ns(clock_system()) + delay_ns;
         rpc_timer_set(all->timers[i], delay_ms); /* moved */
+        one_timer[i].due_before_ns = clock_now_ns(clock_system()) + delay_ns;
     }
     for (unsigned i = 0; i < TIMERS; i++) {
         if (one_timer[i].delay_ms > TIMERS / 2) {

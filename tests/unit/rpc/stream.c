@@ -73,9 +73,9 @@ static void test_server_speaks_first(void **state)
 static void test_bursts_at_once(void **state)
 {
     (void)state;
-    fixture.hand_reaction = REACT_BURST;
+    fixture_set_hand_reaction(&fixture, REACT_BURST);
     for (int i = 0; i < 30; i++) {
-        struct probe *client = probe_open_burst(&fixture, "/test.Service/Hand");
+        struct probe *client = probe_open_burst(&fixture, "/test.Service/Hand", REACT_NOTHING);
         struct probe *server = fixture_accept(&fixture);
         probe_wait(server, server->messages == BURST);
         probe_wait(client, client->messages == BURST * BURST);
@@ -87,7 +87,7 @@ static void test_bursts_at_once(void **state)
 static void test_one_question_many_answers(void **state)
 {
     (void)state;
-    fixture.hand_reaction = REACT_BURST;
+    fixture_set_hand_reaction(&fixture, REACT_BURST);
     for (int i = 0; i < 30; i++) {
         struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
         assert_int_equal(probe_write(client, "?", 1, NULL), 0);
@@ -256,10 +256,9 @@ static void test_cancel_before_anything(void **state)
 static void test_free_in_callbacks(void **state)
 {
     (void)state;
-    fixture.hand_reaction = REACT_FREE;
-    struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_FREE_AT_CLOSE);
-    assert_int_equal(probe_write(client, "bye", 3, NULL), 0);
-    assert_int_equal(probe_write(client, "bye", 3, NULL), 0);
+    fixture_set_hand_reaction(&fixture, REACT_FREE);
+    /* All are written before the first can be answered by the end. */
+    struct probe *client = probe_open_burst(&fixture, "/test.Service/Hand", REACT_FREE_AT_CLOSE);
     struct probe *server = fixture_accept(&fixture);
     probe_wait(client, client->closed == 1);
     assert_int_equal(client->code, RPC_CANCELLED);
@@ -270,7 +269,7 @@ static void test_free_in_callbacks(void **state)
 static void test_another_listener(void **state)
 {
     (void)state;
-    fixture.hand_reaction = REACT_HAND_OVER;
+    fixture_set_hand_reaction(&fixture, REACT_HAND_OVER);
     struct probe *client = probe_open(&fixture, "/test.Service/Hand", 0, false, REACT_NOTHING);
     assert_int_equal(probe_write(client, "one", 3, NULL), 0);
     struct probe *first = fixture_accept(&fixture);
