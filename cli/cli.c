@@ -12,7 +12,8 @@
 const struct verb verbs[] = {
     {"run", "FILE [--nodes N] [--dry-run] [--detach] [-o json|yaml]",
         "run the system of a manifest on this machine until Ctrl-C or `histrio stop`",
-        OPTION_NODES | OPTION_DRY_RUN | OPTION_DETACH | OPTION_OUTPUT | OPTION_TIMEOUT, 1, 1, verb_run},
+        OPTION_NODES | OPTION_DRY_RUN | OPTION_DETACH | OPTION_OUTPUT | OPTION_TIMEOUT | OPTION_CONFIG_MAP, 1,
+        1, verb_run},
     {"get", "systems [-A] | (nodes|units|actors|exits) SYSTEM [-o wide|json|yaml]", "tables of what runs",
         OPTION_OUTPUT | OPTION_CLUSTER | OPTION_ALL, 1, 2, verb_get},
     {"describe", "SYSTEM[/UNIT[/ACTOR]] [-o json|yaml]", "everything about one system, unit or actor",

@@ -139,18 +139,25 @@ static void use_found_paths(struct system_spec *spec, const struct library_finde
     }
 }
 
-/* The folders of the libraries in use: nodes load from nowhere else. */
+static void append_folder(struct str *folders, struct map *seen, const char *folder)
+{
+    if (map_has(seen, folder))
+        return;
+    map_put(seen, folder, seen); /* only the key is kept */
+    str_appendf(folders, "%s%s", folders->size ? ":" : "", folder);
+}
+
+/* The folders of the code in use: nodes load from nowhere else. */
 static char *code_folders(const struct system_spec *spec, const struct library_finder *finder)
 {
     struct str folders = STR_INIT(64 * 1024);
     struct map seen = {0};
     vec_for_each (library, &spec->code.c) {
         _cleanup_(cleanup_free) char *folder = file_folder_of(library->path);
-        if (map_has(&seen, folder))
-            continue;
-        map_put(&seen, folder, folder); /* only the key is kept */
-        str_appendf(&folders, "%s%s", folders.size ? ":" : "", folder);
+        append_folder(&folders, &seen, folder);
     }
+    vec_for_each (path, &spec->code.python_path)
+        append_folder(&folders, &seen, *path);
     map_done(&seen, NULL);
     /* A node asks for at least one. */
     if (folders.size == 0)
@@ -191,6 +198,7 @@ static struct system_spec *decode(const char *path, const struct manifest_file_o
     if (options->nodes)
         spec->nodes.replicas = options->nodes;
     check_placement(spec, problems);
+    python_code_find(spec, path, &options->config_maps, problems);
     if (problems->items.count > 0) {
         system_spec_unref(spec);
         return NULL;
@@ -236,5 +244,4 @@ void manifest_file_ignored(const struct system_spec *spec, struct str *out)
     add_ignored(out, spec->nodes.resources != NULL, "nodes.resources");
     add_ignored(out, spec->nodes.pod_template != NULL, "nodes.podTemplate");
     add_ignored(out, spec->state.secret_name != NULL, "state.secretRef");
-    add_ignored(out, spec->code.python_config_map != NULL, "code.python.configMap");
 }

@@ -2,6 +2,8 @@
  * into, its placement tried; all mistakes at once. */
 #pragma once
 
+#include "cli/python_code.h"
+
 #include <stdint.h>
 
 struct err;
@@ -11,10 +13,11 @@ struct system_spec;
 struct manifest_file_options {
     const char *node_program; /* looks into libraries; NULL: they are only looked for */
     uint32_t nodes;           /* 0: the manifest's */
+    struct python_config_maps config_maps;
 };
 
-/* *ret_spec has absolute paths of libraries; unref it. *ret_code_folders: colon separated, absolute; free it.
- * ERR_INVALID: `problems` then has a line for each mistake. */
+/* *ret_spec has absolute paths of libraries and modules; unref it. *ret_code_folders: colon separated,
+ * absolute; free it. ERR_INVALID: `problems` then has a line for each mistake. */
 int manifest_file_load(const char *path, const struct manifest_file_options *options,
     struct system_spec **ret_spec, char **ret_code_folders, struct str *problems, struct err *err);
 

@@ -25,6 +25,7 @@ static const struct option_name option_names[] = {
     {OPTION_CLUSTER, "namespace", 'n', true},
     {OPTION_CLUSTER, "context", 0, true},
     {OPTION_CLUSTER, "kubeconfig", 0, true},
+    {OPTION_CONFIG_MAP, "config-map", 0, true},
     {OPTION_ALL, "all-namespaces", 'A', false},
 };
 
@@ -65,6 +66,11 @@ static int take_value(
     case OPTION_FOLLOW: options->follow = true; return 0;
     case OPTION_CLUSTER: take_place(name->long_name, value, &options->place); return 0;
     case OPTION_ALL: options->place.is_cluster = options->place.is_in_all_namespaces = true; return 0;
+    case OPTION_CONFIG_MAP:
+        if (!strchr(value, '=') || *value == '=' || value[strlen(value) - 1] == '=')
+            return err_set(err, ERR_INVALID, "--config-map: must be NAME=FOLDER, not \"%.64s\"", value);
+        vec_push(&options->config_maps, value);
+        return 0;
     case OPTION_NODES:
         if (text_to_u64(value, LIMIT_NODES, &number, NULL) < 0 || number == 0)
             return err_set(err, ERR_INVALID, "--nodes: must be a number from 1 to %d, not \"%.32s\"",
@@ -141,4 +147,5 @@ int options_parse(int argc, char *const *argv, unsigned known, struct options *r
 void options_done(struct options *options)
 {
     vec_done(&options->words);
+    vec_done(&options->config_maps);
 }

@@ -15,20 +15,22 @@ enum output_form { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_JSON, OUTPUT_YAML };
 
 /* Which options a verb knows. */
 enum option_flag {
-    OPTION_OUTPUT = 1 << 0,  /* -o json|yaml|wide */
-    OPTION_NODES = 1 << 1,   /* --nodes N */
-    OPTION_DRY_RUN = 1 << 2, /* --dry-run */
-    OPTION_DETACH = 1 << 3,  /* --detach */
-    OPTION_TIMEOUT = 1 << 4, /* --timeout 5s */
-    OPTION_FOLLOW = 1 << 5,  /* -f */
-    OPTION_LINES = 1 << 6,   /* --lines N */
-    OPTION_CLUSTER = 1 << 7, /* -n NAMESPACE, --context NAME, --kubeconfig FILE */
-    OPTION_ALL = 1 << 8,     /* -A: all namespaces */
+    OPTION_OUTPUT = 1 << 0,     /* -o json|yaml|wide */
+    OPTION_NODES = 1 << 1,      /* --nodes N */
+    OPTION_DRY_RUN = 1 << 2,    /* --dry-run */
+    OPTION_DETACH = 1 << 3,     /* --detach */
+    OPTION_TIMEOUT = 1 << 4,    /* --timeout 5s */
+    OPTION_FOLLOW = 1 << 5,     /* -f */
+    OPTION_LINES = 1 << 6,      /* --lines N */
+    OPTION_CLUSTER = 1 << 7,    /* -n NAMESPACE, --context NAME, --kubeconfig FILE */
+    OPTION_ALL = 1 << 8,        /* -A: all namespaces */
+    OPTION_CONFIG_MAP = 1 << 9, /* --config-map NAME=FOLDER, as often as needed */
 };
 
 struct options {
-    struct client_place place; /* borrowed from argv; a cluster as soon as one option of it was given */
-    VEC(const char *) words;   /* what is no option; borrowed from argv */
+    struct client_place place;     /* borrowed from argv; a cluster as soon as one option of it was given */
+    VEC(const char *) words;       /* what is no option; borrowed from argv */
+    VEC(const char *) config_maps; /* NAME=FOLDER; borrowed from argv */
     enum output_form output;
     uint32_t nodes; /* 0: not given */
     bool dry_run, detach, follow;

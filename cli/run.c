@@ -172,7 +172,8 @@ enum exit_code verb_run(struct cli *cli)
     _cleanup_(cleanup_free) char *node_program = run_node_program();
     _cleanup_(cleanup_free) char *code_folders = NULL;
     _cleanup_(str_done) struct str problems = STR_INIT(PROBLEM_BYTES_MAX);
-    struct manifest_file_options options = {node_program, cli->options.nodes};
+    struct manifest_file_options options = {
+        node_program, cli->options.nodes, {cli->options.config_maps.items, cli->options.config_maps.count}};
     struct system_spec *spec = NULL;
     struct err err = {0};
     if (access(node_program, X_OK) < 0)

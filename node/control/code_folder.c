@@ -18,7 +18,7 @@ static bool is_below(const char *real, const char *folder)
     if (!real_folder || !text_starts_with(real, real_folder))
         return false;
     size_t size = strlen(real_folder);
-    return real[size] == '/' || strcmp(real_folder, "/") == 0;
+    return !real[size] || real[size] == '/' || strcmp(real_folder, "/") == 0;
 }
 
 static bool is_below_any(const char *real, const char *const *folders, size_t folder_count)
@@ -49,8 +49,8 @@ static void list_folders(const char *const *folders, size_t folder_count, struct
         str_appendf(out, "%s%s", i ? ":" : "", folders[i]);
 }
 
-int code_folder_find(
-    const char *path, const char *const *folders, size_t folder_count, char **ret_path, struct err *err)
+int code_folder_find(const char *path, enum code_kind kind, const char *const *folders, size_t folder_count,
+    char **ret_path, struct err *err)
 {
     struct stat status;
     _cleanup_(str_done) struct str list = STR_INIT(1024);
@@ -66,8 +66,9 @@ int code_folder_find(
             err, ERR_DENIED, "\"%s\" is outside of the code folders \"%s\"", real, str_text(&list));
     if (stat(real, &status) < 0)
         return err_set_errno(err, errno, "\"%s\"", real);
-    if (!S_ISREG(status.st_mode))
-        return err_set(err, ERR_INVALID, "\"%s\" is no regular file", real);
+    if (!S_ISREG(status.st_mode) && !(kind == CODE_FOLDER && S_ISDIR(status.st_mode)))
+        return err_set(err, ERR_INVALID, "\"%s\" is no regular file%s", real,
+            kind == CODE_FOLDER ? " and no folder" : "");
     *ret_path = steal_ptr(&real);
     return 0;
 }

@@ -37,6 +37,16 @@ struct command_library {
     const char *name, *path;
 };
 
+struct command_python {
+    const char *const *paths;
+    size_t path_count;
+    const char *const *preload;
+    size_t preload_count;
+    uint32_t workers;
+    uint32_t handler_timeout_ms; /* 0: no limit */
+    uint64_t memory_bytes_max;   /* 0: no limit */
+};
+
 struct command_configuration {
     int64_t generation;
     const struct command_library *libraries;
@@ -45,6 +55,8 @@ struct command_configuration {
     size_t code_folder_count;
     uint32_t lease_ms;
     uint32_t workers;
+    bool has_python;
+    struct command_python python;
 };
 
 struct command_member {

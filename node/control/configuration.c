@@ -1,4 +1,4 @@
-/* The system's configuration: which libraries, from where. */
+/* The system's configuration: which code, from where. */
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -21,6 +21,18 @@ bool control_is_ready(const struct node_control *control)
     return control->is_configured && !loader_is_busy(control->loader);
 }
 
+static void add_python(struct loader_job *job, const struct command_python *wanted)
+{
+    job->has_python = true;
+    for (size_t i = 0; i < wanted->path_count; i++)
+        vec_push(&job->python.paths, xstrdup(wanted->paths[i]));
+    for (size_t i = 0; i < wanted->preload_count; i++)
+        vec_push(&job->python.preload, xstrdup(wanted->preload[i]));
+    job->python.workers = wanted->workers;
+    job->python.handler_timeout_ms = wanted->handler_timeout_ms;
+    job->python.memory_bytes_max = wanted->memory_bytes_max;
+}
+
 /* What is to be loaded: libraries that are new, or that failed before. A loaded one stays: code changes with
  * the node. */
 static struct loader_job make_job(
@@ -36,6 +48,8 @@ static struct loader_job make_job(
         library->name = xstrdup(wanted->name);
         library->path = xstrdup(wanted->path);
     }
+    if (configuration->has_python)
+        add_python(&job, &configuration->python);
     for (size_t i = 0; i < control->config.code_folder_count; i++)
         vec_push(&job.folders, xstrdup(control->config.code_folders[i]));
     for (size_t i = 0; i < configuration->code_folder_count; i++)
@@ -46,7 +60,7 @@ static struct loader_job make_job(
 static void start_job_take(struct node_control *control, struct loader_job *job)
 {
     struct err err = {0};
-    if (job->libraries.count == 0) {
+    if (job->libraries.count == 0 && !job->has_python) {
         loader_job_done(job);
         control->acknowledged_generation = control->configuration_generation;
         control_acknowledge(control);
@@ -92,11 +106,25 @@ static void remember_take(struct node_control *control, struct loader_library *l
     *library = former; /* the job ends with it */
 }
 
+static void remember_python_take(struct node_control *control, struct loader_python *python)
+{
+    struct loader_python former = control->python;
+    control->has_python = true;
+    control->python = *python;
+    *python = former; /* the job ends with it */
+    if (control->python.error)
+        log_event(LOG_ERROR, "no code in Python", "error", control->python.error, NULL);
+    else if (control->config.code.configure)
+        control->config.code.configure(control->config.code.ctx, &control->python);
+}
+
 void control_libraries_loaded(void *ctx, struct loader_job *job)
 {
     struct node_control *control = ctx;
     vec_for_each (library, &job->libraries)
         remember_take(control, library);
+    if (job->has_python)
+        remember_python_take(control, &job->python);
     loader_job_done(job);
     struct loader_job next = {0};
     if (control->has_queued_job)
@@ -106,10 +134,24 @@ void control_libraries_loaded(void *ctx, struct loader_job *job)
     start_job_take(control, &next);
 }
 
+/* Whether module and class are there, only a worker process can tell. */
+static int check_python(const struct node_control *control, const char *behavior, struct err *err)
+{
+    if (!control->has_python)
+        return err_set(err, ERR_NOT_FOUND, "behavior \"%s\": the system has no code.python", behavior);
+    if (control->python.error)
+        return err_set(err, ERR_NOT_FOUND, "behavior \"%s\": %s", behavior, control->python.error);
+    if (!control->config.code.configure)
+        return err_set(err, ERR_UNAVAILABLE, "behavior \"%s\": this node runs no Python", behavior);
+    return 0;
+}
+
 static int check_behavior(struct node_control *control, const struct actor_child_spec *child, struct err *err)
 {
     if (!child->behavior)
         return 0;
+    if (strchr(child->behavior, ':'))
+        return check_python(control, child->behavior, err);
     size_t size = strcspn(child->behavior, ".");
     const struct loader_library *library = find_library(control, child->behavior, size);
     if (!library)

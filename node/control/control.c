@@ -281,6 +281,7 @@ void node_control_free(struct node_control *control)
         return;
     assignments_done(&control->assignments);
     loader_job_done(&control->queued_job);
+    loader_python_done(&control->python);
     struct loader_job known = {.libraries = {0}};
     vec_for_each (library, &control->libraries.items)
         vec_push(&known.libraries, *library);

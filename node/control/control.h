@@ -16,6 +16,7 @@
 
 struct clock;
 struct err;
+struct loader_python;
 struct node_control;
 struct rpc_creds;
 struct rpc_loop;
@@ -41,6 +42,14 @@ struct node_control_events {
     void *ctx;
 };
 
+/* Who hosts actors in Python. `configure` comes on the loop's thread when the system's code is known, and
+ * again when it changes, before a unit of that configuration starts; its paths are real and inside of the
+ * code folders. NULL: this node hosts none. */
+struct node_control_code {
+    void (*configure)(void *ctx, const struct loader_python *python);
+    void *ctx;
+};
+
 /* Everything is borrowed until node_control_free(). */
 struct node_control_config {
     struct rpc_loop *loop;
@@ -54,6 +63,7 @@ struct node_control_config {
     const struct life *life; /* our uid, and how the runtimes before us ended */
     unsigned worker_count;   /* that the runtime was started with; 0: cores */
     struct node_control_peers peers;
+    struct node_control_code code;
     struct node_control_events events;
 };
 

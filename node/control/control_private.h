@@ -56,6 +56,8 @@ struct node_control {
 
     struct loader *loader;
     struct library_table libraries;
+    bool has_python;
+    struct loader_python python;
     struct loader_job queued_job; /* of a configuration that came while the loader was busy */
     bool has_queued_job;
     bool is_configured;

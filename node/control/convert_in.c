@@ -15,6 +15,7 @@ typedef Histrio__V1__OperatorMessage proto_message;
 enum {
     LIBRARIES_MAX = 1000,
     FOLDERS_MAX = 1000,
+    PYTHON_WORKERS_MAX = 1024,
     DEAD_MAX = 100 * 1000,
     ROOT_RESTARTS_MAX = 3, /* of the supervisor above a plain root, where the operator names none */
     ROOT_PERIOD_MS = 5000,
@@ -52,6 +53,23 @@ static void take_hello(const Histrio__V1__Hello *from, struct command_hello *hel
         .software = from->software};
 }
 
+static int take_python(
+    const Histrio__V1__Configuration__Python *from, struct command_python *python, struct err *err)
+{
+    if (check_count(from->n_paths, FOLDERS_MAX, "Python paths", err) < 0 ||
+        check_count(from->n_preload, FOLDERS_MAX, "Python modules", err) < 0 ||
+        check_count(from->workers, PYTHON_WORKERS_MAX, "Python workers", err) < 0)
+        return -1;
+    *python = (struct command_python){.paths = (const char *const *)from->paths,
+        .path_count = from->n_paths,
+        .preload = (const char *const *)from->preload,
+        .preload_count = from->n_preload,
+        .workers = from->workers,
+        .handler_timeout_ms = from->handler_timeout_ms,
+        .memory_bytes_max = from->memory_bytes_max};
+    return 0;
+}
+
 static int take_configuration(const Histrio__V1__Configuration *from, struct wire_arena *arena,
     struct command_configuration *configuration, struct err *err)
 {
@@ -69,8 +87,9 @@ static int take_configuration(const Histrio__V1__Configuration *from, struct wir
         .code_folders = (const char *const *)from->code_folders,
         .code_folder_count = from->n_code_folders,
         .lease_ms = from->lease_ms,
-        .workers = from->workers};
-    return 0;
+        .workers = from->workers,
+        .has_python = from->python != NULL};
+    return from->python ? take_python(from->python, &configuration->python, err) : 0;
 }
 
 static int take_roster(const Histrio__V1__RosterUpdate *from, struct wire_arena *arena,
@@ -119,25 +138,22 @@ static int take_routes(
 
 /* ---- the unit of an assign ---- */
 
-static int check_supported(const Histrio__V1__Child *child, const char *what, struct err *err)
-{
-    if (*child->behavior_python)
-        return err_set(err, ERR_UNAVAILABLE, "%s: python behaviors are not supported by this node yet", what);
-    if (child->isolation != HISTRIO__V1__ISOLATION__ISOLATION_NODE)
-        return err_set(err, ERR_UNAVAILABLE, "%s: only isolation Node is supported by this node yet", what);
-    return 0;
-}
-
 static int take_child(
     const Histrio__V1__Child *from, bool is_root, struct actor_child_spec *child, struct err *err)
 {
     const char *what = is_root ? "root" : from->name;
     const Histrio__V1__Supervisor *supervisor = from->supervisor;
-    if (check_supported(from, what, err) < 0)
-        return -1;
+    bool is_python = *from->behavior_python != 0;
+    if (is_python && *from->behavior_c)
+        return err_set(err, ERR_INVALID, "%s: has two behaviors", what);
+    if (from->isolation > HISTRIO__V1__ISOLATION__ISOLATION_PROCESS)
+        return err_set(err, ERR_INVALID, "%s: unknown isolation", what);
     *child = (struct actor_child_spec){.name = from->name,
         .under = from->under,
-        .behavior = *from->behavior_c ? from->behavior_c : NULL,
+        .behavior = is_python           ? from->behavior_python
+                    : *from->behavior_c ? from->behavior_c
+                                        : NULL,
+        .isolation = (enum actor_isolation)from->isolation,
         .arguments = from->arguments.data,
         .arguments_size = from->arguments.len,
         .restart = (enum actor_restart)from->restart,
@@ -147,7 +163,7 @@ static int take_child(
         .mailbox_capacity = from->mailbox_capacity,
         .overflow = (enum actor_overflow)from->mailbox_overflow,
         .drop_mailbox_on_restart = from->mailbox_on_restart == HISTRIO__V1__ON_RESTART__ON_RESTART_DROP,
-        .is_supervisor = !*from->behavior_c};
+        .is_supervisor = !is_python && !*from->behavior_c};
     /* A unit's root may be a worker with an intensity: that of the supervisor that the runtime puts above it.
      */
     if (supervisor) {

@@ -23,8 +23,21 @@ struct loader {
     bool is_detached;
 };
 
+void loader_python_done(struct loader_python *python)
+{
+    vec_for_each (path, &python->paths)
+        free(*path);
+    vec_for_each (module, &python->preload)
+        free(*module);
+    vec_done(&python->paths);
+    vec_done(&python->preload);
+    free(python->error);
+    *python = (struct loader_python){0};
+}
+
 void loader_job_done(struct loader_job *job)
 {
+    loader_python_done(&job->python);
     vec_for_each (library, &job->libraries) {
         free(library->name);
         free(library->path);
@@ -39,20 +52,38 @@ void loader_job_done(struct loader_job *job)
     vec_done(&job->narrower);
 }
 
-static int load(struct loader *loader, struct loader_library *library, struct err *err)
+/* The real path takes the place of *path. */
+static int find(const struct loader_job *job, enum code_kind kind, char **path, struct err *err)
 {
-    const struct loader_job *job = &loader->job;
     _cleanup_(cleanup_free) char *real = NULL;
     _cleanup_(cleanup_free) char *again = NULL;
     if (code_folder_find(
-            library->path, (const char *const *)job->folders.items, job->folders.count, &real, err) < 0)
+            *path, kind, (const char *const *)job->folders.items, job->folders.count, &real, err) < 0)
         return -1;
-    if (job->narrower.count > 0 && code_folder_find(real, (const char *const *)job->narrower.items,
+    if (job->narrower.count > 0 && code_folder_find(real, kind, (const char *const *)job->narrower.items,
                                        job->narrower.count, &again, err) < 0)
         return -1;
-    free(library->path);
-    library->path = steal_ptr(&real);
+    free(*path);
+    *path = steal_ptr(&real);
+    return 0;
+}
+
+static int load(struct loader *loader, struct loader_library *library, struct err *err)
+{
+    if (find(&loader->job, CODE_FILE, &library->path, err) < 0)
+        return -1;
     return actor_system_load_library(loader->actors, library->name, library->path, err);
+}
+
+static void find_python(struct loader_job *job)
+{
+    struct err err = {0};
+    vec_for_each (path, &job->python.paths) {
+        if (find(job, CODE_FOLDER, path, &err) == 0)
+            continue;
+        job->python.error = xstrdup(err.text);
+        return;
+    }
 }
 
 static void finished(void *ctx)
@@ -77,6 +108,7 @@ static void run(void *ctx)
         if (load(loader, library, &err) < 0)
             library->error = xstrdup(err.text);
     }
+    find_python(&loader->job);
     rpc_loop_post(loader->loop, finished, loader);
 }
 

@@ -1,11 +1,13 @@
-/* node_control/loader.h: loads behavior libraries on a thread of its own: they run constructors that are not
- * ours, and nothing of that may hold up the lease. The thread exists while there is something to load. */
+/* node_control/loader.h: loads behavior libraries, and looks for the folders of Python modules, on a thread
+ * of its own: libraries run constructors that are not ours, file systems may be slow, and nothing of that may
+ * hold up the lease. The thread exists while there is something to do. */
 #pragma once
 
 #include "base/vec.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct actor_system;
 struct err;
@@ -18,8 +20,21 @@ struct loader_library {
     char *error; /* why it could not be loaded; NULL: it is loaded */
 };
 
+/* The system's code in Python. */
+struct loader_python {
+    VEC(char *) paths; /* as the configuration says; afterwards the real ones */
+    VEC(char *) preload;
+    uint32_t workers;
+    uint32_t handler_timeout_ms;
+    uint64_t memory_bytes_max;
+    char *error; /* why it cannot be used; NULL: it can */
+};
+void loader_python_done(struct loader_python *python);
+
 struct loader_job {
     VEC(struct loader_library) libraries;
+    bool has_python;
+    struct loader_python python;
     VEC(char *) folders;  /* a library must be below one of these ... */
     VEC(char *) narrower; /* ... and, where there are any, below one of these */
 };

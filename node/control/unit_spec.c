@@ -82,9 +82,12 @@ static int check_behavior(const struct actor_child_spec *child, const char *what
         return err_set(err, ERR_INVALID, "%s: intensity makes no sense", what);
     if (!child->behavior)
         return 0;
-    const char *dot = strchr(child->behavior, '.');
-    if (!dot || dot == child->behavior || !dot[1] || strlen(child->behavior) > LIMIT_BEHAVIOR_NAME_BYTES)
-        return err_set(err, ERR_INVALID, "%s: behavior must be \"library.name\" of at most %d bytes", what,
+    const char *mark = strchr(child->behavior, ':');
+    if (!mark)
+        mark = strchr(child->behavior, '.');
+    if (!mark || mark == child->behavior || !mark[1] || strlen(child->behavior) > LIMIT_BEHAVIOR_NAME_BYTES)
+        return err_set(err, ERR_INVALID,
+            "%s: behavior must be \"library.name\" or \"module:class\" of at most %d bytes", what,
             LIMIT_BEHAVIOR_NAME_BYTES);
     return 0;
 }

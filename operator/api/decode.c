@@ -156,6 +156,46 @@ bool decode_duration(struct api_problems *problems, const struct json *object, c
     return true;
 }
 
+/* 0: no such unit. */
+static uint64_t unit_bytes(const char *unit)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {{"", 1}, {"k", 1000}, {"M", 1000 * 1000}, {"G", 1000 * 1000 * 1000}, {"Ki", 1024},
+        {"Mi", 1024 * 1024}, {"Gi", 1024 * 1024 * 1024}};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+        if (text_equal(unit, units[i].name))
+            return units[i].bytes;
+    return 0;
+}
+
+bool decode_bytes(struct api_problems *problems, const struct json *object, const char *key, uint64_t minimum,
+    uint64_t maximum, uint64_t *value)
+{
+    const struct json *node = json_get(object, key);
+    char digits[20] = "";
+    uint64_t number = 0;
+    if (json_is_null(node))
+        return false;
+    const char *text = json_type(node) == JSON_STRING ? json_string(node) : "";
+    size_t size = strspn(text, "0123456789");
+    uint64_t bytes = unit_bytes(text + size);
+    if (size > 0 && size < sizeof(digits))
+        memcpy(digits, text, size);
+    if (bytes == 0 || text_to_u64(digits, UINT64_MAX / bytes, &number, NULL) < 0) {
+        api_problems_add_at(problems, node, "must be an amount of memory such as \"512Mi\" or \"1Gi\"");
+        return false;
+    }
+    if (number * bytes < minimum || number * bytes > maximum) {
+        api_problems_add_at(
+            problems, node, "must be from %" PRIu64 " to %" PRIu64 " bytes", minimum, maximum);
+        return false;
+    }
+    *value = number * bytes;
+    return true;
+}
+
 bool decode_enum(struct api_problems *problems, const struct json *object, const char *key,
     const char *const *names, int *value)
 {

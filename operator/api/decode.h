@@ -26,6 +26,9 @@ bool decode_u32(struct api_problems *problems, const struct json *object, const 
     uint32_t maximum, uint32_t *value);
 bool decode_duration(struct api_problems *problems, const struct json *object, const char *key,
     int64_t minimum_ms, int64_t maximum_ms, int64_t *value_ms);
+/* A quantity of memory as Kubernetes writes it, in whole numbers: "512Mi", "1G", "268435456". */
+bool decode_bytes(struct api_problems *problems, const struct json *object, const char *key, uint64_t minimum,
+    uint64_t maximum, uint64_t *value);
 /* names: ended by NULL; value: the index in it. */
 bool decode_enum(struct api_problems *problems, const struct json *object, const char *key,
     const char *const *names, int *value);

@@ -16,6 +16,7 @@ enum {
     LIBRARIES_MAX = 64,
     PATHS_MAX = 64,
     WORKERS_MAX = 1024,
+    MEMORY_BYTES_MIN = 16 * 1024 * 1024,
 };
 
 static void decode_metadata(
@@ -118,13 +119,17 @@ static void decode_library(struct api_problems *problems, const struct json *nod
 
 static void decode_python(struct api_problems *problems, const struct json *code_node, struct code_spec *code)
 {
-    static const char *const known[] = {"path", "preload", "workers", "configMap", NULL};
+    static const char *const known[] = {
+        "path", "preload", "workers", "configMap", "handlerTimeout", "memory", NULL};
     const struct json *node = json_get(code_node, "python");
     if (!decode_object(problems, node, known) || json_is_null(node))
         return;
     code->has_python = true;
+    code->python_line = json_line(node);
     (void)decode_u32(problems, node, "workers", 1, WORKERS_MAX, &code->python_workers);
     (void)decode_label_name(problems, node, "configMap", LIMIT_LABEL_BYTES, &code->python_config_map);
+    (void)decode_duration(problems, node, "handlerTimeout", 100, HOUR_MS, &code->python_handler_timeout_ms);
+    (void)decode_bytes(problems, node, "memory", MEMORY_BYTES_MIN, INT64_MAX, &code->python_memory_bytes);
     json_for_each(item, decode_array(problems, node, "path", PATHS_MAX))
     {
         if (json_type(item) == JSON_STRING)
@@ -139,6 +144,8 @@ static void decode_python(struct api_problems *problems, const struct json *code
         else
             api_problems_add_at(problems, item, "must be a text: a module");
     }
+    if (code->python_path.count == 0 && !code->python_config_map)
+        vec_push(&code->python_path, xstrdup("."));
 }
 
 static void decode_code(struct api_problems *problems, const struct json *spec_node, struct code_spec *code)

@@ -4,8 +4,9 @@
  * Defaults: nodes.replicas 3, nodes.update {maxSurge 1, maxUnavailable 0, drainTimeout 60s},
  * supervision.intensity {5 in 10s}, supervision.backoff {100ms to 30s}, restart Permanent, supervisor
  * {OneForOne, 3 in 5s}, shutdown 5s (supervisors: Infinity), mailbox {unbounded, Wait, Keep}, isolation Node
- * for C and Shared for Python, placement.spread KubeNode, keyed {64 shards, passivateAfter 10m},
- * state.snapshotEvery 100, state.store None, failure {nodeLease 3s, suspendFor 60s, policy KeepRunning}. */
+ * for C and Shared for Python, code.python.path [.] without a configMap, code.python.workers 1,
+ * placement.spread KubeNode, keyed {64 shards, passivateAfter 10m}, state.snapshotEvery 100, state.store
+ * None, failure {nodeLease 3s, suspendFor 60s, policy KeepRunning}. */
 #ifndef API_MANIFEST_H
 #define API_MANIFEST_H
 

@@ -52,6 +52,24 @@ static uint64_t *borrow_uids(const uint64_t *uids)
     return (uint64_t *)(uintptr_t)uids;
 }
 
+/* The files of a ConfigMap are in a folder of their own among the code folders. */
+static Histrio__V1__Configuration__Python *build_python(struct builder *builder, const struct code_spec *code)
+{
+    Histrio__V1__Configuration__Python *out =
+        BUILD(builder, Histrio__V1__Configuration__Python, histrio__v1__configuration__python__init);
+    out->paths = build(builder, code->python_path.count + 1, sizeof(*out->paths));
+    if (code->python_config_map)
+        out->paths[out->n_paths++] = borrow(CODE_PYTHON_FOLDER);
+    vec_for_each (path, &code->python_path)
+        out->paths[out->n_paths++] = *path;
+    out->preload = code->python_preload.items;
+    out->n_preload = code->python_preload.count;
+    out->workers = code->python_workers;
+    out->handler_timeout_ms = (uint32_t)code->python_handler_timeout_ms;
+    out->memory_bytes_max = code->python_memory_bytes;
+    return out;
+}
+
 static void build_configuration(struct builder *builder, const struct system_spec *spec,
     const struct core_action *action, const char *code_folders)
 {
@@ -70,6 +88,8 @@ static void build_configuration(struct builder *builder, const struct system_spe
         library->path = borrow(spec->code.c.items[i].path);
         out->libraries[out->n_libraries++] = library;
     }
+    if (spec->code.has_python)
+        out->python = build_python(builder, &spec->code);
     for (const char *at = code_folders; *at; at++)
         folders_max += *at == ':';
     out->code_folders = build(builder, folders_max, sizeof(*out->code_folders));

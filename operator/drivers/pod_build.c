@@ -108,7 +108,7 @@ static void add_code_volume(struct json *spec, struct json *container, const cha
     (void)json_set_string(json_set_object(volume, "configMap"), "name", config_map);
     struct json *mount = json_add_object(json_get(container, "volumeMounts"));
     (void)json_set_string(mount, "name", "histrio-code");
-    (void)json_set_string(mount, "mountPath", POD_CODE_FOLDER "/python");
+    (void)json_set_string(mount, "mountPath", POD_CODE_FOLDER "/" CODE_PYTHON_FOLDER);
     (void)json_set_bool(mount, "readOnly", true);
 }
 
@@ -208,6 +208,8 @@ char *pod_template_hash(const struct system_spec *spec, char *buffer)
         spec->code.python_preload.count);
     (void)json_set_string(fields, "pythonConfigMap", spec->code.python_config_map);
     (void)json_set_uint(fields, "pythonWorkers", spec->code.python_workers);
+    (void)json_set_int(fields, "pythonHandlerTimeoutMs", spec->code.python_handler_timeout_ms);
+    (void)json_set_uint(fields, "pythonMemoryBytes", spec->code.python_memory_bytes);
     _cleanup_(cleanup_free) char *text = json_to_text(fields, JSON_COMPACT);
     (void)snprintf(buffer, POD_TEMPLATE_HASH_BYTES, "%016" PRIx64, hash_string(text)); /* fits */
     return buffer;

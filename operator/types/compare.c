@@ -19,6 +19,8 @@ static uint64_t nodes_digest(const struct system_spec *spec)
         digest_text(&digest, *module);
     digest_text(&digest, spec->code.python_config_map);
     digest_u64(&digest, spec->code.python_workers);
+    digest_u64(&digest, (uint64_t)spec->code.python_handler_timeout_ms);
+    digest_u64(&digest, spec->code.python_memory_bytes);
     return digest.state;
 }
 

@@ -133,13 +133,19 @@ struct library_spec {
     unsigned line;
 };
 
+/* Below a node's code folder: where the files of code.python.configMap are. */
+#define CODE_PYTHON_FOLDER "python"
+
 struct code_spec {
     VEC(struct library_spec) c;
     bool has_python;
+    unsigned python_line;
     VEC(char *) python_path;
     VEC(char *) python_preload;
     char *python_config_map;
     uint32_t python_workers;
+    int64_t python_handler_timeout_ms; /* 0: no limit */
+    uint64_t python_memory_bytes;      /* of each worker process; 0: no limit */
 };
 
 struct nodes_spec {

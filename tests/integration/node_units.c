@@ -123,7 +123,7 @@ static void test_code_that_is_not_there(void **state)
     expect_refused(fixture, &options, failed, "is outside of the code folders");
     options.behavior = "bank:Teller";
     options.is_python = true;
-    expect_refused(fixture, &options, failed, "python behaviors are not supported by this node yet");
+    expect_refused(fixture, &options, failed, "the system has no code.python");
 }
 
 static void test_start_that_fails(void **state)

@@ -106,7 +106,7 @@ static void everything_is_read(void **state)
         "    capacity: {units: 7}\n"
         "  code:\n"
         "    c: [{library: bank, path: libbank.so}]\n"
-        "    python: {path: [.], preload: [bank], workers: 2}\n"
+        "    python: {path: [.], preload: [bank], workers: 2, handlerTimeout: 30s, memory: 512Mi}\n"
         "  supervision: {intensity: {restarts: 1, period: 2s}, backoff: {initial: 5ms, max: 1s}}\n"
         "  actors:\n"
         "    - name: tellers\n"
@@ -132,6 +132,8 @@ static void everything_is_read(void **state)
     assert_non_null(spec->nodes.pod_template);
     assert_int_equal(spec->nodes.drain_timeout_ms, 90000);
     assert_int_equal(spec->code.python_workers, 2);
+    assert_int_equal(spec->code.python_handler_timeout_ms, 30000);
+    assert_int_equal(spec->code.python_memory_bytes, 512 * 1024 * 1024);
     const struct entry_spec *tellers = system_spec_entry(spec, "tellers");
     assert_true(tellers->root.is_supervisor);
     assert_int_equal(tellers->root.shutdown_ms, SHUTDOWN_INFINITY);
@@ -226,6 +228,26 @@ static void each_mistake_is_one_line(void **state)
         expect_problem(cases[i].body, cases[i].expected);
 }
 
+static void each_mistake_of_python_is_one_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        const char *expected;
+    } cases[] = {
+        {"  code: {python: {handlerTimeout: 1ms}}\n  actors: [{name: a, behavior: {python: \"m:A\"}}]\n",
+            "5: spec.code.python.handlerTimeout: must be from 100ms to 1h"},
+        {"  code: {python: {memory: lots}}\n  actors: [{name: a, behavior: {python: \"m:A\"}}]\n",
+            "5: spec.code.python.memory: must be an amount of memory such as \"512Mi\" or \"1Gi\""},
+        {"  code: {python: {memory: 99999999999Gi}}\n  actors: [{name: a, behavior: {python: \"m:A\"}}]\n",
+            "5: spec.code.python.memory: must be an amount of memory such as \"512Mi\" or \"1Gi\""},
+        {"  code: {python: {memory: 1Mi}}\n  actors: [{name: a, behavior: {python: \"m:A\"}}]\n",
+            "5: spec.code.python.memory: must be from 16777216 to 9223372036854775807 bytes"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        expect_problem(cases[i].body, cases[i].expected);
+}
+
 static void all_mistakes_come_at_once(void **state)
 {
     (void)state;
@@ -313,10 +335,11 @@ static void large_manifests_are_quick(void **state)
     str_done(&text);
 }
 
-const struct CMUnitTest manifest_tests[6] = {
+const struct CMUnitTest manifest_tests[7] = {
     cmocka_unit_test(defaults_are_as_documented),
     cmocka_unit_test(everything_is_read),
     cmocka_unit_test(each_mistake_is_one_line),
+    cmocka_unit_test(each_mistake_of_python_is_one_line),
     cmocka_unit_test(all_mistakes_come_at_once),
     cmocka_unit_test(files_are_asked_for_through_checks),
     cmocka_unit_test(large_manifests_are_quick),

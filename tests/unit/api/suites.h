@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-extern const struct CMUnitTest manifest_tests[6];
+extern const struct CMUnitTest manifest_tests[7];
 extern const struct CMUnitTest problems_tests[3];
 extern const struct CMUnitTest status_json_tests[4];
 extern const struct CMUnitTest pod_tests[7];

@@ -42,11 +42,16 @@ static void begin(struct fixture *fixture, const char *text, const char *script)
     fixture->path = file_join(fixture->folder, "bank.yaml");
 }
 
-static int load(struct fixture *fixture, uint32_t nodes)
+static int load_with(struct fixture *fixture, uint32_t nodes, const char *const *config_maps, size_t count)
 {
-    struct manifest_file_options options = {fixture->program, nodes};
+    struct manifest_file_options options = {fixture->program, nodes, {config_maps, count}};
     return manifest_file_load(
         fixture->path, &options, &fixture->spec, &fixture->code_folders, &fixture->problems, &fixture->err);
+}
+
+static int load(struct fixture *fixture, uint32_t nodes)
+{
+    return load_with(fixture, nodes, NULL, 0);
 }
 
 static void end(struct fixture *fixture)
@@ -183,6 +188,50 @@ static void test_impossible_placement(void **state)
     assert_problem(&fixture, "spec.actors[0].placement: unit \"a.2\" fits on none of 2 nodes");
 }
 
+#define PYTHON(code)                                                                                         \
+    "apiVersion: histrio.dev/v1alpha1\nkind: ActorSystem\nmetadata: {name: bank}\nspec:\n  nodes: "          \
+    "{replicas: "                                                                                            \
+    "1}\n"                                                                                                   \
+    "  code:\n    python: " code "\n  actors: [{name: a, behavior: {python: \"bank:Teller\"}}]\n"
+
+static void test_python_paths(void **state)
+{
+    struct fixture fixture;
+    (void)state;
+    begin(&fixture, PYTHON("{}"), NULL);
+    assert_int_equal(load(&fixture, 0), 0);
+    assert_int_equal(fixture.spec->code.python_path.count, 1);
+    assert_string_equal(fixture.spec->code.python_path.items[0], fixture.folder);
+    assert_string_equal(fixture.code_folders, fixture.folder);
+    end(&fixture);
+    begin(&fixture, PYTHON("{path: [., /]}"), NULL);
+    assert_int_equal(load(&fixture, 0), 0);
+    assert_string_equal(fixture.spec->code.python_path.items[1], "/");
+    end(&fixture);
+    begin(&fixture, PYTHON("{path: [nowhere]}"), NULL);
+    assert_problem(&fixture, "bank.yaml:7: spec.code.python.path: there is no folder");
+}
+
+static void test_config_maps(void **state)
+{
+    struct fixture fixture;
+    char *folder = temp_folder_new();
+    char *named = xasprintf("bank-code=%s", folder);
+    const char *const config_maps[] = {"bank-code-2=/", named};
+    (void)state;
+    begin(&fixture, PYTHON("{configMap: bank-code}"), NULL);
+    assert_problem(&fixture, "with --config-map bank-code=FOLDER");
+    begin(&fixture, PYTHON("{configMap: bank-code, path: [.]}"), NULL);
+    assert_int_equal(load_with(&fixture, 0, config_maps, 2), 0);
+    assert_int_equal(fixture.spec->code.python_path.count, 2);
+    assert_string_equal(fixture.spec->code.python_path.items[0], folder);
+    assert_null(fixture.spec->code.python_config_map); /* it is a path now */
+    assert_true(strncmp(fixture.code_folders, folder, strlen(folder)) == 0);
+    end(&fixture);
+    free(named);
+    temp_folder_remove(folder);
+}
+
 static void test_no_file_and_huge_file(void **state)
 {
     struct fixture fixture;
@@ -208,6 +257,8 @@ const struct CMUnitTest manifest_tests[] = {
     cmocka_unit_test(test_hanging_library),
     cmocka_unit_test(test_many_mistakes),
     cmocka_unit_test(test_impossible_placement),
+    cmocka_unit_test(test_python_paths),
+    cmocka_unit_test(test_config_maps),
     cmocka_unit_test(test_no_file_and_huge_file),
 };
 const size_t manifest_test_count = sizeof(manifest_tests) / sizeof(manifest_tests[0]);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -43,7 +44,7 @@ static void expect_found(const char *path, const char *folder, const char *real)
     const char *const folders[] = {"/nonexistent", folder};
     struct err err = {0};
     char *found = NULL;
-    if (code_folder_find(path, folders, 2, &found, &err) < 0)
+    if (code_folder_find(path, CODE_FILE, folders, 2, &found, &err) < 0)
         fail_msg("%s", err.text);
     assert_string_equal(found, real);
     free(found);
@@ -54,9 +55,30 @@ static void expect_refused(const char *path, const char *folder, enum err_kind k
     const char *const folders[] = {folder};
     struct err err = {0};
     char *found = NULL;
-    assert_int_equal(code_folder_find(path, folders, 1, &found, &err), -1);
+    assert_int_equal(code_folder_find(path, CODE_FILE, folders, 1, &found, &err), -1);
     assert_int_equal(err.kind, kind);
     assert_null(found);
+}
+
+static void test_python_folders(void **state)
+{
+    const char *const folders[] = {*state};
+    struct err err = {0};
+    char *found = NULL, *below = file_join(*state, "modules");
+    assert_int_equal(file_make_folder(below, 0700, NULL), 0);
+    assert_int_equal(code_folder_find(".", CODE_FOLDER, folders, 1, &found, &err), 0);
+    assert_string_equal(found, (const char *)*state); /* a code folder itself */
+    free(steal_ptr(&found));
+    assert_int_equal(code_folder_find("modules", CODE_FOLDER, folders, 1, &found, &err), 0);
+    assert_string_equal(found, below);
+    free(steal_ptr(&found));
+    assert_int_equal(code_folder_find("modules", CODE_FILE, folders, 1, &found, &err), -1);
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_int_equal(code_folder_find("..", CODE_FOLDER, folders, 1, &found, &err), -1);
+    assert_int_equal(err.kind, ERR_DENIED);
+    assert_int_equal(code_folder_find("nowhere", CODE_FOLDER, folders, 1, &found, &err), -1);
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    free(below);
 }
 
 static void test_folders(void **state)
@@ -85,6 +107,7 @@ static void test_folders(void **state)
 }
 
 const struct CMUnitTest code_folder_tests[] = {
+    cmocka_unit_test_setup_teardown(test_python_folders, make_folder, remove_folder),
     cmocka_unit_test_setup_teardown(test_folders, make_folder, remove_folder),
 };
 const size_t code_folder_test_count = sizeof(code_folder_tests) / sizeof(code_folder_tests[0]);

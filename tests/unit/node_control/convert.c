@@ -122,13 +122,6 @@ static void test_units_that_are_not_supported(void **state)
     struct sample sample;
     (void)state;
     sample_init(&sample);
-    sample.child.behavior_c = (char *)(uintptr_t) "";
-    sample.child.behavior_python = (char *)(uintptr_t) "bank:Teller";
-    expect_spec_refused(&sample, REFUSAL_START_FAILED, "python behaviors are not supported by this node yet");
-    sample_init(&sample);
-    sample.child.isolation = HISTRIO__V1__ISOLATION__ISOLATION_PROCESS;
-    expect_spec_refused(&sample, REFUSAL_START_FAILED, "isolation");
-    sample_init(&sample);
     sample.unit.shards = 64;
     expect_spec_refused(&sample, REFUSAL_START_FAILED, "keyed");
     sample_init(&sample);
@@ -149,6 +142,69 @@ static void test_bad_units(void **state)
     sample_init(&sample);
     sample.unit.name = (char *)(uintptr_t) "../x";
     expect_spec_refused(&sample, REFUSAL_OF_BAD_SPEC, "no name of a unit");
+}
+
+static void test_python_children(void **state)
+{
+    struct sample sample;
+    struct wire_arena arena;
+    struct command command;
+    (void)state;
+    sample_init(&sample);
+    sample.child.behavior_c = (char *)(uintptr_t) "";
+    sample.child.behavior_python = (char *)(uintptr_t) "bank:Teller";
+    sample.child.isolation = HISTRIO__V1__ISOLATION__ISOLATION_GROUP;
+    assert_int_equal(decode(&sample.message, &arena, &command, NULL), 0);
+    const struct unit_spec *spec = command.assign.spec;
+    assert_non_null(spec);
+    assert_string_equal(spec->spec.children[0].behavior, "bank:Teller");
+    assert_false(spec->spec.children[0].is_supervisor);
+    assert_int_equal(spec->spec.children[0].isolation, ACTOR_ISOLATION_GROUP);
+    command_done(&command);
+    wire_arena_done(&arena);
+    sample.child.behavior_python = (char *)(uintptr_t) ":Teller";
+    expect_spec_refused(&sample, REFUSAL_OF_BAD_SPEC, "\"module:class\"");
+    sample.child.behavior_python = (char *)(uintptr_t) "bank:Teller";
+    sample.child.isolation = (Histrio__V1__Isolation)9;
+    expect_spec_refused(&sample, REFUSAL_OF_BAD_SPEC, "unknown isolation");
+    sample_init(&sample);
+    sample.child.behavior_python = (char *)(uintptr_t) "bank:Teller";
+    expect_spec_refused(&sample, REFUSAL_OF_BAD_SPEC, "two behaviors");
+}
+
+static void test_python_code(void **state)
+{
+    char *paths[] = {(char *)(uintptr_t) "python", (char *)(uintptr_t) "."};
+    char *preload[] = {(char *)(uintptr_t) "bank"};
+    Histrio__V1__OperatorMessage message = HISTRIO__V1__OPERATOR_MESSAGE__INIT;
+    Histrio__V1__Configuration configuration = HISTRIO__V1__CONFIGURATION__INIT;
+    Histrio__V1__Configuration__Python python = HISTRIO__V1__CONFIGURATION__PYTHON__INIT;
+    struct wire_arena arena;
+    struct command command;
+    (void)state;
+    message.body_case = HISTRIO__V1__OPERATOR_MESSAGE__BODY_CONFIGURATION;
+    message.configuration = &configuration;
+    assert_int_equal(decode(&message, &arena, &command, NULL), 0);
+    assert_false(command.configuration.has_python);
+    wire_arena_done(&arena);
+    configuration.python = &python;
+    python.n_paths = 2;
+    python.paths = paths;
+    python.n_preload = 1;
+    python.preload = preload;
+    python.workers = 4;
+    python.memory_bytes_max = UINT64_C(5000000000);
+    assert_int_equal(decode(&message, &arena, &command, NULL), 0);
+    assert_true(command.configuration.has_python);
+    assert_int_equal(command.configuration.python.path_count, 2);
+    assert_string_equal(command.configuration.python.paths[0], "python");
+    assert_string_equal(command.configuration.python.preload[0], "bank");
+    assert_int_equal(command.configuration.python.workers, 4);
+    assert_int_equal(command.configuration.python.memory_bytes_max, UINT64_C(5000000000));
+    wire_arena_done(&arena);
+    python.workers = 5000;
+    assert_int_equal(decode(&message, &arena, &command, NULL), -1);
+    wire_arena_done(&arena);
 }
 
 static void test_plain_root_gets_limits(void **state)
@@ -255,6 +311,8 @@ const struct CMUnitTest convert_tests[] = {
     cmocka_unit_test(test_assign),
     cmocka_unit_test(test_units_that_are_not_supported),
     cmocka_unit_test(test_bad_units),
+    cmocka_unit_test(test_python_children),
+    cmocka_unit_test(test_python_code),
     cmocka_unit_test(test_plain_root_gets_limits),
     cmocka_unit_test(test_messages_without_their_parts),
     cmocka_unit_test(test_empty_frame_is_an_unknown_command),

@@ -165,6 +165,14 @@ void fixture_begin_with(struct fixture *fixture, const struct fixture_options *o
     fixture->spec->failure.node_lease_ms = 3000;
     struct library_spec *library = vec_push_new(&fixture->spec->code.c);
     *library = (struct library_spec){.library = xstrdup("bank"), .path = xstrdup("/code/libbank.so")};
+    struct code_spec *code = &fixture->spec->code;
+    code->has_python = true;
+    code->python_config_map = xstrdup("bank-code");
+    vec_push(&code->python_path, xstrdup("."));
+    vec_push(&code->python_preload, xstrdup("bank"));
+    code->python_workers = 2;
+    code->python_handler_timeout_ms = 30000;
+    code->python_memory_bytes = 512 * 1024 * 1024;
     fixture->core = core_new(&(struct core_options){.system_uid = "uid-1", .seed = 1}, fixture->spec, NULL);
     assert_int_equal(rpc_loop_new("node", &fixture->loop, NULL), 0);
     struct control_config config = {.system = "bank",

@@ -159,6 +159,14 @@ static void test_configuration_and_roster(void **state)
     assert_string_equal(configuration->libraries[0]->path, "/code/libbank.so");
     assert_int_equal(configuration->n_code_folders, 2);
     assert_string_equal(configuration->code_folders[1], "/more");
+    assert_non_null(configuration->python);
+    assert_int_equal(configuration->python->n_paths, 2);
+    assert_string_equal(configuration->python->paths[0], "python"); /* of the ConfigMap */
+    assert_string_equal(configuration->python->paths[1], ".");
+    assert_string_equal(configuration->python->preload[0], "bank");
+    assert_int_equal(configuration->python->workers, 2);
+    assert_int_equal(configuration->python->handler_timeout_ms, 30000);
+    assert_int_equal(configuration->python->memory_bytes_max, 512 * 1024 * 1024);
     struct roster roster = {.version = 4};
     struct roster_member member = {.uid = UID,
         .node = (char *)(uintptr_t) "bank-nodes-0",
