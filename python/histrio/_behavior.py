@@ -10,7 +10,7 @@ from ._errors import BadArgument
 from ._method import Message, _Descriptor
 from ._options import ActorOptions, Strategy
 
-HOOKS = frozenset({"on_start", "on_stop", "snapshot", "restore"})
+HOOKS = frozenset({"on_start", "on_stop", "on_down", "on_exit", "snapshot", "restore"})
 
 
 class NoSuchMethod(BadArgument, AttributeError):
@@ -28,7 +28,7 @@ class Behavior:
         self.children: dict[str, Any] = dict(getattr(cls, "__histrio_children__", {}))
         self.messages = _messages(cls)
         self.timers = [message for message in self.messages.values() if message.every is not None]
-        self.is_async = any(m.is_async or inspect.isasyncgenfunction(m.function) for m in self.messages.values()) or any(
+        self.is_async = any(one.is_async for one in self.messages.values()) or any(
             inspect.iscoroutinefunction(getattr(cls, hook, None)) for hook in HOOKS
         )
 

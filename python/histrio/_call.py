@@ -18,8 +18,8 @@ R_co = TypeVar("R_co", covariant=True)
 class Waiting(Protocol):
     """What a runtime does while somebody waits for one of its calls."""
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Sees to it that calls are completed while `loop` runs."""
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
+        """Somebody awaits the call in `loop`: sees to it that calls are completed while that runs."""
         ...
 
     def wait(self, call: Call[Any], deadline: float | None) -> bool:
@@ -91,7 +91,7 @@ class Call(Generic[R_co]):
             loop = get_running_loop()
             future: asyncio.Future[None] = loop.create_future()
             if self._waiting is not None:
-                self._waiting.attach(loop)
+                self._waiting.attach(loop, self)
             self.add_done_callback(lambda: _wake(loop, future))
             try:
                 yield from future
@@ -219,9 +219,9 @@ class Gathered(Call[list[Any]]):
         loop = get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         left = [call for call in self._calls if not call._done]
-        waiting = {id(call._waiting): call._waiting for call in left if call._waiting is not None}
-        for one in waiting.values():
-            one.attach(loop)
+        for call in left:
+            if call._waiting is not None:
+                call._waiting.attach(loop, call)
         count = len(left)
 
         def finished(call: Call[Any]) -> None:

@@ -17,7 +17,7 @@ class Context(Spawns):
     """An actor's place. Hosts make it; `stop` ends the actor after the message that it handles."""
 
     def __init__(self, runtime: Runtime, cls: type, address: Address, *, own: Address | None = None, system: str = "",
-                 node: str = "", unit: str = "", epoch: int = 0, incarnation: int = 1,
+                 node: str = "", unit: str = "", epoch: str = "0", incarnation: int = 1,
                  stop: Callable[[str], None] = lambda reason: None) -> None:
         self._runtime = runtime
         self._histrio_spawner = runtime

@@ -24,17 +24,19 @@ NO_OPTIONS = CallOptions()
 class Message:
     """One method of an actor class as a message."""
 
-    __slots__ = ("name", "function", "is_async", "is_stream", "concurrency", "timeout", "every", "_signature")
+    __slots__ = ("name", "function", "is_async", "is_stream", "concurrency", "timeout", "every", "slow", "_signature")
 
     def __init__(self, name: str, function: Callable[..., Any], concurrency: int = 1, timeout: float | None = None,
                  every: float | None = None) -> None:
         self.name = name
         self.function = function
-        self.is_async = inspect.iscoroutinefunction(function)
-        self.is_stream = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
+        is_generator = inspect.isasyncgenfunction(function)
+        self.is_async = is_generator or inspect.iscoroutinefunction(function)
+        self.is_stream = is_generator or inspect.isgeneratorfunction(function)
         self.concurrency = concurrency
         self.timeout = timeout
         self.every = every
+        self.slow = True  # whether it lately ran for long: then answers before it are not held back
         self._signature: inspect.Signature | None = None
 
     def signature(self) -> inspect.Signature:

@@ -1,0 +1,239 @@
+"""Values of messages: pickles inside of msgpack's ext types 80 and 81 between Python actors, plain msgpack with others."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import struct
+import sys
+import traceback as tracebacks
+from typing import Any, Mapping, Sequence
+
+from ._errors import EncodingError, RemoteError, ValueTooLarge
+from ._frames import PAYLOAD_MAX
+
+TIME = 1
+PICKLE = 80
+EXCEPTION = 81
+_EXT = struct.Struct(">BIB")
+_EXT_SIZE = _EXT.size
+_TIME = struct.Struct(">Iq")
+NIL = b"\xc0"
+
+
+def wrap(kind: int, data: bytes) -> bytes:
+    """Bytes as one msgpack value of an ext type."""
+    return _EXT.pack(0xC9, len(data), kind) + data
+
+
+def ext_of(payload: bytes) -> int:
+    """The ext type of a payload that wrap() made; 0 for other values."""
+    if len(payload) >= _EXT_SIZE and payload[0] == 0xC9:
+        return payload[5]
+    return 0
+
+
+def unwrap(payload: bytes) -> memoryview:
+    return memoryview(payload)[_EXT_SIZE:]
+
+
+def checked(payload: bytes, what: str) -> bytes:
+    if len(payload) > PAYLOAD_MAX:
+        raise ValueTooLarge(f"{what}: {len(payload)} bytes are too many; a message holds at most {PAYLOAD_MAX}")
+    return payload
+
+
+# ---- pickles ----
+
+
+def dumps(value: Any) -> bytes:
+    """A pickle; classes of a notebook, which no file holds, are sent along by cloudpickle."""
+    if _is_notebook():
+        return _cloudpickle(value)
+    return pickle.dumps(value, 5)
+
+
+def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any] | None, what: str) -> bytes:
+    """The payload of a message to a Python actor. what: "add of local/c", for errors."""
+    call = (args, kwargs) if context is None else (args, kwargs, context)
+    try:
+        data = dumps(call)
+    except Exception as error:
+        raise EncodingError(f"{what}: {_culprit(args, kwargs)} cannot be sent: {error}") from error
+    return checked(wrap(PICKLE, data), what)
+
+
+def decode_call(payload: bytes) -> tuple[Sequence[Any], Mapping[str, Any], Mapping[str, Any] | None, bool]:
+    """args, kwargs, context, and whether it was a pickle."""
+    if ext_of(payload) == PICKLE:
+        call = pickle.loads(unwrap(payload))
+        return call[0], call[1], call[2] if len(call) > 2 else None, True
+    value = unpack(payload) if payload else None
+    if value is None:
+        return (), {}, None, False
+    if isinstance(value, dict):
+        return (), value, None, False
+    return (value if isinstance(value, list) else [value]), {}, None, False
+
+
+def encode_result(value: Any, pickled: bool, what: str) -> bytes:
+    """The payload of an answer; None in a pickle needs none."""
+    if not pickled:
+        return checked(pack(value, f"the result of {what}"), f"the result of {what}")
+    if value is None:
+        return NIL
+    try:
+        data = dumps(value)
+    except Exception as error:
+        raise EncodingError(f"the result of {what} cannot be sent: {error}") from error
+    return checked(wrap(PICKLE, data), f"the result of {what}")
+
+
+def decode_result(payload: bytes) -> Any:
+    """The answer in a payload; raises the exception that it holds."""
+    kind = ext_of(payload)
+    if kind == PICKLE:
+        return pickle.loads(unwrap(payload))
+    if kind == EXCEPTION:
+        raise decode_error(payload)
+    return unpack(payload) if payload else None
+
+
+def encode_error(error: BaseException, actor: str, method: str) -> bytes:
+    """An exception with its traceback: as itself, when it survives pickling, and as texts."""
+    text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
+    trace = "".join(tracebacks.format_exception(type(error), error, _without_ours(error.__traceback__))).rstrip()
+    pickled: bytes | None
+    try:
+        pickled = dumps(error)
+        if type(pickle.loads(pickled)) is not type(error) or len(pickled) > PAYLOAD_MAX // 2:
+            pickled = None
+    except Exception:
+        pickled = None
+    kind = f"{type(error).__module__}:{type(error).__qualname__}"
+    return wrap(EXCEPTION, pickle.dumps((pickled, kind, text[:65536], actor, method, trace[-65536:]), 5))
+
+
+def decode_error(payload: bytes) -> BaseException:
+    """The exception of a payload, with a RemoteError as its cause; or a RemoteError alone."""
+    pickled, kind, text, actor, method, trace = pickle.loads(unwrap(payload))
+    remote = RemoteError(text, kind, actor, method, trace)
+    if pickled is None:
+        return remote
+    try:
+        error = pickle.loads(pickled)
+    except Exception:
+        return remote
+    if not isinstance(error, BaseException):
+        return remote
+    error.__cause__ = remote
+    return error
+
+
+def where(error: BaseException) -> str:
+    """"ValueError: text (bank.py:41 in add)": the reason of an actor that failed by an exception."""
+    text = "".join(tracebacks.format_exception_only(type(error), error)).strip().splitlines()[0]
+    trace = tracebacks.extract_tb(_without_ours(error.__traceback__))
+    if not trace:
+        return text
+    last = trace[-1]
+    place = f" ({last.filename.rpartition('/')[2]}:{last.lineno} in {last.name})"
+    room = 255 - len(place.encode())
+    return text.encode()[:room].decode("utf-8", "ignore") + place
+
+
+def _without_ours(trace: Any) -> Any:
+    """A traceback without the frames of this package above the user's code."""
+    here = __file__.rpartition("/")[0]
+    first = trace
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(here + "/"):
+        trace = trace.tb_next
+    return trace or first
+
+
+def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Which argument cannot be pickled."""
+    for name, value in [*((f"argument {i}", one) for i, one in enumerate(args, 1)), *((f'argument "{k}"', v) for k, v in kwargs.items())]:
+        try:
+            dumps(value)
+        except Exception:
+            return f"{name} ({type(value).__name__})"
+    return "an argument"
+
+
+def _is_notebook() -> bool:
+    main = sys.modules.get("__main__")
+    return main is not None and not hasattr(main, "__file__") and main.__name__ == "__main__" and hasattr(sys, "ps1")
+
+
+def _cloudpickle(value: Any) -> bytes:
+    try:
+        import cloudpickle
+    except ImportError:
+        return pickle.dumps(value, 5)
+    data: bytes = cloudpickle.dumps(value, 5)
+    return data
+
+
+# ---- msgpack ----
+
+
+def pack(value: Any, what: str) -> bytes:
+    """Plain values for whoever is not Python: what is neither plain, a dataclass nor a reference is refused."""
+    import msgpack
+
+    try:
+        data: bytes = msgpack.packb(value, default=_plain, use_bin_type=True)
+    except EncodingError as error:
+        raise EncodingError(f"{what}: {error}") from None
+    except Exception as error:
+        raise EncodingError(f"{what}: {error}") from error
+    return data
+
+
+def pack_call(args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> bytes:
+    """Arguments by name as a map, by position as an array, none as nil."""
+    if args and kwargs:
+        raise EncodingError(f"{what}: an actor that is not known to be in Python takes arguments by name or by position, not both")
+    if not args and not kwargs:
+        return NIL
+    return checked(pack(dict(kwargs) if kwargs else list(args), what), what)
+
+
+def unpack(payload: bytes) -> Any:
+    import msgpack
+
+    return msgpack.unpackb(payload, raw=False, strict_map_key=True, ext_hook=_ext)
+
+
+def _ext(kind: int, data: bytes) -> Any:
+    if kind == TIME and len(data) == _TIME.size:
+        from datetime import datetime, timedelta, timezone
+
+        nanoseconds, whole = _TIME.unpack(data)
+        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=whole, microseconds=nanoseconds // 1000)
+    raise EncodingError(f"a value of the unknown ext type {kind}")
+
+
+def _plain(value: Any) -> Any:
+    from datetime import datetime, timedelta, timezone
+
+    import msgpack
+
+    from ._ref import ActorRef, address_of
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if isinstance(value, ActorRef):
+        path = address_of(value).path
+        if path:
+            return path
+        raise EncodingError("a reference to an actor without a name cannot be sent to what is not Python")
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise EncodingError("a datetime without a time zone names no moment")
+        since = value - datetime(1970, 1, 1, tzinfo=timezone.utc)
+        return msgpack.ExtType(TIME, _TIME.pack(since.microseconds * 1000, since // timedelta(seconds=1)))
+    raise EncodingError(f"{type(value).__name__} is no plain value")

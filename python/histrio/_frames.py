@@ -1,0 +1,197 @@
+"""Frames of docs/host.md, and the socket that carries them. The compiled module _core has the same class Port."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from typing import Any, NamedTuple
+
+HELLO, WELCOME, INTERN, START, STOP, DROP, TELL, ASK, REPLY, ERROR, DONE, FAILED, CANCEL, SPAWN = range(1, 15)
+MONITOR, DEMONITOR, DOWN, LINK, UNLINK, EXIT, TIMER_START, TIMER_CANCEL, TIMER, LOG, TRAP = range(15, 26)
+
+HEADER = struct.Struct("<IBBHIIQIIQQ")
+HEADER_SIZE = HEADER.size
+PAYLOAD_MAX = 4 * 1024 * 1024
+FRAME_MAX = PAYLOAD_MAX + 64 * 1024
+TEXT_MAX = 512
+TEXTS_MAX = 65536
+READ_SIZE = 1 << 18
+FLUSH_SIZE = 1 << 16
+
+
+class Frame(NamedTuple):
+    """A frame as it came, its interned texts resolved."""
+
+    kind: int
+    code: int
+    actor: int
+    method: str
+    number: int
+    timeout_ms: int
+    name: str
+    node: int
+    id: int
+    payload: bytes
+
+
+class Closed(EOFError):
+    """The other side closed the socket."""
+
+
+class BrokenFrame(ValueError):
+    """The other side sent what is no frame."""
+
+
+class Port:
+    """A stream socket with frames. Sending is buffered until flush(), and may be done by any thread; one thread reads."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._in = bytearray()
+        self._texts: dict[int, str] = {0: ""}
+        self._numbers: dict[str, int] = {"": 0}
+        self._next_number = 0
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._lock = threading.Lock()
+        self._write_lock = threading.Lock()
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def abandon(self) -> None:
+        """In a forked child: what was gathered belongs to the parent, and the socket as well."""
+        self._lock, self._write_lock = threading.Lock(), threading.Lock()
+        self._out.clear()
+        self._sock.close()
+
+    def shutdown(self) -> None:
+        """Ends the connection; whoever reads gets Closed."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def read(self, timeout: float | None = None) -> list[Frame]:
+        """All frames that are there; waits for the first bytes (timeout 0: does not). Empty: the time passed.
+
+        Raises Closed at the end.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                data = self._sock.recv(READ_SIZE)
+            except BlockingIOError:
+                if timeout == 0 or not self._wait(select.POLLIN, deadline):
+                    return []
+                continue
+            except ConnectionError:
+                raise Closed from None
+            if not data:
+                raise Closed
+            self._in += data
+            frames = self._parse()
+            if frames:
+                return frames
+
+    def send(self, kind: int, code: int = 0, actor: int = 0, method: str = "", number: int = 0, timeout_ms: int = 0,
+             name: str = "", node: int = 0, id: int = 0, payload: bytes = b"") -> bool:
+        """Adds a frame to what flush() writes; True: there is enough to be worth a flush()."""
+        with self._lock:
+            method_number = self._numbers.get(method)
+            if method_number is None:
+                method_number = self._intern(method)
+            name_number = self._numbers.get(name)
+            if name_number is None:
+                name_number = self._intern(name)
+            size = HEADER_SIZE + len(payload)
+            self._out.append(HEADER.pack(size, kind, code, 0, actor, method_number, number, timeout_ms, name_number, node, id))
+            if payload:
+                self._out.append(payload)
+            self._out_size += size
+            return self._out_size >= FLUSH_SIZE
+
+    def pending(self) -> bool:
+        """Whether flush() has something to write."""
+        return bool(self._out)
+
+    def flush(self) -> None:
+        """Writes what send() gathered; waits while the socket is full. Raises Closed."""
+        with self._write_lock:
+            with self._lock:
+                if not self._out:
+                    return
+                data = b"".join(self._out)
+                self._out.clear()
+                self._out_size = 0
+            view = memoryview(data)
+            while view:
+                try:
+                    view = view[self._sock.send(view):]
+                except BlockingIOError:
+                    self._wait(select.POLLOUT, None)
+                except OSError:
+                    raise Closed from None
+
+    def _wait(self, event: int, deadline: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._sock, event)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+        return bool(poll.poll(left))
+
+    def _intern(self, text: str) -> int:
+        encoded = text.encode()
+        if len(encoded) > TEXT_MAX:
+            raise ValueError(f"a name of {len(encoded)} bytes is too long: {text[:40]}...")
+        self._next_number = self._next_number % (TEXTS_MAX - 1) + 1
+        number = self._next_number
+        if len(self._numbers) >= TEXTS_MAX:  # the number is given again
+            old = next(one for one, known in self._numbers.items() if known == number)
+            del self._numbers[old]
+        self._numbers[text] = number
+        self._out.append(HEADER.pack(HEADER_SIZE + len(encoded), INTERN, 0, 0, 0, number, 0, 0, 0, 0, 0) + encoded)
+        self._out_size += HEADER_SIZE + len(encoded)
+        return number
+
+    def _parse(self) -> list[Frame]:
+        frames: list[Frame] = []
+        data, texts = self._in, self._texts
+        at, end = 0, len(self._in)
+        while end - at >= HEADER_SIZE:
+            size, kind, code, _, actor, method, number, timeout_ms, name, node, id = HEADER.unpack_from(data, at)
+            if not HEADER_SIZE <= size <= FRAME_MAX:
+                raise BrokenFrame(f"a frame of {size} bytes")
+            if end - at < size:
+                break
+            payload = bytes(data[at + HEADER_SIZE : at + size])
+            at += size
+            if kind == INTERN:
+                texts[method] = payload.decode("utf-8", "replace")
+                continue
+            try:
+                frames.append(Frame(kind, code, actor, texts[method], number, timeout_ms, texts[name], node, id, payload))
+            except KeyError:
+                raise BrokenFrame(f"a frame names text {method} or {name}, which was not told") from None
+        if at:
+            del data[:at]
+        return frames
+
+
+def port_of(sock: socket.socket) -> Any:
+    """The fastest port there is; HISTRIO_PURE=1 asks for the one in Python."""
+    if os.environ.get("HISTRIO_PURE") != "1":
+        try:
+            from . import _core  # type: ignore[attr-defined, unused-ignore]
+        except ImportError:
+            pass
+        else:
+            return _core.Port(sock)
+    return Port(sock)

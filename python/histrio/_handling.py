@@ -1,0 +1,264 @@
+"""One delivery: its arguments, its handler, and the frame that ends it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from . import _codec as codec
+from . import _frames as frames
+from . import _logs as logs
+from ._behavior import behavior_of
+from ._cell import Cell, Delivery, hook_call
+from ._context import Context
+from ._errors import APPLICATION, BAD_ARGUMENT, CRASHED, ActorError, BadArgument, DeadlockError
+from ._load import load_class
+from ._options import Address
+from ._ref import ActorRef
+from ._runtime import Execution
+
+if TYPE_CHECKING:
+    from ._worker import Worker
+
+
+class Expired(Exception):
+    """Nobody waits for the delivery any more."""
+
+
+def prepare(worker: Worker, cell: Cell, delivery: Delivery) -> None:
+    """Reads the arguments and says what the handler's own messages inherit. Raises BadArgument."""
+    if delivery.execution is not None:
+        return
+    delivery.execution = Execution(cell, delivery.number, delivery.deadline, (), "", delivery.sender)
+    if delivery.kind not in (frames.TELL, frames.ASK):
+        return
+    try:
+        args, kwargs, context, delivery.pickled = codec.decode_call(delivery.payload)
+    except Exception as error:
+        delivery.pickled = codec.ext_of(delivery.payload) == codec.PICKLE
+        raise BadArgument(f"the arguments cannot be read: {type(error).__name__}: {error}") from error
+    delivery.args, delivery.kwargs = args, kwargs
+    if context:
+        delivery.execution.chain = context.get("chain", ())
+        delivery.execution.trace = context.get("trace", "")
+        delivery.key = context.get("key")
+        delivery.stream = context.get("stream")
+
+
+def call(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
+    """Runs the handler; what it returns may be a coroutine."""
+    if delivery.cancelled or (delivery.deadline is not None and time.monotonic() >= delivery.deadline):
+        raise Expired
+    prepare(worker, cell, delivery)
+    kind = delivery.kind
+    if kind in (frames.TELL, frames.ASK, frames.TIMER):
+        return _message(cell, delivery)
+    if kind == frames.START:
+        return start(worker, cell, delivery)
+    if kind == frames.STOP:
+        return stop(cell, delivery.payload.decode("utf-8", "replace"))
+    reason = delivery.payload.decode("utf-8", "replace")
+    if kind == frames.DOWN:
+        ref = worker.watched.pop(delivery.id, None)
+        hook = getattr(cell.object, "on_down", None)
+    else:
+        ref = None if delivery.sender is None else ActorRef(delivery.sender, worker)
+        hook = getattr(cell.object, "on_exit", None)
+    return None if hook is None else hook_call(hook, ref, reason)
+
+
+def _message(cell: Cell, delivery: Delivery) -> Any:
+    message = delivery.message
+    if message is None:
+        assert cell.behavior is not None
+        raise BadArgument(cell.behavior.unknown(delivery.method))
+    if delivery.key is not None and delivery.key in cell.answers:
+        return Encoded(cell.answers[delivery.key])
+    if message.is_stream:
+        from ._stream import serve
+
+        return serve(cell, delivery, message)
+    try:
+        return message.function(cell.object, *delivery.args, **delivery.kwargs)
+    except TypeError as error:
+        trace = error.__traceback__
+        if trace is not None and trace.tb_next is None:  # raised by the call itself, not in the method
+            try:
+                message.signature().bind(*delivery.args, **delivery.kwargs)
+            except TypeError as wrong:
+                raise BadArgument(str(wrong)) from None
+        raise
+
+
+def start(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
+    """Makes the actor's object. What its class is was loaded before."""
+    told = delivery.args
+    assert cell.behavior is not None
+    cls = cell.behavior.cls
+    cell.context = Context(
+        worker, cls, Address(cell.path) if cell.path else cell.own, own=cell.own, system=worker.system, node=worker.node,
+        unit=told["unit"], epoch=told["epoch"], incarnation=told["incarnation"], stop=lambda reason: _stop_later(cell, reason),
+    )
+    made: Any = cls.__new__(cls)  # type: ignore[call-overload]
+    try:
+        made._histrio_context = cell.context
+    except AttributeError:
+        pass  # a class with __slots__: histrio.current() works all the same
+    cell.object = made
+    args, kwargs = told["arguments"]
+    made.__init__(*args, **kwargs)
+    hook = getattr(made, "on_start", None)
+    return None if hook is None else hook()
+
+
+def load(worker: Worker, cell: Cell, delivery: Delivery) -> None:
+    """Reads START and finds the class: decides on which thread the actor lives. Raises what is wrong with it."""
+    told = codec.unpack(delivery.payload)
+    args, kwargs, context, _ = codec.decode_call(told.get("arguments") or codec.NIL)
+    cls = (context or {}).get("class") or load_class(told["behavior"])
+    cell.behavior = behavior_of(cls)
+    cell.path = told.get("path") or ""
+    cell.label = cell.path or f"{cls.__name__} {cell.own}"
+    cell.on_loop = cell.behavior.is_async
+    epoch = str(told.get("epoch") or "0")
+    delivery.args = {
+        "arguments": (args, kwargs), "unit": told.get("unit") or "", "epoch": epoch,
+        "incarnation": int(told.get("incarnation") or 1),
+    }
+
+
+def stop(cell: Cell, reason: str) -> Any:
+    for stream in list(cell.streams.values()):
+        stream.drop()
+    hook = getattr(cell.object, "on_stop", None)
+    return None if hook is None else hook_call(hook, reason)
+
+
+def _stop_later(cell: Cell, reason: str) -> None:
+    if cell.stopping is None:
+        cell.stopping = reason
+
+
+# ---- the frame that ends it ----
+
+
+def succeeded(worker: Worker, cell: Cell, delivery: Delivery, value: Any) -> None:
+    """The handler returned."""
+    port = worker.port
+    if delivery.kind == frames.ASK:
+        try:
+            answer = value if isinstance(value, Encoded) else codec.encode_result(value, delivery.pickled, _what(cell, delivery))
+        except ActorError as error:
+            failed(worker, cell, delivery, error)
+            return
+        if delivery.key is not None:
+            cell.remember(delivery.key, bytes(answer))
+        port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=answer)
+        return
+    port.send(frames.DONE, 0, cell.slot, "", delivery.number)
+    if delivery.kind == frames.START:
+        _start_timers(worker, cell)
+    elif delivery.kind == frames.STOP:
+        worker.end(cell)
+
+
+def _start_timers(worker: Worker, cell: Cell) -> None:
+    assert cell.behavior is not None
+    for number, timer in enumerate(cell.behavior.timers, 1):
+        period = round((timer.every or 0) * 1000)
+        worker.port.send(frames.TIMER_START, 0, cell.slot, timer.name, number, period, id=period)
+    if hasattr(cell.object, "on_exit"):
+        worker.port.send(frames.TRAP, 1, cell.slot)
+
+
+def failed(worker: Worker, cell: Cell, delivery: Delivery, error: BaseException) -> None:
+    """The handler raised."""
+    port = worker.port
+    if isinstance(error, Expired):
+        port.send(frames.DONE, 0, cell.slot, "", delivery.number)
+        return
+    is_message = delivery.kind in (frames.TELL, frames.ASK, frames.TIMER)
+    refused = is_message and delivery.execution is not None and isinstance(error, BadArgument) and _is_ours(error)
+    if delivery.kind == frames.ASK:
+        fatal = not isinstance(error, Exception) or (
+            cell.behavior is not None and cell.behavior.options.on_error == "restart" and not refused
+        )
+        if isinstance(error, Exception) or not fatal:
+            _answer_error(worker, cell, delivery, error, refused)
+            if fatal:
+                worker.fail(cell, codec.where(error), None)
+            return
+    elif refused:
+        logs.log(port, logs.WARNING, f"a message was dropped: {delivery.method}: {error}")
+        port.send(frames.DONE, 0, cell.slot, "", delivery.number)
+        return
+    if delivery.kind == frames.STOP:
+        _log_failure(worker, error)
+        port.send(frames.DONE, 0, cell.slot, "", delivery.number)
+        worker.end(cell)
+        return
+    _log_failure(worker, error)
+    worker.fail(cell, codec.where(error), delivery)
+
+
+def _answer_error(worker: Worker, cell: Cell, delivery: Delivery, error: BaseException, refused: bool) -> None:
+    """The asker gets the exception as itself; one that is not in Python a text."""
+    if refused:
+        worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=str(error).encode()[:4096])
+    elif delivery.pickled:
+        payload = codec.encode_error(error, cell.label, delivery.method)
+        worker.port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=payload)
+    else:
+        worker.port.send(frames.ERROR, APPLICATION, cell.slot, "", delivery.number, payload=codec.where(error).encode())
+
+
+def refuse_circle(worker: Worker, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
+    """An ask that comes back to an actor which waits for it."""
+    error = DeadlockError(f"{' -> '.join(cycle)}: each would wait for the next for ever", cycle)
+    payload = codec.encode_error(error, cell.label, delivery.method)
+    worker.port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=payload)
+
+
+def abandoned(worker: Worker, cell: Cell, delivery: Delivery, reason: str) -> None:
+    """The actor fails while this delivery, too, had begun."""
+    if delivery.is_ask:
+        worker.port.send(frames.ERROR, CRASHED, cell.slot, "", delivery.number, payload=reason.encode())
+    else:
+        worker.port.send(frames.DONE, 0, cell.slot, "", delivery.number)
+
+
+class Encoded(bytes):
+    """A result that is a payload already."""
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether this package found the mistake, before the method ran."""
+    trace = error.__traceback__
+    if trace is None:
+        return True
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__") == __name__
+
+
+def _what(cell: Cell, delivery: Delivery) -> str:
+    return f"{delivery.method} of {cell.label}"
+
+
+def _log_failure(worker: Worker, error: BaseException) -> None:
+    text = "".join(traceback.format_exception(type(error), error, codec._without_ours(error.__traceback__)))
+    logs.log(worker.port, logs.ERROR, codec.where(error), traceback=text[-logs.LINE_MAX:])
+
+
+def is_coroutine(value: Any) -> bool:
+    return inspect.iscoroutine(value)
+
+
+def finish_lines() -> None:
+    """Prints without an end of line belong to the message that printed them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, logs.Stream):
+            stream.finish()

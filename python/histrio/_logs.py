@@ -1,0 +1,98 @@
+"""What actors print and log, as frames with the actor's name."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import traceback
+from typing import Any
+
+from . import _codec as codec
+from . import _frames as frames
+from ._runtime import executing
+
+DEBUG, INFO, WARNING, ERROR = range(4)
+LINE_MAX = 16 * 1024
+
+
+def log(port: Any, level: int, message: str, **told: Any) -> None:
+    """A line of the log of the actor that runs."""
+    execution = executing.get()
+    slot = 0
+    if execution is not None:
+        slot = execution.cell.slot if execution.cell is not None else 0
+        if execution.trace:
+            told["traceId"] = execution.trace
+    payload = codec.pack({"message": message[:LINE_MAX], **told}, "a line of the log")
+    port.send(frames.LOG, level, slot, payload=payload)
+
+
+class Stream(io.TextIOBase):
+    """stdout or stderr of a worker: whole lines become frames."""
+
+    def __init__(self, port: Any, name: str) -> None:
+        self._port = port
+        self._name = name
+        self._rest = ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            log(self._port, INFO, line, stream=self._name)
+        if len(self._rest) > LINE_MAX:
+            log(self._port, INFO, self._rest, stream=self._name)
+            self._rest = ""
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        """The line without an end, at the end of a message."""
+        if self._rest:
+            rest, self._rest = self._rest, ""
+            log(self._port, INFO, rest, stream=self._name)
+
+
+class Handler(logging.Handler):
+    """Records of the standard library's logging as frames."""
+
+    def __init__(self, port: Any) -> None:
+        super().__init__()
+        self._port = port
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            told = {"logger": record.name}
+            if record.exc_info and record.exc_info[0] is not None:
+                told["traceback"] = "".join(traceback.format_exception(*record.exc_info))[-LINE_MAX:]
+            log(self._port, level_of(record.levelno), record.getMessage(), **told)
+        except Exception:
+            self.handleError(record)
+
+
+def level_of(number: int) -> int:
+    if number >= logging.ERROR:
+        return ERROR
+    if number >= logging.WARNING:
+        return WARNING
+    return INFO if number >= logging.INFO else DEBUG
+
+
+def install(port: Any) -> tuple[Stream, Stream]:
+    """print() and logging of this process go to the node from now on."""
+    streams = Stream(port, "stdout"), Stream(port, "stderr")
+    sys.stdout, sys.stderr = streams
+    root = logging.getLogger()
+    root.handlers[:] = [Handler(port)]
+    if root.level == logging.WARNING:
+        root.setLevel(logging.INFO)
+    return streams

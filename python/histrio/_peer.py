@@ -1,0 +1,254 @@
+"""Half of every process that speaks frames with a node: its requests, and who waits for their answers."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+from . import _codec as codec
+from . import _frames as frames
+from ._call import Call, Mapped, Stream
+from ._errors import ActorError, AskTimeout, BadArgument, SystemClosed, of_code
+from ._frames import Closed, Frame
+from ._method import Message
+from ._options import Address, CallOptions
+from ._ref import make_ref
+from ._runtime import Execution, executing
+from ._spawn import spawn_request
+
+if TYPE_CHECKING:
+    import asyncio
+
+PROCESS_ID = secrets.randbits(63)
+DEFAULT_TIMEOUT = 60.0
+TIMEOUT_MS_MAX = (1 << 32) - 1
+SPAWN_TIMEOUT = 60.0
+
+
+class Request:
+    """What is remembered of a call until it is answered. It is the call's `context`.
+
+    Invariant: `awaited` is set, under the peer's lock, before anybody waits; `suspects` are deliveries in this process that
+    would make a circle once the asker waits for this request.
+    """
+
+    __slots__ = ("what", "asker", "awaited", "suspects")
+
+    def __init__(self, what: str, asker: Execution | None) -> None:
+        self.what = what
+        self.asker = asker
+        self.awaited = False
+        self.suspects: list[Any] = []
+
+
+class Peer:
+    """A runtime over a port. Subclasses decide who reads the port."""
+
+    def __init__(self, port: Any, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.port = port
+        self.timeout = timeout
+        self.requests: dict[int, Call[Any]] = {}
+        self._next = itertools.count(1)
+        self.lock = threading.Lock()
+        self.closed: BaseException | None = None
+        self.system = ""
+        self.node = ""
+        self.node_uid = 0
+
+    # ---- the runtime's face ----
+
+    def ask(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+            options: CallOptions) -> Call[Any]:
+        if options.retries or options.idempotency_key is not None:
+            from ._retry import RetriedCall
+
+            return RetriedCall(self, address, message, args, kwargs, options)
+        return self.ask_once(address, message, args, kwargs, options)
+
+    def ask_once(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+                 options: CallOptions) -> Call[Any]:
+        timeout = options.timeout if options.timeout is not None else message.timeout
+        extra = None if options.idempotency_key is None else {"key": options.idempotency_key}
+        return self.request(address, message.name, args, kwargs, self.timeout if timeout is None else timeout, extra)
+
+    def tell(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+             options: CallOptions) -> None:
+        execution = executing.get()
+        payload = self._encode(address, message.name, args, kwargs, self._context(execution, None, ""))
+        self._send(frames.TELL, self._slot(execution), message.name, 0, 0, address, payload)
+        self.sent()
+
+    def tell_context(self, address: Address, message: Message, extra: Mapping[str, Any], options: CallOptions) -> None:
+        """A tell without arguments; see request()."""
+        payload = self._encode(address, message.name, (), {}, extra)
+        self._send(frames.TELL, self._slot(executing.get()), message.name, 0, 0, address, payload)
+        self.sent()
+
+    def stream(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+               options: CallOptions, window: int) -> Stream[Any]:
+        from ._stream import RemoteStream
+
+        return RemoteStream(self, address, message, args, kwargs, options, window)
+
+    def spawn(self, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Any]:
+        def encode(some: Sequence[Any], named: Mapping[str, Any]) -> bytes:
+            return codec.encode_call(some, named, None, f"{cls.__name__}()")
+
+        what = f"{cls.__name__}()"
+        request = spawn_request(cls, args, kwargs, options, encode)
+        payload = codec.checked(codec.pack(request, what), what)
+        execution = executing.get()
+        call = self._register(what, execution)
+        self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
+        self.sent()
+
+        def to_ref(answer: Any) -> Any:
+            path = answer.get("path") or ""
+            node, id = answer["ref"]
+            return make_ref(Address(path, 0 if path else node, 0 if path else id), cls, self)
+
+        return Mapped(call, to_ref)
+
+    def exit(self, address: Address, reason: str) -> None:
+        self._send(frames.EXIT, self._slot(executing.get()), "", 0, 0, address, reason.encode()[:255])
+        self.sent()
+
+    # ---- for calls that somebody waits for (Waiting) ----
+
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
+        raise NotImplementedError
+
+    def wait(self, call: Call[Any], deadline: float | None) -> bool:
+        raise NotImplementedError
+
+    def forget(self, call: Call[Any]) -> None:
+        with self.lock:
+            known = self.requests.pop(call.number, None)
+        if known is not None and self.closed is None:
+            try:
+                asker = call.context.asker if call.context else None
+                self.port.send(frames.CANCEL, actor=self._slot(asker), number=call.number)
+                self.sent()
+            except Closed:
+                pass
+
+    def sent(self) -> None:
+        """Something waits for flush(): see to it that it happens."""
+        raise NotImplementedError
+
+    # ---- inner ----
+
+    def request(self, address: Address, method: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float,
+                extra: Mapping[str, Any] | None) -> Call[Any]:
+        """An ask. extra: what this package tells itself beside the arguments (key, stream)."""
+        execution = executing.get()
+        what = f"{method} of {address}"
+        call = self._register(what, execution)
+        try:
+            timeout_ms = self._timeout_ms(timeout, execution)
+            if timeout_ms == 0:
+                raise AskTimeout(f"{what}: the time of the message that is being handled is over", queued=True)
+            context = self._context(execution, call, method)
+            if extra is not None:
+                context = {**(context or {}), **extra}
+            payload = self._encode(address, method, args, kwargs, context)
+            self._send(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, payload)
+        except BaseException:
+            self.requests.pop(call.number, None)
+            raise
+        self.sent()
+        return call
+
+    def _register(self, what: str, execution: Execution | None) -> Call[Any]:
+        if self.closed is not None:
+            raise SystemClosed(f"{what}: {self.closed}")
+        call: Call[Any] = Call(self)
+        call.number = next(self._next)
+        call.context = Request(what, execution)
+        self.requests[call.number] = call
+        return call
+
+    def _encode(self, address: Address, method: str, args: Sequence[Any], kwargs: Mapping[str, Any],
+                context: Mapping[str, Any] | None) -> bytes:
+        if address.python:
+            return codec.encode_call(args, kwargs, context, f"{method} of {address}")
+        return codec.pack_call(args, kwargs, f"{method} of {address}")
+
+    def _send(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address | None, payload: bytes) -> None:
+        name, node, id = ("", 0, 0) if address is None else (address.path, address.node, address.id)
+        try:
+            self.port.send(kind, 0, slot, method, number, timeout_ms, name, node, id, payload)
+        except ValueError as error:
+            raise BadArgument(str(error)) from None
+
+    def _slot(self, execution: Execution | None) -> int:
+        """The actor that a frame is from."""
+        return 0 if execution is None or execution.cell is None else int(execution.cell.slot)
+
+    def _timeout_ms(self, timeout: float, execution: Execution | None) -> int:
+        if execution is not None and execution.deadline is not None:
+            timeout = min(timeout, execution.deadline - time.monotonic())
+        if timeout <= 0:
+            return 0
+        return min(TIMEOUT_MS_MAX, max(1, int(timeout * 1000)))
+
+    def _context(self, execution: Execution | None, call: Call[Any] | None, method: str) -> dict[str, Any] | None:
+        """What a message inherits from the one that is being handled, or None."""
+        if execution is None:
+            return None
+        told: dict[str, Any] = {}
+        if call is not None and execution.cell is not None:
+            told["chain"] = (*execution.chain, (PROCESS_ID, call.number, execution.cell.label, method))
+        if execution.trace:
+            told["trace"] = execution.trace
+        return told or None
+
+    # ---- what comes ----
+
+    def answered(self, frame: Frame) -> None:
+        """A REPLY or ERROR for one of our requests."""
+        call = self.requests.pop(frame.number, None)
+        if call is None:
+            return
+        if frame.kind == frames.REPLY:
+            try:
+                value = codec.decode_result(frame.payload)
+            except BaseException as error:
+                call.fail(error)
+            else:
+                call.complete(value)
+            return
+        text = frame.payload.decode("utf-8", "replace")
+        what = call.context.what
+        call.fail(of_code(frame.code, text if frame.code in (7, 9) else f"{what}: {text}"))
+
+    def welcomed(self, frame: Frame) -> None:
+        told = codec.unpack(frame.payload)
+        self.system, self.node, self.node_uid = told.get("system", ""), told.get("node", ""), told.get("node_uid", 0)
+        if told.get("protocol") != 1:
+            from ._errors import VersionSkew
+
+            raise VersionSkew(f"the node speaks protocol {told.get('protocol')}, this package 1")
+
+    def hello(self, role: str) -> None:
+        import os
+        import platform
+
+        from . import __version__
+
+        software = f"histrio {__version__}, {platform.python_implementation()} {platform.python_version()}"
+        told = {"protocol": 1, "pid": os.getpid(), "role": role, "software": software}
+        self.port.send(frames.HELLO, payload=codec.pack(told, "hello"))
+        self.port.flush()
+
+    def over(self, error: ActorError) -> None:
+        """The connection has ended: nobody waits for ever."""
+        with self.lock:
+            if self.closed is None:
+                self.closed = error
+            calls, self.requests = list(self.requests.values()), {}
+        for call in calls:
+            call.fail(error)

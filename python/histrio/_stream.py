@@ -1,0 +1,256 @@
+"""Streams: many values from one method, pulled in batches by asks that name the stream.
+
+The first ask opens it; each ask wants as many items as its consumer has room for, and is answered with (items, over). A
+generator that takes its time has its items sent one by one. Leaving a stream early is told, and closes the generator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
+
+from ._call import Call, Stream
+from ._cell import Cell, Delivery
+from ._errors import ActorError, BadArgument
+from ._method import NO_OPTIONS, Message
+from ._options import Address, CallOptions
+
+if TYPE_CHECKING:
+    from ._peer import Peer
+
+SLOW = 0.002
+ALL_MAX = 100_000
+_numbers = itertools.count(1)
+
+
+class RemoteStream(Stream[Any]):
+    """The consumer's side."""
+
+    def __init__(self, peer: Peer, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+                 options: CallOptions, window: int) -> None:
+        from ._peer import PROCESS_ID
+
+        if window < 1:
+            raise ValueError(f"window={window}: it is at least 1")
+        self._peer = peer
+        self._address = address
+        self._message = message
+        self._timeout = options.timeout
+        self._window = window
+        self._id = f"{PROCESS_ID:x}.{next(_numbers)}"
+        self._items: deque[Any] = deque()
+        self._over = False
+        self._call: Call[Any] | None = None
+        self._pull(args, kwargs, True)
+
+    def _pull(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] = {}, opens: bool = False) -> None:
+        timeout = self._timeout if self._timeout is not None else self._message.timeout
+        told = {"id": self._id, "want": self._window - len(self._items), "open": opens}
+        self._call = self._peer.request(
+            self._address, self._message.name, args, kwargs, self._peer.timeout if timeout is None else timeout, {"stream": told}
+        )
+
+    def _came(self, answer: Any) -> None:
+        items, self._over = answer
+        self._items.extend(items)
+        self._call = None
+
+    def _failed(self) -> None:
+        self._over, self._call = True, None
+
+    def _taken(self) -> Any:
+        item = self._items.popleft()
+        if self._call is None and not self._over and 2 * len(self._items) <= self._window:
+            self._pull()
+        return item
+
+    async def __anext__(self) -> Any:
+        while not self._items:
+            if self._over:
+                raise StopAsyncIteration
+            if self._call is None:
+                self._pull()
+            assert self._call is not None
+            try:
+                self._came(await self._call)
+            except BaseException:
+                self._failed()
+                raise
+        return self._taken()
+
+    def __next__(self) -> Any:
+        while not self._items:
+            if self._over:
+                raise StopIteration
+            if self._call is None:
+                self._pull()
+            assert self._call is not None
+            try:
+                self._came(self._call.result())
+            except BaseException:
+                self._failed()
+                raise
+        return self._taken()
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._items.clear()
+        try:
+            self._peer.tell_context(self._address, self._message, {"stream": {"id": self._id, "close": True}}, NO_OPTIONS)
+        except ActorError:
+            pass  # the actor or the system is gone, and the generator with it
+
+    def __del__(self) -> None:
+        if not getattr(self, "_over", True):
+            try:
+                self.close()
+            except Exception:
+                pass  # the interpreter ends
+
+
+class Served:
+    """The actor's side: a generator between two asks. Used by its actor's handlers only."""
+
+    def __init__(self, generator: Any) -> None:
+        self.generator = generator
+        self.slow = False
+        self.error: BaseException | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.dropped = False
+
+    def pull(self, want: int) -> Any:
+        """A plain generator's next items."""
+        if self.error is not None:
+            raise self.error
+        items: list[Any] = []
+        while len(items) < want:
+            began = time.monotonic()
+            try:
+                items.append(next(self.generator))
+            except StopIteration:
+                return items, True
+            except BaseException as error:
+                return self._broken(error, items)
+            if self._takes_time(began):
+                break
+        return items, False
+
+    async def pull_async(self, want: int) -> Any:
+        if self.error is not None:
+            raise self.error
+        items: list[Any] = []
+        self.task = asyncio.current_task()
+        try:
+            while len(items) < want:
+                began = time.monotonic()
+                try:
+                    items.append(await self.generator.__anext__())
+                except StopAsyncIteration:
+                    return items, True
+                except asyncio.CancelledError:
+                    if self.dropped:
+                        return items, True
+                    raise
+                except BaseException as error:
+                    return self._broken(error, items)
+                if self._takes_time(began):
+                    break
+        finally:
+            self.task = None
+        return items, False
+
+    def drop(self) -> None:
+        """The actor stops, or nobody wants the rest."""
+        self.dropped = True
+        if self.task is not None:
+            self.task.cancel()
+        elif hasattr(self.generator, "aclose"):
+            asyncio.ensure_future(self.generator.aclose())
+        else:
+            self.generator.close()
+
+    def _takes_time(self, began: float) -> bool:
+        was_slow, self.slow = self.slow, time.monotonic() - began > SLOW
+        return was_slow or self.slow
+
+    def _broken(self, error: BaseException, items: list[Any]) -> Any:
+        """What came before the exception is sent first."""
+        if not items:
+            raise error
+        self.error = error
+        return items, False
+
+
+def serve(cell: Cell, delivery: Delivery, message: Message) -> Any:
+    """An ask or tell of a generator's method; what it returns may be a coroutine. Without a stream in it: all items."""
+    told = delivery.stream
+    is_async = inspect.isasyncgenfunction(message.function)
+    if told is None:
+        served = Served(message.function(cell.object, *delivery.args, **delivery.kwargs))
+        return _all_async(served) if is_async else _all(served)
+    served_id = told["id"]
+    if told.get("close"):
+        found = cell.streams.pop(served_id, None)
+        if found is not None:
+            found.drop()
+        return None
+    if told["open"]:
+        cell.streams[served_id] = Served(message.function(cell.object, *delivery.args, **delivery.kwargs))
+    found = cell.streams.get(served_id)
+    if found is None:
+        raise BadArgument("this stream is over: its actor was restarted, or it was closed")
+    if is_async:
+        return _pulled_async(cell, served_id, found, told["want"])
+    return _pulled(cell, served_id, found, told["want"])
+
+
+def _pulled(cell: Cell, served_id: Any, served: Served, want: int) -> Any:
+    try:
+        answer = served.pull(want)
+    except BaseException:
+        cell.streams.pop(served_id, None)
+        raise
+    if answer[1]:
+        cell.streams.pop(served_id, None)
+    return answer
+
+
+async def _pulled_async(cell: Cell, served_id: Any, served: Served, want: int) -> Any:
+    try:
+        answer = await served.pull_async(want)
+    except BaseException:
+        cell.streams.pop(served_id, None)
+        raise
+    if answer[1]:
+        cell.streams.pop(served_id, None)
+    return answer
+
+
+def _all(served: Served) -> Any:
+    items: list[Any] = []
+    for item in served.generator:
+        items.append(item)
+        if len(items) > ALL_MAX:
+            raise ValueError(f"more than {ALL_MAX} items: ask for them as a stream")
+    return items
+
+
+async def _all_async(served: Served) -> Any:
+    items: list[Any] = []
+    async for item in served.generator:
+        items.append(item)
+        if len(items) > ALL_MAX:
+            raise ValueError(f"more than {ALL_MAX} items: ask for them as a stream")
+    return items

@@ -1,0 +1,478 @@
+"""A worker process: actors, and the threads that run their handlers.
+
+One thread has the role of the dispatcher: it reads the port and runs plain handlers, one after the other. Classes with async
+methods live in the thread of an event loop (_loop_thread.py). A plain handler that blocks in `.result()` reads the port
+itself; when a message for another actor comes meanwhile, it gives the role to another thread and waits for its answer only.
+
+Invariants:
+1. Exactly one thread has the role. Only it reads the port and writes entry 0 of the page.
+2. Cells, requests' circles and the lists of this class are changed under `lock`; no handler runs under it.
+3. A delivery is in `open` from the time it came until the frame that ends it was given to the port.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from . import _codec as codec
+from . import _frames as frames
+from . import _handling as handling
+from . import _logs as logs
+from ._call import Call
+from ._cell import Cell, Delivery
+from ._errors import SystemClosed
+from ._frames import Closed, Frame
+from ._loop_thread import LoopThread
+from ._options import Address
+from ._page import Page
+from ._peer import PROCESS_ID, Peer, Request
+from ._runtime import executing
+
+if TYPE_CHECKING:
+    import asyncio
+
+LONG_NS = 1_000_000
+IDLE_LANES_MAX = 4
+
+
+class Lane:
+    """A thread that can have the role."""
+
+    def __init__(self) -> None:
+        self.wake = threading.Semaphore(0)
+
+
+class Worker(Peer):
+    """The runtime of a worker process."""
+
+    def __init__(self, port: Any, page: Page) -> None:
+        super().__init__(port)
+        self.page = page
+        self.cells: dict[int, Cell] = {}
+        self.open: dict[int, tuple[Cell, Delivery]] = {}
+        self.ready: deque[tuple[Cell, Delivery]] = deque()
+        self.starved: deque[tuple[Cell, Delivery]] = deque()
+        self.watched: dict[int, Any] = {}
+        self.loop_thread = LoopThread(self)
+        self._here = threading.local()
+        self._role: Lane | None = None
+        self._idle: list[Lane] = []
+        self._began_ns = 0
+        self._flush_lock = threading.Lock()
+        self._is_fork = False
+        os.register_at_fork(after_in_child=self._forked)
+
+    # ---- dispatching ----
+
+    def run(self) -> None:
+        """The life of the process; returns when the node closed the socket."""
+        self.hello("worker")
+        lane = Lane()
+        self._here.lane = lane
+        self._role = lane
+        self._live(lane)
+
+    def _live(self, lane: Lane) -> None:
+        """A lane: dispatches while it has the role, and waits to be given it."""
+        while True:
+            self._dispatch(lane)
+            with self.lock:
+                if len(self._idle) >= IDLE_LANES_MAX and threading.current_thread() is not threading.main_thread():
+                    return
+                self._idle.append(lane)
+            lane.wake.acquire()
+
+    def _dispatch(self, lane: Lane) -> None:
+        try:
+            while self._role is lane:
+                while self.ready:
+                    self._run(*self.ready.popleft())
+                    if self._role is not lane:
+                        return
+                self.flush()
+                self._accept_all(self.port.read())
+        except Closed:
+            self.leave()
+
+    def _accept_all(self, came: list[Frame]) -> None:
+        for frame in came:
+            self._accept(frame)
+        self.loop_thread.submit()
+
+    def _accept(self, frame: Frame) -> None:
+        """A frame of the node. Runs no handler."""
+        kind = frame.kind
+        if kind in (frames.REPLY, frames.ERROR):
+            self.answered(frame)
+            return
+        if kind == frames.CANCEL:
+            self._cancel(frame.number)
+            return
+        if kind == frames.WELCOME:
+            self.welcomed(frame)
+            return
+        if kind == frames.DROP:
+            cell = self.cells.get(frame.actor)
+            if cell is not None:
+                self.end(cell)
+            return
+        delivery = Delivery(frame)
+        if kind == frames.START:
+            cell = self.cells[frame.actor] = Cell(self, frame.actor, "", Address("", frame.node, frame.id, True))
+        else:
+            cell = self.cells.get(frame.actor)
+            if cell is None or cell.ended:
+                return  # it has failed, and this was on its way
+            if cell.behavior is not None:
+                delivery.message = cell.behavior.messages.get(frame.method)
+        self._offer(cell, delivery)
+
+    def _offer(self, cell: Cell, delivery: Delivery) -> None:
+        with self.lock:
+            self.open[delivery.number] = cell, delivery
+            begins = cell.take(delivery)
+        if delivery.kind == frames.STOP and not begins:
+            self.loop_thread.drop_streams(cell)
+        if begins:
+            self._schedule(cell, delivery)
+        elif delivery.is_ask:
+            self._look_for_circle(cell, delivery)
+
+    def _schedule(self, cell: Cell, delivery: Delivery) -> None:
+        if delivery.kind == frames.START:
+            try:
+                handling.load(self, cell, delivery)
+            except Exception as error:
+                self._load_failed(cell, delivery, error)
+                return
+        if cell.on_loop:
+            self.loop_thread.add(cell, delivery)
+        else:
+            self.ready.append((cell, delivery))
+
+    def _load_failed(self, cell: Cell, delivery: Delivery, error: Exception) -> None:
+        logs.log(self.port, logs.ERROR, f"an actor could not be started: {error}")
+        self.fail(cell, str(error), delivery)
+
+    def _run(self, cell: Cell, delivery: Delivery | None) -> None:
+        """Runs a delivery, and those of the same actor that waited for its end."""
+        while delivery is not None and not cell.ended:
+            if not self.begin(cell, delivery):
+                return
+            dispatches = self._role is self._here.lane
+            now = time.monotonic_ns()
+            if self.port.pending() and (delivery.message is None or delivery.message.slow):
+                self.flush()
+            if dispatches:
+                self.page.on_stack(delivery.number)
+            self._began_ns = now
+            value: Any = None
+            error: BaseException | None = None
+            try:
+                handling.prepare(self, cell, delivery)
+                token = executing.set(delivery.execution)
+                try:
+                    value = handling.call(self, cell, delivery)
+                except BaseException as raised:
+                    error = raised
+                finally:
+                    handling.finish_lines()
+                    executing.reset(token)
+            except BaseException as raised:
+                error = raised
+            if self._is_fork:
+                self._end_of_fork()
+            if delivery.message is not None:
+                delivery.message.slow = time.monotonic_ns() - now > 100_000
+            self.finish(cell, delivery, value, error)
+            if self._role is self._here.lane:
+                self.page.on_stack(0)
+            else:
+                self.flush()
+            delivery = self.next(cell)
+
+    # ---- shared with the thread of the event loop ----
+
+    def begin(self, cell: Cell, delivery: Delivery) -> bool:
+        """Writes the delivery into the page; False: the table is full, and it begins when something else is over."""
+        delivery.entry = self.page.begin(delivery.number)
+        if delivery.entry == 0:
+            self.flush()
+            delivery.entry = self.page.begin(delivery.number)
+        if delivery.entry == 0:
+            with self.lock:
+                self.starved.append((cell, delivery))
+            return False
+        return True
+
+    def finish(self, cell: Cell, delivery: Delivery, value: Any, error: BaseException | None) -> None:
+        """The handler returned or raised: the frame that ends the delivery, and the actor's own end if it wants one."""
+        if cell.ended:
+            self._forget(cell, delivery)
+            return
+        try:
+            if error is None:
+                handling.succeeded(self, cell, delivery, value)
+            else:
+                handling.failed(self, cell, delivery, error)
+        except Closed:
+            self.leave()
+        self._forget(cell, delivery)
+        if cell.stopping is not None and not cell.ended and not cell.active:
+            self._stop(cell, cell.stopping)
+
+    def _stop(self, cell: Cell, reason: str) -> None:
+        """The actor asked to be stopped: its hook, then the frame."""
+        token = executing.set(None)
+        try:
+            if cell.on_loop:
+                self.loop_thread.stop(cell, reason)
+                return
+            handling.stop(cell, reason)
+        except Exception as error:
+            reason = codec.where(error)
+        finally:
+            executing.reset(token)
+        self.fail(cell, reason, None)
+
+    def next(self, cell: Cell) -> Delivery | None:
+        """What the actor begins now, after one of its deliveries was over."""
+        with self.lock:
+            return cell.next()
+
+    def fail(self, cell: Cell, reason: str, delivery: Delivery | None) -> None:
+        """The actor ends by itself; `delivery` was the reason. Its last frame."""
+        with self.lock:
+            if cell.ended:
+                return
+            others = [one for one in cell.active if one is not delivery]
+        for other in others:
+            if other.number in self.open:
+                handling.abandoned(self, cell, other, reason)
+        text = reason.encode()[:255].decode("utf-8", "ignore").encode()
+        number = 0 if delivery is None else delivery.number
+        self.port.send(frames.FAILED, int(reason == "normal"), cell.slot, "", number, payload=text)
+        if delivery is not None:
+            self._forget(cell, delivery)
+        self.end(cell)
+
+    def end(self, cell: Cell) -> None:
+        """Forgets an actor; what it still does has no effect."""
+        with self.lock:
+            cell.ended = True
+            if self.cells.get(cell.slot) is cell:
+                del self.cells[cell.slot]
+            left = [*cell.active, *cell.pending]
+            cell.pending.clear()
+        for delivery in left:
+            self._forget(cell, delivery)
+            if delivery.task is not None:
+                self.loop_thread.cancel(delivery)
+
+    def _forget(self, cell: Cell, delivery: Delivery) -> None:
+        with self.lock:
+            self.open.pop(delivery.number, None)
+            if delivery in cell.active:
+                cell.active.remove(delivery)
+            entry, delivery.entry = delivery.entry, 0
+            starved = self.starved.popleft() if entry and self.starved else None
+        if entry:
+            self.page.over(entry)
+        if starved is not None:
+            self._resume(*starved)
+
+    def _resume(self, cell: Cell, delivery: Delivery) -> None:
+        if cell.on_loop:
+            self.loop_thread.add(cell, delivery)
+            self.loop_thread.submit()
+        else:
+            self.ready.append((cell, delivery))
+
+    def flush(self) -> None:
+        """Writes what was gathered; then the node knows that those deliveries are over."""
+        with self._flush_lock:
+            entries = self.page.take_over()
+            self.port.flush()
+            if entries:
+                self.page.clear(entries)
+
+    # ---- waiting in handlers ----
+
+    def sent(self) -> None:
+        lane = getattr(self._here, "lane", None)
+        if lane is not None and lane is self._role:
+            if time.monotonic_ns() - self._began_ns > LONG_NS:
+                self.flush()
+        elif self.loop_thread.is_current():
+            self.loop_thread.flush_soon()
+        else:
+            self.flush()
+
+    def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
+        self._awaits(call)
+
+    def wait(self, call: Call[Any], deadline: float | None) -> bool:
+        if self.loop_thread.is_current():
+            raise RuntimeError(".result() would block the event loop of this worker: use await in an async method")
+        self._awaits(call)
+        self.flush()
+        lane: Lane | None = getattr(self._here, "lane", None)
+        if lane is not None and lane is self._role:
+            self.page.on_stack(0)
+            if not self._read_until(call, deadline, lane):
+                return False
+            if call.done():
+                if self._role is lane:
+                    self.page.on_stack(self._number_here())
+                return True
+        over = threading.Lock()
+        over.acquire()
+        call.add_done_callback(over.release)
+        return over.acquire(timeout=-1 if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def _read_until(self, call: Call[Any], deadline: float | None, lane: Lane) -> bool:
+        """Reads until the call is done (True) or its time over (False); also True: another thread has the role now."""
+        while not call.done():
+            if self.ready:
+                self._hand_over()
+                return True
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                self.page.on_stack(self._number_here())
+                return False
+            try:
+                self._accept_all(self.port.read(left))
+                self.flush()
+            except Closed:
+                self.leave()
+        return True
+
+    def _hand_over(self) -> None:
+        """Another thread dispatches from now on."""
+        with self.lock:
+            lane = self._idle.pop() if self._idle else None
+            fresh = lane is None
+            if lane is None:
+                lane = Lane()
+            self._role = lane
+        if fresh:
+            threading.Thread(target=self._lane_main, args=(lane,), name="histrio-lane", daemon=True).start()
+        else:
+            lane.wake.release()
+
+    def _lane_main(self, lane: Lane) -> None:
+        self._here.lane = lane
+        self._live(lane)
+
+    def _number_here(self) -> int:
+        execution = executing.get()
+        return 0 if execution is None else execution.number
+
+    # ---- circles of asks ----
+
+    def _awaits(self, call: Call[Any]) -> None:
+        """From now on the asker waits for this call: what came back to it and waits for its end would wait for ever."""
+        request = call.context
+        if not isinstance(request, Request) or request.asker is None:
+            return
+        with self.lock:
+            request.awaited = True
+            suspects, request.suspects = request.suspects, []
+        for cell, delivery, cycle in suspects:
+            self._refuse(cell, delivery, cycle)
+
+    def _look_for_circle(self, cell: Cell, delivery: Delivery) -> None:
+        """An ask has to wait for its actor: is it the actor itself that waits for it?"""
+        try:
+            handling.prepare(self, cell, delivery)
+        except Exception:
+            delivery.execution = None
+            return  # told when it is run
+        assert delivery.execution is not None
+        chain = delivery.execution.chain
+        for at, (process, number, _, _) in enumerate(chain):
+            call = self.requests.get(number) if process == PROCESS_ID else None
+            if call is None or call.context.asker is None or call.context.asker.cell is not cell:
+                continue
+            cycle = [label for _, _, label, _ in chain[at:]] + [cell.label]
+            with self.lock:
+                waits = call.context.awaited
+                if not waits:
+                    call.context.suspects.append((cell, delivery, cycle))
+            if waits:
+                self._refuse(cell, delivery, cycle)
+            return
+
+    def _refuse(self, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
+        with self.lock:
+            if delivery not in cell.pending:
+                return
+            cell.pending.remove(delivery)
+        handling.refuse_circle(self, cell, delivery, cycle)
+        self._forget(cell, delivery)
+        self.sent()
+
+    # ---- ends ----
+
+    def _cancel(self, number: int) -> None:
+        found = self.open.get(number)
+        if found is None:
+            return
+        cell, delivery = found
+        delivery.cancelled = True
+        with self.lock:
+            waits = delivery in cell.pending
+            if waits:
+                cell.pending.remove(delivery)
+        if waits:
+            self.port.send(frames.DONE, 0, cell.slot, "", number)
+            self._forget(cell, delivery)
+        elif delivery.task is not None:
+            self.loop_thread.cancel(delivery)
+
+    def leave(self) -> None:
+        """The node is gone, and so are we."""
+        self.over(SystemClosed("the node has ended"))
+        os._exit(0)
+
+    def _forked(self) -> None:
+        """In a child that an actor forked: it is no worker. Nothing of it may reach the node."""
+        self._is_fork = True
+        self.page.forget()
+        self.closed = SystemClosed("this process was forked by an actor, and is no actor")
+        self.port.abandon()
+
+    def _end_of_fork(self) -> None:
+        os.write(2, b"histrio: a process that an actor forked came back out of its handler; it ends here\n")
+        os._exit(70)
+
+
+def serve(data_fd: int, page_fd: int, trace_fd: int, worker_number: int = 0) -> None:
+    """The rest of this process: a worker on these descriptors."""
+    import faulthandler
+    import socket
+
+    from ._runtime import enter
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if trace_fd >= 0:
+        faulthandler.enable(trace_fd, all_threads=True)
+        faulthandler.register(signal.SIGUSR1, trace_fd, all_threads=True, chain=False)
+    sock = socket.socket(fileno=data_fd)
+    worker = Worker(frames.port_of(sock), Page(page_fd))
+    logs.install(worker.port)
+    enter(worker)
+    code = 0
+    try:
+        worker.run()
+    except BaseException:
+        import traceback
+
+        os.write(2, traceback.format_exc().encode())
+        code = 1
+    os._exit(code)

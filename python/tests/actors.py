@@ -1,0 +1,260 @@
+"""Actors for the tests of the worker."""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+
+import histrio
+
+
+class NoAmount(Exception):
+    """Does not survive pickling by itself: its constructor takes two arguments."""
+
+    def __init__(self, who, amount):
+        super().__init__(f"{who} has no {amount}")
+
+
+class Counter(histrio.Actor):
+    def __init__(self, start=0):
+        self.n = start
+        self.stopped = None
+
+    @histrio.method
+    def add(self, k):
+        self.n += k
+        return self.n
+
+    @histrio.method
+    def fail(self, text="no amount"):
+        raise ValueError(text)
+
+    @histrio.method
+    def fail_own(self):
+        raise NoAmount("ann", 5)
+
+    @histrio.method
+    def bad_result(self):
+        return lambda: 1
+
+    @histrio.method
+    def big(self, size):
+        return b"x" * size
+
+    @histrio.method
+    def where(self):
+        return (self.ctx.path, self.ctx.unit, self.ctx.epoch, self.ctx.incarnation, self.ctx.system, self.ctx.node, self.ctx.remaining())
+
+    @histrio.method
+    def sleep(self, seconds):
+        time.sleep(seconds)
+        return self.n
+
+    @histrio.method
+    def wrong_inside(self):
+        return len(5)
+
+    @histrio.method
+    def crash(self):
+        os.kill(os.getpid(), 11)
+
+    @histrio.method
+    def exit(self):
+        sys.exit(3)
+
+    @histrio.method
+    def fork(self):
+        return os.fork()
+
+    @histrio.method
+    def say(self, text):
+        print(text)
+        print("and", "no end", end="")
+        logging.getLogger("bank").warning("logged %s", text)
+
+    @histrio.method
+    def finish(self, reason="normal"):
+        self.ctx.stop(reason)
+        return "bye"
+
+    @histrio.method
+    def me(self):
+        return self.ref
+
+    def on_stop(self, why):
+        print("stopping", why)
+
+
+class Caller(histrio.Actor):
+    """Asks in plain code."""
+
+    @histrio.method
+    def ask(self, other, k, timeout=None):
+        return other.add(k).result(timeout)
+
+    @histrio.method
+    def add(self, k):
+        return k + 1
+
+    @histrio.method
+    def ask_named(self, name, **kwargs):
+        return self.ctx.lookup(name).deposit(**kwargs).result()
+
+    @histrio.method
+    def tell(self, other, k):
+        other.add.tell(k)
+
+    @histrio.method
+    def unpicklable(self, other):
+        other.add(lambda: 1)
+
+    @histrio.method
+    def fire(self, other, k):
+        self.kept = other.add(k)
+        return "fired"
+
+    @histrio.method
+    def spawn(self, start):
+        child = self.ctx.spawn(Counter, start, name="child", isolation="process").result()
+        return child
+
+
+class Slow(histrio.Actor):
+    """Async handlers."""
+
+    def __init__(self):
+        self.events = []
+        self.gate = asyncio.Event()
+        self.running = 0
+        self.most = 0
+
+    async def _count(self):
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await self.gate.wait()
+        self.running -= 1
+        return self.most
+
+    @histrio.method(concurrency=4)
+    async def together(self):
+        return await self._count()
+
+    @histrio.method(concurrency=4)
+    async def open(self):
+        self.gate.set()
+
+    @histrio.method
+    async def alone(self, seconds=0.0):
+        try:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            await asyncio.sleep(seconds)
+            return self.most
+        except asyncio.CancelledError:
+            self.events.append("cancelled")
+            raise
+        finally:
+            self.running -= 1
+
+    @histrio.method
+    async def seen(self):
+        return self.events
+
+    @histrio.method
+    async def ask(self, other, k):
+        return await other.add(k)
+
+    @histrio.method
+    async def add(self, k):
+        return k + 2
+
+    @histrio.method
+    def block(self, other):
+        return other.add(1).result()
+
+    @histrio.method
+    async def ticks(self, count):
+        for i in range(count):
+            yield i
+
+    @histrio.method
+    async def endless(self):
+        try:
+            i = 0
+            while True:
+                yield i
+                i += 1
+                await asyncio.sleep(0.001)
+        finally:
+            self.events.append("closed")
+
+    @histrio.method
+    async def broken(self):
+        yield 1
+        raise ValueError("after one")
+
+    @histrio.method
+    async def fail(self):
+        await asyncio.sleep(0)
+        raise ValueError("async")
+
+
+class Words(histrio.Actor):
+    @histrio.method
+    def each(self, text):
+        yield from text.split()
+
+
+@histrio.actor(on_error="restart")
+class Fragile(histrio.Actor):
+    @histrio.method
+    def fail(self):
+        raise ValueError("fragile")
+
+
+class Ticking(histrio.Actor):
+    def __init__(self):
+        self.ticks = 0
+
+    @histrio.every(seconds=30)
+    def tick(self):
+        self.ticks += 1
+
+    @histrio.method
+    def count(self):
+        return self.ticks
+
+
+class NeedsArgument:
+    def __init__(self, must):
+        self.must = must
+
+
+class Plain:
+    """No base, no decorators."""
+
+    def __init__(self, start=0):
+        self.n = start
+
+    def add(self, k):
+        self.n += k
+        return self.n
+
+    def path(self):
+        return histrio.current().path
+
+    def _hidden(self):
+        return "hidden"
+
+
+class Watching(histrio.Actor):
+    def __init__(self):
+        self.seen = []
+
+    @histrio.method
+    def list(self):
+        return self.seen
+
+    def on_exit(self, who, reason):
+        self.seen.append((who, reason))

@@ -1,0 +1,539 @@
+"""The worker process against a scripted node."""
+
+import os
+import signal
+import time
+
+import pytest
+
+import histrio
+from actors import Counter
+from histrio import _codec as codec
+from histrio import _frames as frames
+from histrio._options import Address
+from histrio._ref import make_ref
+from scripted_node import ScriptedNode, pickled
+
+
+@pytest.fixture
+def node():
+    it = ScriptedNode()
+    yield it
+    it.close()
+
+
+def test_hello(node):
+    assert node.hello["protocol"] == 1 and node.hello["role"] == "worker" and node.hello["pid"] == node.process.pid
+
+
+def test_asks_and_tells_in_order(node):
+    slot = node.start("actors:Counter", 5)
+    assert node.ask(slot, "add", 1) == 6
+    node.tell(slot, "add", 10)
+    assert node.ask(slot, "add", k=1) == 17
+    numbers = [node.send(slot, "add", 1) for _ in range(500)]
+    node.port.flush()
+    assert [node.answer(number) for number in numbers] == list(range(18, 518))
+    assert node.idle()
+
+
+def test_plain_values_for_others_than_python(node):
+    slot = node.start("actors:Counter", 5)
+    assert codec.unpack(node.ask_plain(slot, "add", {"k": 2}).payload) == 7
+    assert codec.unpack(node.ask_plain(slot, "add", [3]).payload) == 10
+    error = node.ask_plain(slot, "fail", None)
+    assert (error.kind, error.code) == (frames.ERROR, 9)
+    assert error.payload.decode().startswith("ValueError: no amount (actors.py:")
+    assert error.payload.decode().endswith(" in fail)")
+
+
+def test_a_class_without_ceremony(node):
+    slot = node.start("actors:Plain", 1, path="plain")
+    assert node.ask(slot, "add", 1) == 2
+    assert node.ask(slot, "path") == "plain"
+    number = node.send(slot, "_hidden")
+    node.port.flush()
+    assert node.end_of(number).code == 8
+
+
+def test_the_context(node):
+    slot = node.start("actors:Counter", path="tellers.0/counter")
+    path, unit, epoch, incarnation, system, name, remaining = node.ask(slot, "where")
+    assert (path, unit, epoch, incarnation, system, name) == ("tellers.0/counter", "u", "1.1", 1, "test", "node-0")
+    assert 0 < remaining <= 30
+    assert node.ask(slot, "me") == make_ref(Address("tellers.0/counter"), Counter)
+    unnamed = node.start("actors:Counter")
+    assert node.ask(unnamed, "me") == make_ref(Address("", 7, unnamed), Counter)
+
+
+def test_an_exception_of_an_ask_goes_to_the_asker_and_the_actor_lives(node):
+    slot = node.start("actors:Counter", path="c")
+    with pytest.raises(ValueError, match="no amount") as found:
+        node.ask(slot, "fail")
+    cause = found.value.__cause__
+    assert isinstance(cause, histrio.RemoteError)
+    assert (cause.actor, cause.method, cause.type_name) == ("c", "fail", "builtins:ValueError")
+    assert 'raise ValueError(text)' in cause.traceback and "_handling" not in cause.traceback
+    with pytest.raises(histrio.RemoteError, match="ann has no 5") as found:
+        node.ask(slot, "fail_own")
+    assert found.value.type_name == "actors:NoAmount"
+    assert node.ask(slot, "add", 1) == 1
+
+
+def test_an_exception_of_a_tell_fails_the_actor(node):
+    slot = node.start("actors:Counter")
+    number = node.tell(slot, "fail", "no money")
+    waiting = node.send(slot, "add", 1)
+    node.port.flush()
+    failed = node.end_of(number)
+    assert (failed.kind, failed.code, failed.actor) == (frames.FAILED, 0, slot)
+    assert failed.payload.decode().startswith("ValueError: no money (actors.py:")
+    other = node.start("actors:Counter")
+    assert node.ask(other, "add", 1) == 1
+    assert not [frame for frame in node.came if frame.number == waiting]
+    assert any(told.get("traceback", "").startswith("Traceback") for _, level, told in node.logs if level == 3)
+
+
+def test_long_reasons_are_cut(node):
+    slot = node.start("actors:Counter")
+    failed = node.end_of(node.tell(slot, "fail", "é" * 400))
+    assert len(failed.payload) <= 255 and failed.payload.decode().endswith("in fail)")
+
+
+def test_on_error_restart(node):
+    slot = node.start("actors:Fragile")
+    with pytest.raises(ValueError, match="fragile"):
+        node.ask(slot, "fail")
+    failed = node.expect(frames.FAILED)
+    assert failed.number == 0 and failed.payload.decode().startswith("ValueError: fragile")
+
+
+def test_sys_exit_fails_the_actor_alone(node):
+    slot = node.start("actors:Counter")
+    number = node.send(slot, "exit")
+    node.port.flush()
+    failed = node.end_of(number)
+    assert failed.kind == frames.FAILED and failed.payload.decode().startswith("SystemExit: 3")
+    assert node.ask(node.start("actors:Counter"), "add", 1) == 1
+
+
+@pytest.mark.parametrize("behavior, text", [
+    ("nowhere:Counter", "No module named 'nowhere'"),
+    ("actors:Nobody", 'has no class "Nobody"'),
+    ("actors", "MODULE:CLASS"),
+    ("actors:NeedsArgument", "missing 1 required positional argument: 'must'"),
+])
+def test_what_cannot_be_started_says_why(node, behavior, text):
+    failed = node.end_of(node.start(behavior, wait=False))
+    assert failed.kind == frames.FAILED and text in failed.payload.decode()
+
+
+@pytest.mark.parametrize("method, args, text", [
+    ("ad", (), 'Counter has no method "ad"; did you mean "add"?'),
+    ("add", (), "missing a required argument: 'k'"),
+    ("add", (1, 2), "too many positional arguments"),
+])
+def test_messages_that_make_no_sense(node, method, args, text):
+    slot = node.start("actors:Counter")
+    number = node.send(slot, method, *args)
+    node.port.flush()
+    end = node.end_of(number)
+    assert (end.kind, end.code) == (frames.ERROR, 8) and text in end.payload.decode()
+    assert node.end_of(node.tell(slot, method, *args)).kind == frames.DONE
+    assert any(text in told["message"] for _, level, told in node.logs if level == 2)
+    assert node.ask(slot, "add", 1) == 1
+
+
+def test_a_type_error_inside_of_a_method_is_its_own(node):
+    slot = node.start("actors:Counter")
+    with pytest.raises(TypeError, match="has no len"):
+        node.ask(slot, "wrong_inside")
+
+
+def test_results_that_cannot_be_sent(node):
+    slot = node.start("actors:Counter", path="c")
+    with pytest.raises(histrio.EncodingError, match="the result of bad_result of c cannot be sent"):
+        node.ask(slot, "bad_result")
+    with pytest.raises(histrio.ValueTooLarge, match="at most 4194304"):
+        node.ask(slot, "big", 5 << 20)
+    assert len(node.ask(slot, "big", 4 << 20 >> 1)) == 2 << 20
+
+
+def test_arguments_that_cannot_be_read(node):
+    slot = node.start("actors:Counter")
+    number = node.deliver(frames.ASK, slot, "add", codec.wrap(codec.PICKLE, b"cno_such\nthing\n."), timeout_ms=1000)
+    node.port.flush()
+    end = node.end_of(number)
+    assert (end.kind, end.code) == (frames.ERROR, 8) and "No module named 'no_such'" in end.payload.decode()
+
+
+def test_stop_runs_the_hook_and_comes_last(node):
+    slot = node.start("actors:Counter")
+    answers = [node.send(slot, "add", 1) for _ in range(3)]
+    number = node.deliver(frames.STOP, slot, payload=b"shutdown")
+    node.port.flush()
+    assert node.end_of(number).kind == frames.DONE
+    assert [node.answer(one) for one in answers] == [1, 2, 3]
+    assert (slot, "stopping shutdown") in [(actor, told["message"]) for actor, _, told in node.logs]
+
+
+def test_an_actor_stops_itself(node):
+    slot = node.start("actors:Counter")
+    assert node.ask(slot, "finish") == "bye"
+    failed = node.expect(frames.FAILED)
+    assert (failed.number, failed.code, failed.payload) == (0, 1, b"normal")
+    slot = node.start("actors:Counter")
+    assert node.ask(slot, "finish", "out of money") == "bye"
+    failed = node.expect(frames.FAILED)
+    assert (failed.number, failed.code, failed.payload) == (0, 0, b"out of money")
+
+
+def test_print_and_logging_carry_the_actor(node):
+    slot = node.start("actors:Counter")
+    node.ask(slot, "say", "hello")
+    seen = [(actor, level, told) for actor, level, told in node.logs if actor == slot]
+    assert (slot, 1, {"message": "hello", "stream": "stdout"}) in seen
+    assert (slot, 1, {"message": "and no end", "stream": "stdout"}) in seen
+    assert (slot, 2, {"message": "logged hello", "logger": "bank"}) in seen
+
+
+def test_timers(node):
+    slot = node.start("actors:Ticking")
+    timer = node.expect(frames.TIMER_START)
+    assert (timer.actor, timer.method, timer.number, timer.timeout_ms, timer.id) == (slot, "tick", 1, 30000, 30000)
+    number = node.deliver(frames.TIMER, slot, "tick", id=1)
+    node.port.flush()
+    assert node.end_of(number).kind == frames.DONE
+    assert node.ask(slot, "count") == 1
+
+
+def test_exits_are_trapped(node):
+    slot = node.start("actors:Watching")
+    trap = node.expect(frames.TRAP)
+    assert (trap.actor, trap.code) == (slot, 1)
+    number = node.deliver(frames.EXIT, slot, payload=b"shutdown", name="ledger")
+    node.port.flush()
+    assert node.end_of(number).kind == frames.DONE
+    [(who, reason)] = node.ask(slot, "list")
+    assert reason == "shutdown" and "ledger" in repr(who)
+
+
+def test_an_answer_is_not_held_back_by_a_slow_handler(node):
+    slot = node.start("actors:Counter")
+    quick = node.send(slot, "add", 1)
+    slow = node.send(slot, "sleep", 1.0)
+    node.port.flush()
+    began = time.monotonic()
+    assert node.answer(quick) == 1
+    assert time.monotonic() - began < 0.9
+    assert node.settles(lambda: node.table() == [slow] and node.busy()[2] == slow and node.busy()[0] > 0)
+    assert node.answer(slow) == 1
+    assert node.idle()
+
+
+def test_a_fault_leaves_its_stack(node):
+    slot = node.start("actors:Counter")
+    number = node.send(slot, "crash")
+    node.port.flush()
+    node.process.wait(30)
+    assert node.process.returncode == -signal.SIGSEGV
+    assert node.table() == [number]
+    assert "in crash" in node.traced() and "actors.py" in node.traced()
+
+
+def test_the_stack_of_a_handler_on_demand(node):
+    slot = node.start("actors:Counter")
+    number = node.send(slot, "sleep", 1.0)
+    node.port.flush()
+    deadline = time.monotonic() + 30
+    while "in sleep" not in node.traced() and time.monotonic() < deadline:
+        if node.table():
+            node.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.05)
+    assert "in sleep" in node.traced()
+    assert node.answer(number) == 0
+
+
+def test_a_fork_in_an_actor_does_not_speak_for_it(node):
+    slot = node.start("actors:Counter")
+    child = node.ask(slot, "fork")
+    assert child > 0
+    assert node.ask(slot, "add", 1) == 1
+    assert not [frame for frame in node.came if frame.kind == frames.REPLY]
+
+
+def test_cancel(node):
+    slot = node.start("actors:Counter")
+    node.send(slot, "sleep", 0.2)
+    late = node.send(slot, "add", 1)
+    node.port.flush()
+    node.port.send(frames.CANCEL, number=late)
+    node.port.flush()
+    assert node.end_of(late).kind in (frames.DONE, frames.REPLY)
+    slot = node.start("actors:Slow")
+    number = node.send(slot, "alone", 1000)
+    node.port.flush()
+    while number not in node.table():
+        time.sleep(0.01)
+    waiting = node.send(slot, "alone", 1000)
+    node.port.send(frames.CANCEL, number=waiting)
+    node.port.flush()
+    assert node.end_of(waiting).kind == frames.DONE
+    node.port.send(frames.CANCEL, number=number)
+    node.port.flush()
+    assert node.end_of(number).kind == frames.DONE
+    assert node.ask(slot, "seen") == ["cancelled"]
+
+
+def test_expired_messages_are_not_begun(node):
+    slot = node.start("actors:Counter")
+    node.send(slot, "sleep", 0.3)
+    late = node.send(slot, "add", 1, timeout_ms=50)
+    node.port.flush()
+    assert node.end_of(late).kind == frames.DONE
+    assert node.ask(slot, "add", 1) == 1
+
+
+def test_dropped_actors_are_forgotten(node):
+    slot = node.start("actors:Counter")
+    node.port.send(frames.DROP, 0, slot)
+    other = node.start("actors:Counter", 5)
+    assert node.ask(other, "add", 0) == 5
+
+
+def test_the_worker_ends_with_its_node(node):
+    node.port.shutdown()
+    assert node.process.wait(30) == 0
+
+
+def test_idempotency_keys(node):
+    slot = node.start("actors:Counter")
+    assert node.ask(slot, "add", 1, context={"key": "a"}) == 1
+    assert node.ask(slot, "add", 1, context={"key": "a"}) == 1
+    assert node.ask(slot, "add", 1, context={"key": "b"}) == 2
+
+
+# ---- async handlers ----
+
+
+def test_one_message_at_a_time(node):
+    slot = node.start("actors:Slow")
+    numbers = [node.send(slot, "alone", 0.005) for _ in range(10)]
+    node.port.flush()
+    assert [node.answer(number) for number in numbers] == [1] * 10
+
+
+def test_concurrency(node):
+    slot = node.start("actors:Slow")
+    numbers = [node.send(slot, "together") for _ in range(3)]
+    node.send(slot, "open")
+    node.port.flush()
+    assert {node.answer(number) for number in numbers} == {3}
+
+
+def test_async_exceptions(node):
+    slot = node.start("actors:Slow", path="s")
+    with pytest.raises(ValueError, match="async"):
+        node.ask(slot, "fail")
+    failed = node.end_of(node.tell(slot, "fail"))
+    assert failed.kind == frames.FAILED and failed.payload.decode().startswith("ValueError: async (actors.py:")
+
+
+def test_many_awaiting_handlers(node):
+    slots = [node.start("actors:Slow") for _ in range(600)]
+    numbers = [node.send(slot, "alone", 0.5) for slot in slots]
+    node.port.flush()
+    for number in numbers:
+        assert node.answer(number) == 1
+    assert node.ask(slots[0], "alone") == 1
+    assert node.idle()
+
+
+def test_blocking_in_the_loop_is_refused(node):
+    slot = node.start("actors:Slow")
+    with pytest.raises(RuntimeError, match="use await"):
+        node.ask(slot, "block", make_ref(Address("x"), Counter))
+
+
+# ---- asks of handlers ----
+
+
+def reply(node, frame, value):
+    node.port.send(frames.REPLY, number=frame.number, payload=codec.encode_result(value, True, ""))
+    node.port.flush()
+
+
+@pytest.mark.parametrize("behavior", ["actors:Caller", "actors:Slow"])
+def test_a_handler_asks(node, behavior):
+    slot = node.start(behavior, path="asker")
+    number = node.send(slot, "ask", make_ref(Address("ledger"), Counter), 3, timeout_ms=5000)
+    node.port.flush()
+    asked = node.expect(frames.ASK)
+    assert (asked.actor, asked.method, asked.name) == (slot, "add", "ledger")
+    assert 0 < asked.timeout_ms <= 5000
+    args, kwargs, context = pickled(asked)
+    assert args == (3,) and not kwargs and context["chain"][0][2:] == ("asker", "add")
+    reply(node, asked, 42)
+    assert node.answer(number) == 42
+
+
+def test_errors_of_asks(node):
+    slot = node.start("actors:Caller")
+    for code, kind in ((1, histrio.NoSuchActor), (6, histrio.AskTimeout), (7, histrio.ActorCrashed), (5, histrio.MailboxFull)):
+        number = node.send(slot, "ask", make_ref(Address("ledger"), Counter), 3)
+        node.port.flush()
+        node.port.send(frames.ERROR, code, number=node.expect(frames.ASK).number, payload=b"why")
+        node.port.flush()
+        with pytest.raises(kind, match="why"):
+            node.answer(number)
+
+
+def test_a_handlers_own_timeout(node):
+    slot = node.start("actors:Caller")
+    number = node.send(slot, "ask", make_ref(Address("ledger"), Counter), 3, 0.05)
+    node.port.flush()
+    asked = node.expect(frames.ASK)
+    assert node.expect(frames.CANCEL).number == asked.number
+    with pytest.raises(histrio.AskTimeout):
+        node.answer(number)
+
+
+def test_others_run_while_a_handler_blocks(node):
+    caller, counter = node.start("actors:Caller"), node.start("actors:Counter")
+    number = node.send(caller, "ask", make_ref(Address("ledger"), Counter), 3)
+    node.port.flush()
+    asked = node.expect(frames.ASK)
+    for i in range(1, 4):
+        assert node.ask(counter, "add", 1) == i
+    own = node.send(caller, "add", 1)  # waits for its turn
+    node.port.flush()
+    assert node.ask(counter, "add", 1) == 4
+    reply(node, asked, 42)
+    assert node.answer(number) == 42
+    assert node.answer(own) == 2
+    assert node.ask(counter, "add", 1) == 5 and node.idle()
+
+
+def test_many_handlers_block_and_end_in_any_order(node):
+    callers = [node.start("actors:Caller") for _ in range(8)]
+    numbers = [node.send(slot, "ask", make_ref(Address("ledger"), Counter), i) for i, slot in enumerate(callers)]
+    node.port.flush()
+    asked = {pickled(frame)[0][0]: frame for frame in [node.expect(frames.ASK) for _ in callers]}
+    for i in (3, 0, 7, 1, 6, 2, 5, 4):
+        reply(node, asked[i], i * i)
+    assert [node.answer(number) for number in numbers] == [i * i for i in range(8)]
+    assert [node.ask(slot, "add", 1) for slot in callers] == [2] * 8
+    assert node.idle()
+
+
+@pytest.mark.parametrize("behavior", ["actors:Caller", "actors:Slow"])
+def test_a_circle_of_asks_is_found(node, behavior):
+    slot = node.start(behavior, path="a")
+    number = node.send(slot, "ask", make_ref(Address("b"), Counter), 3)
+    node.port.flush()
+    asked = node.expect(frames.ASK)
+    chain = pickled(asked)[2]["chain"] + ((1, 1, "b", "add"),)
+    back = node.send(slot, "add", 1, context={"chain": chain})
+    node.port.flush()
+    with pytest.raises(histrio.DeadlockError) as found:
+        node.answer(back)
+    assert found.value.cycle == ["a", "b", "a"]
+    reply(node, asked, 1)
+    assert node.answer(number) == 1
+
+
+def test_an_actor_that_asks_itself(node):
+    slot = node.start("actors:Caller", path="a")
+    number = node.send(slot, "ask", make_ref(Address("a"), Counter), 3)
+    node.port.flush()
+    asked = node.expect(frames.ASK)
+    back = node.deliver(frames.ASK, slot, "add", asked.payload, timeout_ms=1000)
+    node.port.flush()
+    end = node.end_of(back)
+    node.port.send(frames.REPLY, number=asked.number, payload=end.payload)
+    node.port.flush()
+    with pytest.raises(histrio.DeadlockError, match="a -> a"):
+        node.answer(number)
+
+
+def test_an_ask_that_nobody_waits_for_makes_no_circle(node):
+    slot = node.start("actors:Caller", path="a")
+    assert node.ask(slot, "fire", make_ref(Address("b"), Counter), 3) == "fired"
+    chain = pickled(node.expect(frames.ASK))[2]["chain"]
+    assert node.ask(slot, "add", 1, context={"chain": chain}) == 2
+
+
+def test_tells_and_plain_asks_of_handlers(node):
+    slot = node.start("actors:Caller")
+    node.tell(slot, "tell", make_ref(Address("", 7, 9), Counter), 3)
+    told = node.expect(frames.TELL)
+    assert (told.name, told.node, told.id, told.method) == ("", 7, 9, "add") and pickled(told)[0] == (3,)
+    number = node.send(slot, "ask_named", "ledger", amount=5)
+    node.port.flush()
+    asked = node.expect(frames.ASK)
+    assert codec.unpack(asked.payload) == {"amount": 5}
+    node.port.send(frames.REPLY, number=asked.number, payload=codec.pack({"balance": 5}, ""))
+    node.port.flush()
+    assert node.answer(number) == {"balance": 5}
+
+
+def test_arguments_that_cannot_be_sent(node):
+    slot = node.start("actors:Caller")
+    with pytest.raises(histrio.EncodingError, match=r"add of b: argument 1 \(function\) cannot be sent"):
+        node.ask(slot, "unpicklable", make_ref(Address("b"), Counter))
+
+
+def test_spawn(node):
+    slot = node.start("actors:Caller", path="p")
+    number = node.send(slot, "spawn", 5)
+    node.port.flush()
+    spawn = node.expect(frames.SPAWN)
+    told = codec.unpack(spawn.payload)
+    assert told["name"] == "child" and told["children"] == [] and spawn.actor == slot
+    root = told["root"]
+    assert root["behavior"] == {"python": "actors:Counter"} and root["isolation"] == "Process"
+    assert codec.decode_call(root["arguments"])[:2] == ((5,), {})
+    node.port.send(frames.REPLY, number=spawn.number, payload=codec.pack({"path": "p/child", "ref": [7, 99]}, ""))
+    node.port.flush()
+    assert node.answer(number) == make_ref(Address("p/child"), Counter)
+
+
+# ---- streams ----
+
+
+def pull(node, slot, method, told, *args):
+    return node.ask(slot, method, *args, context={"stream": told})
+
+
+def test_streams(node):
+    slot = node.start("actors:Slow")
+    assert pull(node, slot, "ticks", {"id": "a", "want": 3, "open": True}, 5) == ([0, 1, 2], False)
+    assert pull(node, slot, "ticks", {"id": "a", "want": 3, "open": False}) == ([3, 4], True)
+    with pytest.raises(histrio.BadArgument, match="this stream is over"):
+        pull(node, slot, "ticks", {"id": "a", "want": 3, "open": False})
+    words = node.start("actors:Words")
+    assert pull(node, words, "each", {"id": "b", "want": 9, "open": True}, "a b c") == (["a", "b", "c"], True)
+    assert node.ask(words, "each", "x y") == ["x", "y"]
+    assert node.ask(slot, "ticks", 3) == [0, 1, 2]
+
+
+def test_a_stream_ends_early_or_with_an_exception(node):
+    slot = node.start("actors:Slow")
+    items, over = pull(node, slot, "endless", {"id": "a", "want": 16, "open": True})
+    assert items and not over
+    node.tell(slot, "endless", context={"stream": {"id": "a", "close": True}})
+    deadline = time.monotonic() + 30
+    while node.ask(slot, "seen") != ["closed"] and time.monotonic() < deadline:
+        pass
+    assert node.ask(slot, "seen") == ["closed"]
+    assert pull(node, slot, "broken", {"id": "b", "want": 16, "open": True}) == ([1], False)
+    with pytest.raises(ValueError, match="after one"):
+        pull(node, slot, "broken", {"id": "b", "want": 16, "open": False})
+
+
+def test_frames_have_the_layout_of_the_document():
+    header = frames.HEADER.pack(48, 8, 0, 0, 1, 2, 3, 4, 5, 6, 7)
+    assert len(header) == 48
+    for offset, size, value in ((0, 4, 48), (4, 1, 8), (8, 4, 1), (12, 4, 2), (16, 8, 3), (24, 4, 4), (28, 4, 5), (32, 8, 6), (40, 8, 7)):
+        assert int.from_bytes(header[offset:offset + size], "little") == value
+    assert os.path.exists(frames.__file__)
