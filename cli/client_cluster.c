@@ -3,6 +3,7 @@
 #include "api/names.h"
 #include "api/resources.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/err.h"
 #include "base/json.h"
@@ -22,6 +23,7 @@
 #include "kube/status.h"
 #include "kube/verbs.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +31,7 @@ enum {
     CLUSTER_RANK = 90,        /* docs/locks.md */
     ASK_MARGIN_MS = 5 * 1000, /* for the way through the API server */
     TELL_TIMEOUT_MS = 10 * 1000,
+    ENDPOINTS_POLL_MS = 100,
     CONFLICTS_MAX = 10,
     ANNOTATION_BYTES_MAX = 64 * 1024,
 };
@@ -181,6 +184,29 @@ static int read_answer(const struct str *body, struct client_answer *ret_answer,
     return 0;
 }
 
+/* The API server had nobody to hand the message to: it was delivered to no node. Only its text tells that
+ * from a connection that broke later. */
+static bool is_undelivered(const struct kube_status *status, const struct err *err)
+{
+    return status->reason == KUBE_REASON_SERVICE_UNAVAILABLE && strstr(err->text, "no endpoints available");
+}
+
+/* A system that became Ready a moment ago has its endpoints a moment later. */
+static int call_service(struct kube_client *kube, const struct kube_request *request, int64_t patience_ms,
+    struct kube_answer *answer, struct err *err)
+{
+    int64_t until_ms = clock_now_ms(clock_system()) + patience_ms;
+    for (;;) { /* ends in time */
+        _cleanup_(kube_status_done) struct kube_status status = {0};
+        if (kube_client_call(kube, request, answer, &status, err) == 0)
+            return 0;
+        if (!is_undelivered(&status, err) || clock_now_ms(clock_system()) >= until_ms)
+            return -1;
+        *err = (struct err){0};
+        (void)poll(NULL, 0, ENDPOINTS_POLL_MS);
+    }
+}
+
 static int cluster_send(struct client *head, const struct client_message *message, bool is_ask,
     struct client_answer *ret_answer, struct err *err)
 {
@@ -200,7 +226,8 @@ static int cluster_send(struct client *head, const struct client_message *messag
         .body = str_text(&body),
         .body_size = body.size,
         .timeout_ms = is_ask ? (int64_t)message->timeout_ms + ASK_MARGIN_MS : TELL_TIMEOUT_MS};
-    if (kube_client_call(client->kube, &request, &answer, NULL, err) < 0)
+    int64_t patience_ms = is_ask ? message->timeout_ms : TELL_TIMEOUT_MS;
+    if (call_service(client->kube, &request, patience_ms, &answer, err) < 0)
         return err_wrap(err, "service \"%s\" of namespace \"%s\"", client->system, client->namespace);
     return read_answer(&answer.body, ret_answer, err);
 }

@@ -180,7 +180,8 @@ static void tell_facts(struct system_nodes *nodes, struct seen_node *seen, const
         .template_hash = pod->template_hash,
         .kube_labels = machine ? &machine->labels : NULL,
         .index = pod->index,
-        .is_ending = pod->is_deleting || pod->is_disrupted};
+        .is_ending = pod->is_deleting || pod->is_disrupted,
+        .is_unready = !pod->is_ready};
     core_node_found(nodes->core, &facts);
 }
 

@@ -20,6 +20,7 @@ struct counts {
     const struct unit *first_unplaceable;
     uint32_t nodes_desired;
     uint32_t nodes_ready;
+    uint32_t nodes_serving; /* clients are sent there */
     uint32_t nodes_updated;
     uint32_t nodes_outdated;
     bool has_leaving;
@@ -44,6 +45,7 @@ static void count_node(const struct core *core, const struct node *node, struct 
     bool is_ready = node->is_wanted && node_is_usable(core, node);
     bool is_outdated = node_is_outdated(core, node);
     counts->nodes_ready += is_ready;
+    counts->nodes_serving += node_is_usable(core, node) && !node->is_unready;
     counts->nodes_updated += node->is_wanted && !is_outdated && node->phase != NODE_PLANNED;
     counts->nodes_outdated += node->is_wanted && is_outdated;
     counts->has_leaving = counts->has_leaving || (!node->is_wanted && !node->is_removed);
@@ -127,6 +129,8 @@ static char *ready_message(const struct core *core, const struct counts *counts)
 {
     struct str text = STR_INIT(MESSAGE_BYTES_MAX);
     str_appendf(&text, "%zu of %zu units run", counts->running, counts->desired);
+    if (counts->running == counts->desired && counts->nodes_serving == 0)
+        str_append(&text, "; no pod is Ready, so the Service sends clients nowhere");
     if (counts->lost)
         str_appendf(&text, "; %zu are on a node that is silent", counts->lost);
     if (core->blocked_reason)
@@ -145,6 +149,8 @@ static void set_ready(struct core *core, const struct counts *counts)
         set(core, CONDITION_READY, false, "Suspended", message);
     else if (counts->nodes_desired == 0)
         set(core, CONDITION_READY, false, "ScaledToZero", message);
+    else if (counts->running == counts->desired && counts->nodes_serving == 0)
+        set(core, CONDITION_READY, false, "NotServing", message);
     else if (counts->running == counts->desired)
         set(core, CONDITION_READY, true, "AllUnitsRunning", message);
     else if (core->blocked_reason)

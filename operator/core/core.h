@@ -121,7 +121,8 @@ struct core_node_facts {
     const char *template_hash;            /* what it was made from: the action's when it was created */
     const struct label_list *kube_labels; /* of its KubeNode, for kubeNodeSelector; NULL: none; copied */
     int32_t index;                        /* the action's when it was created; -1: not known */
-    bool is_ending; /* somebody deletes it already: its units leave while they can, and it is replaced */
+    bool is_ending;  /* somebody deletes it already: its units leave while they can, and it is replaced */
+    bool is_unready; /* clients are not sent there (yet): its Pod is not Ready */
 };
 /* The node exists; its hello will bring the uid. Told for every node that a new leader's driver finds, for
  * nodes that appear, and again whenever a fact changes; the same facts again are no news. */

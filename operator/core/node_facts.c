@@ -46,6 +46,8 @@ void core_node_found(struct core *core, const struct core_node_facts *facts)
         node->index = (uint32_t)facts->index;
         is_placed_otherwise = true;
     }
+    is_news = is_news || node->is_unready != facts->is_unready;
+    node->is_unready = facts->is_unready;
     if (facts->is_ending && !node->is_ending && node->phase == NODE_UP) {
         node->is_ending = true;
         journal_event(core, false, NULL, node->name, "NodeEnding",

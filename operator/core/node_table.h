@@ -23,6 +23,7 @@ struct node {
     bool is_cordoned;
     bool is_drain_asked;          /* by a user */
     bool is_ending;               /* somebody else deletes it */
+    bool is_unready;              /* clients are not sent there */
     bool refuses_units;           /* said that it drains; until its next uid */
     uint64_t create_after_change; /* of the fence record */
     int64_t create_at_ms;

@@ -33,6 +33,27 @@ static void a_system_starts(void **state)
     stage_done(&stage);
 }
 
+/* Clients are let in by Pods that are Ready: without one, nobody could ask yet. */
+static void ready_means_that_clients_are_served(void **state)
+{
+    (void)state;
+    struct stage stage = {0};
+    struct core_node_facts facts = {.index = -1, .is_unready = true};
+    stage_start(&stage, stage_spec(2, "ledger tellers*4", ""), NULL, "u");
+    stage_settle(&stage, 0);
+    vec_for_each (node, &stage.nodes) {
+        facts.node = node->name;
+        core_node_found(stage.core, &facts);
+    }
+    stage_settle(&stage, 1000);
+    expect_text(stage_condition(&stage, "Ready"), "False NotServing");
+    facts.is_unready = false;
+    core_node_found(stage.core, &facts);
+    stage_settle(&stage, 1000);
+    expect_text(stage_condition(&stage, "Ready"), "True AllUnitsRunning");
+    stage_done(&stage);
+}
+
 static void nothing_is_done_when_nothing_changes(void **state)
 {
     (void)state;
@@ -234,8 +255,9 @@ static void an_impossible_unit_is_explained(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest life_tests[10] = {
+const struct CMUnitTest life_tests[11] = {
     cmocka_unit_test(a_system_starts),
+    cmocka_unit_test(ready_means_that_clients_are_served),
     cmocka_unit_test(nothing_is_done_when_nothing_changes),
     cmocka_unit_test(the_first_placement_waits_for_all_nodes),
     cmocka_unit_test(a_killed_nodes_units_go_elsewhere),

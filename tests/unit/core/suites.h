@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-extern const struct CMUnitTest life_tests[10];
+extern const struct CMUnitTest life_tests[11];
 extern const struct CMUnitTest restart_tests[8];
 extern const struct CMUnitTest fencing_tests[8];
 extern const struct CMUnitTest rollout_tests[15];
