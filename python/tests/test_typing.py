@@ -21,7 +21,7 @@ def mypy(*arguments):
 
 
 def pyright(*arguments):
-    done = subprocess.run([sys.executable, "-m", "pyright", "--outputjson", *arguments], cwd=TOP, text=True,
+    done = subprocess.run([sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", *arguments], cwd=TOP, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     found = [one for one in json.loads(done.stdout)["generalDiagnostics"] if one["severity"] == "error"]
