@@ -183,12 +183,12 @@ def pack(value: Any, what: str) -> bytes:
     import msgpack
 
     try:
-        data: bytes = msgpack.packb(value, default=_plain, use_bin_type=True)
+        data: Any = msgpack.packb(value, default=_plain, use_bin_type=True)
     except EncodingError as error:
         raise EncodingError(f"{what}: {error}") from None
     except Exception as error:
         raise EncodingError(f"{what}: {error}") from error
-    return data
+    return bytes(data)
 
 
 def pack_call(args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> bytes:

@@ -15,9 +15,8 @@ import socket
 import sys
 from typing import Any
 
-import msgpack
-
 from . import _app as app
+from . import _codec as codec
 
 MESSAGE_MAX = 1 << 20
 
@@ -54,7 +53,7 @@ class Zygote:
         data, fds, _, _ = socket.recv_fds(self._sock, MESSAGE_MAX, 8)
         if not data:
             return False
-        message = msgpack.unpackb(data)
+        message = codec.unpack(data)
         if message["kind"] == "setup":
             self._set_up(message)
         elif message["kind"] == "fork":
@@ -63,7 +62,7 @@ class Zygote:
 
     def _say(self, kind: str, **told: Any) -> None:
         try:
-            self._sock.send(msgpack.packb({"kind": kind, **told}))
+            self._sock.send(codec.pack({"kind": kind, **told}, kind))
         except OSError:
             os._exit(0)  # the node is gone
 
