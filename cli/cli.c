@@ -6,12 +6,16 @@
 #include "base/limits.h"
 #include "base/str.h"
 #include "base/yaml.h"
+#include "cli/run_python.h"
 
 #include <string.h>
 
 const struct verb verbs[] = {
-    {"run", "FILE [--nodes N] [--dry-run] [--detach] [-o json|yaml]",
-        "run the system of a manifest on this machine until Ctrl-C or `histrio stop`",
+    {"run",
+        "FILE [--nodes N] [--dry-run] [--detach] [--config-map NAME=FOLDER] [-o json|yaml] | PROGRAM.py "
+        "[ARGUMENTS]",
+        "run the system of a manifest on this machine until Ctrl-C or `histrio stop`, or a program in Python "
+        "with a node of its own",
         OPTION_NODES | OPTION_DRY_RUN | OPTION_DETACH | OPTION_OUTPUT | OPTION_TIMEOUT | OPTION_CONFIG_MAP, 1,
         1, verb_run},
     {"get", "systems [-A] | (nodes|units|actors|exits) SYSTEM [-o wide|json|yaml]", "tables of what runs",
@@ -120,6 +124,8 @@ enum exit_code cli_main(bool is_plugin, int count, char *const *arguments, FILE 
         (void)fprintf(errors, "histrio: no verb \"%.32s\": `histrio help` lists them\n", name);
         return CLI_USAGE;
     }
+    if (verb->run == verb_run && count > 1 && run_python_is_program(arguments[1]))
+        return run_python(arguments + 1, errors); /* what follows is for the program */
     enum exit_code code =
         run_verb(&cli, verb, count > 0 ? count - 1 : 0, count > 0 ? arguments + 1 : arguments);
     if (fflush(out) != 0 && code == CLI_OK) {

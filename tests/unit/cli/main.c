@@ -65,6 +65,7 @@ static void test_no_such_system(void **state)
 {
     (void)state;
     assert_int_equal(setenv("HISTRIO_RUN_DIR", "/nonexistent/histrio", 1), 0);
+    assert_fails(HISTRIO("run", "/nonexistent/app.py", "--fast"), CLI_NOT_FOUND, "app.py\": No such file");
     assert_fails(HISTRIO("get", "actors", "bank"), CLI_NOT_FOUND, "no system \"bank\" runs");
     assert_fails(HISTRIO("describe", "bank"), CLI_NOT_FOUND, "no system \"bank\" runs");
     assert_fails(HISTRIO("ask", "bank/a", "m"), CLI_NOT_FOUND, "no system \"bank\" runs");
