@@ -1,5 +1,6 @@
 #!/bin/sh
-# The parts of an image from a build folder: stripped programs, and the Debian packages of the libraries they are linked with.
+# The parts of an image from a build folder: stripped programs, and the Debian packages of the libraries they are linked with; for nodes the
+# Python package too, with what it needs.
 # usage: stage.sh BUILD-FOLDER OUT node|operator
 set -eu
 build=$1 out=$2
@@ -23,3 +24,9 @@ for program in $programs; do
     library_packages "$build/bin/$program"
 done >"$out/packages"
 [ -s "$out/packages" ]
+if [ "$3" = node ]; then
+    mkdir -p "$out/python"
+    cp -r "$(dirname "$0")/../python/histrio" "$out/python/"
+    find "$out/python" -name __pycache__ -prune -exec rm -r {} +
+    printf '%s\n' python3 python3-msgpack >>"$out/packages"
+fi
