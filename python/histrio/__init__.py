@@ -18,17 +18,31 @@ from ._errors import (
     VersionSkew,
 )
 from ._gather import gather
+from ._local import Local, local, per_cpu
 from ._method import Method, StreamMethod, every, method
 from ._options import OneForAll, OneForOne, RestForOne, Strategy
 from ._ref import ActorRef
 from ._system import System
 
+if TYPE_CHECKING:
+    from ._watch import Event, Terminated, Watch
+
 __version__ = "0.1.0"
+StopReason = str
+RestartReason = str
 
 __all__ = [
     "Actor", "ActorCrashed", "ActorError", "ActorRef", "AskTimeout", "BadArgument", "Call", "Context", "DeadlockError",
-    "Denied", "EncodingError", "Fenced", "MailboxFull", "Method", "NoSuchActor", "NoSuchMethod", "NodeNotFound",
+    "Denied", "EncodingError", "Event", "Fenced", "Local", "MailboxFull", "Method", "NoSuchActor", "NoSuchMethod", "NodeNotFound",
     "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "RemoteError", "RestForOne", "StartFailed", "Strategy", "Stream",
-    "StreamMethod", "System", "SystemClosed", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "actor", "child",
-    "current", "every", "gather", "method", "supervisor",
+    "StreamMethod", "System", "SystemClosed", "Terminated", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "Watch", "actor", "child",
+    "current", "every", "gather", "local", "method", "per_cpu", "supervisor",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Event", "Terminated", "Watch"):  # loaded when they are needed: they cost time
+        from . import _watch
+
+        return getattr(_watch, name)
+    raise AttributeError(f"module 'histrio' has no attribute '{name}'")

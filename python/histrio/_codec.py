@@ -48,7 +48,7 @@ def checked(payload: bytes, what: str) -> bytes:
 
 def dumps(value: Any) -> bytes:
     """A pickle; classes of a notebook, which no file holds, are sent along by cloudpickle."""
-    if _is_notebook():
+    if is_by_value():
         return _cloudpickle(value)
     return pickle.dumps(value, 5)
 
@@ -161,9 +161,22 @@ def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return "an argument"
 
 
-def _is_notebook() -> bool:
-    main = sys.modules.get("__main__")
-    return main is not None and not hasattr(main, "__file__") and main.__name__ == "__main__" and hasattr(sys, "ps1")
+# Whether classes are shipped by value: in notebooks and prompts, whose classes are in no file, and in workers that got such.
+_by_value: bool | None = None
+
+
+def ship_by_value() -> None:
+    global _by_value
+    _by_value = True
+
+
+def is_by_value() -> bool:
+    global _by_value
+    if _by_value is None:
+        from ._app import script_of_this_process
+
+        _by_value = script_of_this_process() is None
+    return _by_value
 
 
 def _cloudpickle(value: Any) -> bytes:
@@ -173,6 +186,19 @@ def _cloudpickle(value: Any) -> bytes:
         return pickle.dumps(value, 5)
     data: bytes = cloudpickle.dumps(value, 5)
     return data
+
+
+def class_context(cls: type) -> dict[str, Any] | None:
+    """What START needs beside the arguments: the class itself, when no file has it."""
+    if cls.__module__ not in ("__main__", "__mp_main__") or not is_by_value():
+        return None
+    try:
+        import cloudpickle  # noqa: F401
+    except ImportError:
+        raise EncodingError(
+            f"{cls.__name__} is in no file that workers could import: put it into a module, or install cloudpickle"
+        ) from None
+    return {"class": cls}
 
 
 # ---- msgpack ----

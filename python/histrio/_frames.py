@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import socket
@@ -189,9 +190,9 @@ def port_of(sock: socket.socket) -> Any:
     """The fastest port there is; HISTRIO_PURE=1 asks for the one in Python."""
     if os.environ.get("HISTRIO_PURE") != "1":
         try:
-            from . import _core  # type: ignore[attr-defined, unused-ignore]
+            core: Any = importlib.import_module("histrio._core")
         except ImportError:
             pass
         else:
-            return _core.Port(sock)
+            return core.Port(sock)
     return Port(sock)

@@ -118,7 +118,11 @@ def load(worker: Worker, cell: Cell, delivery: Delivery) -> None:
     """Reads START and finds the class: decides on which thread the actor lives. Raises what is wrong with it."""
     told = codec.unpack(delivery.payload)
     args, kwargs, context, _ = codec.decode_call(told.get("arguments") or codec.NIL)
-    cls = (context or {}).get("class") or load_class(told["behavior"])
+    cls = (context or {}).get("class")
+    if cls is None:
+        cls = load_class(told["behavior"])
+    else:
+        codec.ship_by_value()
     cell.behavior = behavior_of(cls)
     cell.path = told.get("path") or ""
     cell.label = cell.path or f"{cls.__name__} {cell.own}"

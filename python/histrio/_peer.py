@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Mapping, Sequence
 from . import _codec as codec
 from . import _frames as frames
 from ._call import Call, Mapped, Stream
-from ._errors import ActorError, AskTimeout, BadArgument, SystemClosed, of_code
+from ._errors import APPLICATION, CRASHED, ActorError, AskTimeout, BadArgument, StartFailed, SystemClosed, of_code
 from ._frames import Closed, Frame
 from ._method import Message
 from ._options import Address, CallOptions
@@ -35,13 +35,14 @@ class Request:
     would make a circle once the asker waits for this request.
     """
 
-    __slots__ = ("what", "asker", "awaited", "suspects")
+    __slots__ = ("what", "asker", "awaited", "suspects", "spawns")
 
     def __init__(self, what: str, asker: Execution | None) -> None:
         self.what = what
         self.asker = asker
         self.awaited = False
         self.suspects: list[Any] = []
+        self.spawns = False
 
 
 class Peer:
@@ -94,14 +95,15 @@ class Peer:
         return RemoteStream(self, address, message, args, kwargs, options, window)
 
     def spawn(self, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Any]:
-        def encode(some: Sequence[Any], named: Mapping[str, Any]) -> bytes:
-            return codec.encode_call(some, named, None, f"{cls.__name__}()")
+        def encode(one: type, some: Sequence[Any], named: Mapping[str, Any]) -> bytes:
+            return codec.encode_call(some, named, codec.class_context(one), f"{one.__name__}()")
 
         what = f"{cls.__name__}()"
         request = spawn_request(cls, args, kwargs, options, encode)
         payload = codec.checked(codec.pack(request, what), what)
         execution = executing.get()
         call = self._register(what, execution)
+        call.context.spawns = True
         self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
         self.sent()
 
@@ -223,7 +225,10 @@ class Peer:
             return
         text = frame.payload.decode("utf-8", "replace")
         what = call.context.what
-        call.fail(of_code(frame.code, text if frame.code in (7, 9) else f"{what}: {text}"))
+        if call.context.spawns and frame.code == APPLICATION:
+            call.fail(StartFailed(f"{what}: {text}"))
+            return
+        call.fail(of_code(frame.code, text if frame.code in (CRASHED, APPLICATION) else f"{what}: {text}"))
 
     def welcomed(self, frame: Frame) -> None:
         told = codec.unpack(frame.payload)

@@ -16,6 +16,7 @@ A = TypeVar("A", bound=Actor)
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
 
+Encode = Callable[[type, Sequence[Any], Mapping[str, Any]], bytes]
 OPTIONS = ("name", "isolation", "restart", "mailbox", "overflow", "link", "shutdown")
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -71,7 +72,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spawn_request(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any],
-                  encode: Callable[[Sequence[Any], Mapping[str, Any]], bytes]) -> dict[str, Any]:
+                  encode: Encode) -> dict[str, Any]:
     """The payload of SPAWN (docs/host.md): `root` and `children` as a unit has them in the manifest."""
     behavior = behavior_of(cls)
     root, children = _entry(behavior, args, kwargs, options, encode)
@@ -82,7 +83,7 @@ def spawn_request(cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], opt
 
 
 def _entry(behavior: Behavior, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any],
-           encode: Callable[[Sequence[Any], Mapping[str, Any]], bytes]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+           encode: Encode) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """A class as an entry of a manifest, with what is below it as a flat list."""
     says = behavior.options
     entry: dict[str, Any] = {
@@ -98,13 +99,13 @@ def _entry(behavior: Behavior, args: Sequence[Any], kwargs: Mapping[str, Any], o
     mailbox.update({"capacity": options["mailbox"]} if "mailbox" in options else {})
     mailbox.update({"overflow": options["overflow"]} if "overflow" in options else {})
     entry["behavior"] = {"python": behavior.name}
-    entry["arguments"] = encode(args, kwargs)
+    entry["arguments"] = encode(behavior.cls, args, kwargs)
     entry["isolation"] = options.get("isolation", says.isolation)
     entry["mailbox"] = mailbox
     return entry, []
 
 
-def _children(behavior: Behavior, under: str, encode: Callable[[Sequence[Any], Mapping[str, Any]], bytes]) -> list[dict[str, Any]]:
+def _children(behavior: Behavior, under: str, encode: Encode) -> list[dict[str, Any]]:
     """The children of a supervisor class, those of supervisors among them behind them."""
     found = []
     child: Child[Any]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ._actor import Actor
 from ._options import Address
 from ._ref import ActorRef, address_of, make_ref
 from ._runtime import Runtime, enter, leave
 from ._spawn import Spawns
+
+if TYPE_CHECKING:
+    from ._watch import Watch
 
 A = TypeVar("A", bound=Actor)
 
@@ -38,6 +41,10 @@ class System(Spawns):
     def exit(self, other: object, reason: str = "shutdown") -> None:
         """Sends an actor an exit signal: "shutdown" lets it stop, "kill" ends it at once."""
         self._runtime.exit(address_of(other), reason)
+
+    def watch(self, ref: object) -> Watch:
+        """The ends of an actor, as they happen: `with sys.watch(c) as events: for event in events: ...`, async as well."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._runtime = self._histrio_spawner = self._open()

@@ -1,0 +1,300 @@
+"""Programs with histrio.local(). NODE says which node: the real one when it is built, else the one that tests/mini_node.py plays."""
+
+import asyncio
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import histrio
+from actors import Caller, Counter, Plain, Slow, Words
+
+HERE = pathlib.Path(__file__).parent
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node_program(tmp_path_factory):
+    """A program that runs mini_node.py with this interpreter."""
+    program = tmp_path_factory.mktemp("node") / "histrio-node"
+    program.write_text(f"#!/bin/sh\nPYTHONPATH='{os.pathsep.join(sys.path)}' exec '{sys.executable}' '{HERE}/mini_node.py' \"$@\"\n")
+    program.chmod(0o755)
+    before = os.environ.get("HISTRIO_NODE")
+    os.environ["HISTRIO_NODE"] = str(program)
+    yield program
+    if before is None:
+        del os.environ["HISTRIO_NODE"]
+    else:
+        os.environ["HISTRIO_NODE"] = before
+
+
+@pytest.fixture(scope="module")
+def system(node_program):
+    with histrio.local(workers=2) as it:
+        yield it
+
+
+def test_blocking(system):
+    c = system.spawn(Counter, 5, name="blocking").result()
+    assert repr(c) == "<Counter at local/blocking>"
+    assert c.add(1).result() == 6
+    c.add.tell(10)
+    assert c.add(k=1).result(timeout=PATIENCE) == 17
+    assert [call.result() for call in [c.add(1) for _ in range(1000)]] == list(range(18, 1018))
+    assert histrio.gather(c.add(1), c.where()).result()[0] == 1018
+
+
+def test_async_and_blocking_together(system):
+    async def main():
+        c = await system.spawn(Counter)
+        assert await c.add(1) == 1
+        assert await histrio.gather(*(c.add(1) for _ in range(1000))) == list(range(2, 1002))
+        results = await asyncio.gather(*(once(c.add(0)) for _ in range(10)))
+        assert results == [1001] * 10
+        loop = asyncio.get_running_loop()
+        blocking = await loop.run_in_executor(None, lambda: [c.add(1).result() for _ in range(50)])
+        assert blocking[-1] == 1051
+        assert c.add(0).result() == 1051  # blocks the loop, and works
+
+    async def once(call):
+        return await call
+
+    asyncio.run(main())
+    asyncio.run(main())  # another loop
+
+
+def test_many_threads(system):
+    c = system.spawn(Counter).result()
+    errors = []
+
+    def work():
+        try:
+            for _ in range(200):
+                c.add(1).result(timeout=PATIENCE)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors and c.add(0).result() == 1600
+
+
+def test_tells_are_not_left(system):
+    c = system.spawn(Counter).result()
+    for _ in range(100):
+        c.add.tell(1)
+    time.sleep(0.5)
+    assert c.add(0).result() == 100
+
+
+def test_errors(system):
+    c = system.spawn(Counter, name="errors").result()
+    with pytest.raises(ValueError, match="no amount") as found:
+        c.fail().result()
+    assert "actors.py" in str(found.value.__cause__)
+    with pytest.raises(histrio.EncodingError, match="argument 1"):
+        c.add(lambda: 1)
+    with pytest.raises(histrio.ValueTooLarge):
+        c.add(b"x" * (5 << 20))
+    with pytest.raises(histrio.BadArgument, match="add of local/errors: missing a required argument"):
+        c.add().result()
+    with pytest.raises(histrio.NoSuchMethod):
+        c.nothing()
+    with pytest.raises(histrio.NoSuchActor):
+        system.lookup("local/nobody", Counter).add(1).result()
+    with pytest.raises(histrio.StartFailed, match=r"Counter\(\): TypeError: .*positional argument"):
+        system.spawn(Counter, 1, 2, 3).result()
+    with pytest.raises(ValueError, match="DNS label"):
+        system.spawn(Counter, name="a/b")
+    with pytest.raises(histrio.AskTimeout):
+        c.sleep(0.5).result(timeout=0.05)
+    assert c.add(1).result() == 1
+
+
+def test_actors_ask_each_other(system):
+    first, second = system.spawn(Caller).result(), system.spawn(Slow).result()
+    counter = system.spawn(Counter).result()
+    assert first.ask(counter, 5).result() == 5
+    assert second.ask(counter, 5).result() == 10
+    assert first.ask(second, 5).result() == 7
+    assert histrio.gather(*(first.ask(counter, 1) for _ in range(50)), *(second.ask(counter, 1) for _ in range(50))).result()[-1] > 0
+
+
+def test_deadlock(system):
+    caller = system.spawn(Caller, name="self").result()
+    with pytest.raises(histrio.DeadlockError) as found:
+        caller.ask(caller, 1).result()
+    assert found.value.cycle == ["local/self", "local/self"]
+
+
+def test_plain_classes(system):
+    plain = system.spawn(Plain, 5, name="plain").result()
+    assert plain.add(1).result() == 6
+    assert plain.path().result() == "local/plain"
+
+
+def test_streams(system):
+    slow, words = system.spawn(Slow).result(), system.spawn(Words).result()
+    assert list(slow.ticks(100)) == list(range(100))
+    assert list(words.each("a b c")) == ["a", "b", "c"]
+
+    async def some():
+        seen = []
+        async for item in slow.endless():
+            seen.append(item)
+            if item == 20:
+                break
+        return seen
+
+    assert asyncio.run(some()) == list(range(21))
+    deadline = time.monotonic() + PATIENCE
+    while "closed" not in slow.seen().result() and time.monotonic() < deadline:
+        pass
+    assert slow.seen().result() == ["closed"]
+    with pytest.raises(ValueError, match="after one"):
+        list(slow.broken())
+
+
+def test_cancellation_reaches_the_handler(system):
+    async def main():
+        slow = await system.spawn(Slow)
+        task = asyncio.create_task(wait(slow.alone(1000)))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while await slow.seen() != ["cancelled"]:
+            pass
+
+    async def wait(call):
+        return await call
+
+    asyncio.run(main())
+
+
+def test_a_crash_and_who_watches(system):
+    c = system.spawn(Counter, 5, name="crashing", isolation="process").result()
+    with system.watch(c) as events:
+        with pytest.raises(histrio.ActorCrashed) as found:
+            c.crash().result()
+        assert found.value.signal == "SIGSEGV"
+        event = events.next().result(timeout=PATIENCE)
+        assert isinstance(event, histrio.Terminated) and event.reason.startswith("SIGSEGV") and event.traceback
+    assert c.add.opt(retries=5)(1).result() == 6
+
+
+def test_retries(system):
+    c = system.spawn(Counter, isolation="process").result()
+    assert c.add.opt(idempotency_key="o-17")(1).result() == 1
+    assert c.add.opt(idempotency_key="o-17")(1).result() == 1
+    with pytest.raises(histrio.ActorCrashed):
+        c.crash.opt(retries=3)().result()
+    with pytest.raises(histrio.ActorCrashed):
+        c.crash.opt(retries=1, idempotency_key="x")().result()
+
+
+def test_exit(system):
+    c = system.spawn(Counter, name="leaving").result()
+    with system.watch(c) as events:
+        system.exit(c)
+        assert [event.reason for event in events] == ["shutdown"]
+    with pytest.raises(histrio.NoSuchActor):
+        c.add(1).result()
+
+
+def test_after_the_end():
+    with histrio.local(workers=1) as system:
+        c = system.spawn(Slow).result()
+        call = c.alone(1000)
+    with pytest.raises(histrio.SystemClosed):
+        call.result()
+    with pytest.raises(histrio.SystemClosed):
+        c.add(1)
+
+
+def test_the_node_ends_first():
+    with histrio.local(workers=1) as system:
+        c = system.spawn(Slow).result()
+        call = c.alone(1000)
+        os.killpg(system._process.pid, signal.SIGKILL)
+        with pytest.raises(histrio.SystemClosed, match="node has ended"):
+            call.result(timeout=PATIENCE)
+
+
+def test_async_with():
+    async def main():
+        async with histrio.local(workers=1) as system:
+            c = await system.spawn(Counter)
+            return await c.add(2)
+
+    assert asyncio.run(main()) == 2
+
+
+def test_no_node(monkeypatch):
+    monkeypatch.setenv("HISTRIO_NODE", "/nowhere/histrio-node")
+    with pytest.raises(histrio.NodeNotFound, match="/nowhere/histrio-node"):
+        with histrio.local():
+            pass
+    monkeypatch.delenv("HISTRIO_NODE")
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(histrio.NodeNotFound, match="build it with ./dev build"):
+        with histrio.local():
+            pass
+
+
+PROGRAM = """
+import histrio
+class Adder(histrio.Actor):
+    @histrio.method
+    def add(self, k: int) -> int:
+        print("adding", k)
+        return k + 1
+"""
+GUARDED = PROGRAM + """
+if __name__ == "__main__":
+    with histrio.local(workers=1) as s:
+        print("got", s.spawn(Adder).result().add(1).result())
+"""
+UNGUARDED = PROGRAM + """
+with histrio.local(workers=1) as s:
+    print("got", s.spawn(Adder).result().add(1).result())
+"""
+ASYNC = PROGRAM + """
+import asyncio
+async def main():
+    async with histrio.local(workers=1) as s:
+        a = await s.spawn(Adder)
+        print("got", await a.add(1))
+asyncio.run(main())
+"""
+
+
+def run(arguments, folder):
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=PATIENCE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+    return done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("text", [GUARDED, UNGUARDED, ASYNC])
+def test_classes_of_the_program_itself(tmp_path, text):
+    (tmp_path / "app.py").write_text(text)
+    out, err = run(["app.py"], tmp_path)
+    assert "got 2" in out, err
+    out, err = run(["-m", "app"], tmp_path)
+    assert "got 2" in out, err
+
+
+def test_classes_without_a_file(tmp_path):
+    out, err = run(["-c", UNGUARDED], tmp_path)
+    assert "got 2" in out, err
+    (tmp_path / "cloudpickle.py").write_text("raise ImportError('not here')")
+    out, err = run(["-c", UNGUARDED], tmp_path)
+    assert "got" not in out and "install cloudpickle" in err
