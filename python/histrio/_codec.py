@@ -165,9 +165,9 @@ def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 _by_value: bool | None = None
 
 
-def ship_by_value() -> None:
+def ship_by_value(does: bool) -> None:
     global _by_value
-    _by_value = True
+    _by_value = does
 
 
 def is_by_value() -> bool:

@@ -122,7 +122,7 @@ def load(worker: Worker, cell: Cell, delivery: Delivery) -> None:
     if cls is None:
         cls = load_class(told["behavior"])
     else:
-        codec.ship_by_value()
+        codec.ship_by_value(True)
     cell.behavior = behavior_of(cls)
     cell.path = told.get("path") or ""
     cell.label = cell.path or f"{cls.__name__} {cell.own}"

@@ -459,6 +459,7 @@ def serve(data_fd: int, page_fd: int, trace_fd: int, worker_number: int = 0) -> 
 
     from ._runtime import enter
 
+    codec.ship_by_value(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if trace_fd >= 0:
         faulthandler.enable(trace_fd, all_threads=True)
