@@ -107,6 +107,8 @@ void core_spec_changed(struct core *core, struct system_spec *spec)
     }
     /* Nodes that are added should be used; nobody is moved for any other change. */
     core->wants_balance = core->wants_balance || spec->nodes.replicas > core->spec->nodes.replicas;
+    if (core->fence.record.spread_nodes > spec->nodes.replicas)
+        core->fence.record.spread_nodes = spec->nodes.replicas; /* what the change does is written anyway */
     units_from_spec(spec, &wanted);
     unit_list_done(&core->wanted);
     core->wanted = wanted;

@@ -28,6 +28,10 @@ void fence_init(struct core *core, const struct fence_record *record)
     fence->record.term = MUTANT(MUTANT_KEEPS_TERM) && term ? term : term + 1;
     if (!is_same || fence->record.lease_ms < core->spec->failure.node_lease_ms)
         fence->record.lease_ms = core->spec->failure.node_lease_ms;
+    uint32_t replicas = core->spec->nodes.replicas;
+    if (!is_same || !fence->record.spread_nodes || fence->record.spread_nodes > replicas)
+        fence->record.spread_nodes = replicas;
+    core->wants_balance = replicas > fence->record.spread_nodes;
     fence->deaths = fence->record.dead_uids.count;
     fence->confirmed_deaths = fence->deaths;
     fence->term_change = fence_changed(core);
@@ -42,6 +46,14 @@ void fence_done(struct core *core)
 uint64_t fence_changed(struct core *core)
 {
     return ++core->fence.change;
+}
+
+void fence_set_spread(struct core *core, uint32_t nodes)
+{
+    if (core->fence.record.spread_nodes == nodes)
+        return;
+    core->fence.record.spread_nodes = nodes;
+    (void)fence_changed(core);
 }
 
 bool fence_is_durable(const struct core *core, uint64_t change)

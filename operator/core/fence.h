@@ -18,6 +18,8 @@ bool fence_may_command(const struct core *core);
 /* Somebody knows that term: ours becomes higher. Nothing when it is. */
 void fence_meet_term(struct core *core, uint32_t term, const char *who);
 uint64_t fence_next_epoch(struct core *core);
+/* Units are spread over so many nodes: a leader that finds more wanted balances them. */
+void fence_set_spread(struct core *core, uint32_t nodes);
 /* That uid is dead by that rule (Proof, Assertion; a literal): it loses its units and its place in the
  * roster. Nothing when it is known. */
 void fence_add_death(struct core *core, uint64_t uid, const char *rule);

@@ -232,6 +232,8 @@ static void move_to_balance(struct moves *moves)
     while (moves->begun < MOVES_MAX) {
         if (!find_uneven(moves, &full, &empty) || !move_one_off(moves, full)) {
             moves->core->wants_balance = moves->begun > 0;
+            if (!moves->core->wants_balance)
+                fence_set_spread(moves->core, moves->core->spec->nodes.replicas);
             return;
         }
     }

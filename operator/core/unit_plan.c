@@ -79,8 +79,10 @@ static bool may_begin(struct core *core)
     }
     map_for_each (item, &core->units)
         is_first = is_first && ((struct unit *)item.value)->holds.count == 0;
-    /* Those that come late get their share. */
-    core->wants_balance = core->wants_balance || (is_first && usable < nodes_desired(core));
+    if (is_first && usable < nodes_desired(core)) { /* those that come late get their share */
+        core->wants_balance = true;
+        fence_set_spread(core, (uint32_t)usable);
+    }
     core->is_open = true;
     return true;
 }

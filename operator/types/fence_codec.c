@@ -64,6 +64,8 @@ struct json *fence_record_to_json(const struct fence_record *record)
     vec_for_each (uid, &record->dead_uids)
         (void)json_add_take(dead, uid_to_json(*uid));
     (void)json_set_uint(json, "nextSerial", record->next_serial);
+    if (record->spread_nodes)
+        (void)json_set_uint(json, "spreadNodes", record->spread_nodes);
     struct json *cordons = json_set_array(json, "cordons");
     vec_for_each (node, &record->cordons)
         (void)json_add_string(cordons, *node);
@@ -156,7 +158,8 @@ static int lists_from_json(const struct json *json, struct fence_record *record,
 static int record_from_json(const struct json *json, struct fence_record *record, struct err *err)
 {
     int64_t format;
-    uint64_t term;
+    uint64_t term, spread_nodes = 0;
+    const struct json *spread = json_get(json, "spreadNodes");
     if (json_expect(json, JSON_OBJECT, err) < 0 ||
         json_read_int(json_get(json, "format"), FENCE_FORMAT, FENCE_FORMAT, &format, err) < 0 ||
         text_from_json(json, "system", &record->system, err) < 0 ||
@@ -166,8 +169,10 @@ static int record_from_json(const struct json *json, struct fence_record *record
         roster_from_json(json, "roster", &record->current, err) < 0 ||
         roster_from_json(json, "previousRoster", &record->previous, err) < 0 ||
         json_read_bool(json_get(json, "committed"), &record->is_committed, err) < 0 ||
-        json_read_uint(json_get(json, "nextSerial"), UINT64_MAX, &record->next_serial, err) < 0)
+        json_read_uint(json_get(json, "nextSerial"), UINT64_MAX, &record->next_serial, err) < 0 ||
+        (!json_is_null(spread) && json_read_uint(spread, UINT32_MAX, &spread_nodes, err) < 0))
         return -1;
+    record->spread_nodes = (uint32_t)spread_nodes;
     record->term = (uint32_t)term;
     return lists_from_json(json, record, err);
 }

@@ -88,6 +88,7 @@ void fence_record_copy(struct fence_record *to, const struct fence_record *from)
         .lease_ms = from->lease_ms,
         .is_committed = from->is_committed,
         .next_serial = from->next_serial,
+        .spread_nodes = from->spread_nodes,
     };
     roster_copy(&to->current, &from->current);
     roster_copy(&to->previous, &from->previous);

@@ -46,7 +46,8 @@ struct fence_record {
     bool is_committed;       /* nobody can act by `previous` any more */
     VEC(uint64_t) dead_uids; /* oldest first */
     uint64_t next_serial;
-    VEC(char *) cordons; /* names of nodes */
+    uint32_t spread_nodes; /* over how many nodes units were last spread; 0: unknown */
+    VEC(char *) cordons;   /* names of nodes */
     VEC(struct quarantine_record) quarantines;
 };
 

@@ -150,7 +150,8 @@ static void a_fence_is_as_its_schema_says(void **state)
         .system_uid = xstrdup("u-1"),
         .term = UINT32_MAX,
         .lease_ms = 60000,
-        .next_serial = INT64_MAX};
+        .next_serial = INT64_MAX,
+        .spread_nodes = UINT32_MAX};
     struct roster_member member = {.uid = UINT64_MAX,
         .node = (char *)(uintptr_t) "n",
         .pod_uid = (char *)(uintptr_t) "p",

@@ -162,7 +162,55 @@ static void what_is_immutable_is_refused(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest spec_tests[7] = {
+/* The next leader finds the nodes that live. */
+static void take_over(struct stage *stage, uint32_t nodes)
+{
+    stage_next_leader(stage, stage_spec(nodes, "a*6", ""));
+    stage_settle(stage, 0);
+    vec_for_each (node, &stage->nodes)
+        stage_connect(stage, node);
+    stage_settle(stage, 60000);
+    stage_expect(stage, "Ready", "True AllUnitsRunning");
+}
+
+static void a_new_leader_uses_nodes_that_were_added(void **state)
+{
+    (void)state;
+    struct stage stage = {.is_cluster = true};
+    stage_start(&stage, stage_spec(2, "a*6", ""), NULL, "u");
+    stage_settle(&stage, 1000);
+    stage.keeps_revocations = true; /* the node is there, and nothing has moved yet */
+    stage_change(&stage, stage_spec_again(&stage, 3, "a*6"));
+    stage_settle(&stage, 10);
+    assert_int_equal(stage.nodes.count, 3);
+    assert_int_equal(stage.nodes.items[2].units.count, 0);
+    stage.keeps_revocations = false;
+    take_over(&stage, 3);
+    assert_int_equal(stage.nodes.items[2].units.count, 2);
+    stage_forget(&stage);
+    take_over(&stage, 3); /* once: what is spread stays */
+    assert_int_equal(stage_log_count(&stage, "revoke"), 0);
+    take_over(&stage, 2);
+    assert_int_equal(stage.disk.spread_nodes, 2);
+    stage_done(&stage);
+}
+
+static void a_new_leader_moves_nobody_after_a_failover(void **state)
+{
+    (void)state;
+    struct stage stage = {0};
+    stage_start(&stage, stage_spec(3, "a*6", ""), NULL, "u");
+    stage_settle(&stage, 1000);
+    stage_kill(&stage, &stage.nodes.items[1], &(struct core_node_exit){.signal = SIGKILL}, false);
+    stage_settle(&stage, 60000);
+    assert_int_equal(stage.nodes.items[1].units.count, 0); /* they went to the others at once */
+    stage_forget(&stage);
+    take_over(&stage, 3);
+    assert_int_equal(stage_log_count(&stage, "revoke"), 0);
+    stage_done(&stage);
+}
+
+const struct CMUnitTest spec_tests[9] = {
     cmocka_unit_test(replicas_come_and_go),
     cmocka_unit_test(supervision_is_live),
     cmocka_unit_test(placement_is_live),
@@ -170,4 +218,6 @@ const struct CMUnitTest spec_tests[7] = {
     cmocka_unit_test(mailboxes_do_not_restart),
     cmocka_unit_test(what_a_unit_is_made_of_restarts_it),
     cmocka_unit_test(what_is_immutable_is_refused),
+    cmocka_unit_test(a_new_leader_uses_nodes_that_were_added),
+    cmocka_unit_test(a_new_leader_moves_nobody_after_a_failover),
 };

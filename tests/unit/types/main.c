@@ -153,7 +153,8 @@ static void random_record(struct rng *rng, struct fence_record *record)
         .term = (uint32_t)rng_u64(rng),
         .lease_ms = rng_between(rng, 0, 60000),
         .is_committed = rng_one_in(rng, 2),
-        .next_serial = rng_u64(rng)};
+        .next_serial = rng_u64(rng),
+        .spread_nodes = (uint32_t)rng_below(rng, 5)};
     random_roster(rng, &record->current);
     random_roster(rng, &record->previous);
     for (uint64_t i = rng_below(rng, 6); i > 0; i--)
