@@ -25,6 +25,7 @@ from ._ref import ActorRef
 from ._system import System
 
 if TYPE_CHECKING:
+    from ._pool import Pool
     from ._watch import Event, Terminated, Watch
 
 __version__ = "0.1.0"
@@ -34,7 +35,7 @@ RestartReason = str
 __all__ = [
     "Actor", "ActorCrashed", "ActorError", "ActorRef", "AskTimeout", "BadArgument", "Call", "Context", "DeadlockError",
     "Denied", "EncodingError", "Event", "Fenced", "Local", "MailboxFull", "Method", "NoSuchActor", "NoSuchMethod", "NodeNotFound",
-    "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "RemoteError", "RestForOne", "StartFailed", "Strategy", "Stream",
+    "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "Pool", "RemoteError", "RestForOne", "StartFailed", "Strategy", "Stream",
     "StreamMethod", "System", "SystemClosed", "Terminated", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "Watch", "actor", "child",
     "current", "every", "gather", "local", "method", "per_cpu", "supervisor",
 ]
@@ -45,4 +46,8 @@ def __getattr__(name: str) -> Any:
         from . import _watch
 
         return getattr(_watch, name)
+    if name == "Pool":
+        from ._pool import Pool
+
+        return Pool
     raise AttributeError(f"module 'histrio' has no attribute '{name}'")

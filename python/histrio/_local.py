@@ -146,7 +146,7 @@ def find_node(program: str | None) -> str:
     """The path of histrio-node; NodeNotFound says what to do."""
     import shutil
 
-    told = program or os.environ.get("HISTRIO_NODE")
+    told = program or os.environ.get("HISTRIO_NODE") or os.environ.get("HISTRIO_NODE_PROGRAM")
     if told:
         found = shutil.which(told)
         if found is None:

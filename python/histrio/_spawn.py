@@ -12,6 +12,9 @@ from ._options import Duration, Isolation, Overflow, Restart, manifest_word, sec
 from ._ref import ActorRef
 from ._runtime import Runtime
 
+if TYPE_CHECKING:
+    from ._pool import Pool
+
 A = TypeVar("A", bound=Actor)
 P = ParamSpec("P")
 Ts = TypeVarTuple("Ts")
@@ -45,6 +48,15 @@ class Spawns:
         ) -> Call[ActorRef]: ...
         def spawn(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
             ...
+        @overload
+        def pool(self, cls: Callable[P, A], /, *args: P.args, **kwargs: P.kwargs) -> Call[Pool[A]]: ...
+        @overload
+        def pool(
+            self, cls: Callable[[Unpack[Ts]], A], /, *args: Unpack[Ts], size: int | None = ..., route: str = ...,
+            name: str | None = ..., isolation: Isolation = ..., restart: Restart = ..., mailbox: int = ..., overflow: Overflow = ...,
+        ) -> Call[Pool[A]]: ...
+        def pool(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]
+            ...
     else:
 
         def spawn(self, cls, /, *args, **kwargs):
@@ -55,6 +67,18 @@ class Spawns:
             """
             options = {option: kwargs.pop(option) for option in OPTIONS if option in kwargs}
             return self._histrio_spawner.spawn(cls, args, kwargs, checked(options))
+
+        def pool(self, cls, /, *args, size=None, route="round-robin", name=None, **kwargs):
+            """Starts `size` actors of a class (by default one for each core), and gives them as a Pool.
+
+            route: "round-robin", "least-loaded", "broadcast", or "hash:PARAMETER": the same value always finds the same actor.
+            name: they are NAME-0, NAME-1, ...; isolation and so on as in spawn().
+            """
+            from ._local import per_cpu
+            from ._pool import spawn_pool
+
+            options = {option: kwargs.pop(option) for option in OPTIONS if option in kwargs}
+            return spawn_pool(self._histrio_spawner, cls, args, kwargs, size or per_cpu(), route, name, checked(options))
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -201,6 +201,39 @@ def test_retries(system):
         c.crash.opt(retries=1, idempotency_key="x")().result()
 
 
+def test_pools(system):
+    pool = system.pool(Counter, 5, size=3, name="pool").result()
+    assert [repr(one) for one in pool] == [f"<Counter at local/pool-{i}>" for i in range(3)]
+    assert [pool.any.add(1).result() for _ in range(6)] == [6, 6, 6, 7, 7, 7]
+    assert list(pool.map(Counter.add, range(0), in_flight=2)) == []
+    workers = system.pool(Caller, size=3).result()
+    assert list(workers.map(Caller.add, range(100), in_flight=5)) == list(range(1, 101))
+    assert sorted(workers.map(Caller.add, range(100), in_flight=5, ordered=False)) == list(range(1, 101))
+
+    async def main():
+        assert sorted([r async for r in workers.map(Caller.add, range(50), ordered=False)]) == list(range(1, 51))
+        everywhere = await system.pool(Counter, 1, size=2, route="broadcast")
+        assert await everywhere.any.add(1) == [2, 2]
+        keyed = await system.pool(Counter, size=4, route="hash:k")
+        for k in range(20):
+            await keyed.any.add(k)
+            await keyed.any.add(k)
+        assert sum([await one.add(0) for one in keyed]) == 2 * sum(range(20))
+        loaded = await system.pool(Slow, size=2, route="least-loaded")
+        long = loaded.any.alone(1000)
+        assert await loaded.any.add(1) == 3  # by the other one
+        long.cancel()
+        with pytest.raises(ValueError, match="no amount"):
+            async for _ in everywhere.map(Counter.fail, ["no amount"]):
+                pass
+
+    asyncio.run(main())
+    with pytest.raises(ValueError, match="round-robin"):
+        system.pool(Counter, route="random")
+    with pytest.raises(TypeError, match='no parameter "x"'):
+        system.pool(Counter, size=1, route="hash:x").result().any.add(1)
+
+
 def test_exit(system):
     c = system.spawn(Counter, name="leaving").result()
     with system.watch(c) as events:
@@ -288,8 +321,9 @@ def test_classes_of_the_program_itself(tmp_path, text):
     (tmp_path / "app.py").write_text(text)
     out, err = run(["app.py"], tmp_path)
     assert "got 2" in out, err
-    out, err = run(["-m", "app"], tmp_path)
-    assert "got 2" in out, err
+    for arguments in (["-m", "app"], ["-m", "histrio", "run", "app.py"]):
+        out, err = run(arguments, tmp_path)
+        assert "got 2" in out, err
 
 
 def test_classes_without_a_file(tmp_path):

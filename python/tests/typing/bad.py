@@ -59,4 +59,8 @@ async def program(sys: histrio.System, c: Counter) -> None:
     await sys.spawn(Plain, "5")  # wrong
     pair: Pair = await sys.spawn(Counter, 5)  # wrong
     await sys.lookup("x", Counter).subtract(1)  # wrong
-    del text, words, pair
+    pool = await sys.pool(Counter, "5", size=2)  # wrong
+    numbers = await sys.pool(Counter, size=2)
+    numbers.map(Counter.slow, ["a"])  # wrong
+    await numbers.any.add("1")  # wrong
+    del text, words, pair, pool

@@ -98,3 +98,11 @@ async def program(sys: histrio.System) -> None:
     assert_type(sys.lookup("ledger", Counter), Counter)
     await sys.lookup("ledger").deposit(amount=value)
     sys.exit(c)
+    pool = await sys.pool(Counter, 1, size=4, route="least-loaded")
+    assert_type(pool, histrio.Pool[Counter])
+    assert_type(await pool.any.enrich("u"), dict[str, str])
+    async for result in pool.map(Counter.enrich, ["u"], in_flight=64, ordered=False):
+        assert_type(result, dict[str, str])
+    async with sys.watch(c) as events:
+        async for event in events:
+            assert_type(event, histrio.Event)
