@@ -1,0 +1,46 @@
+"""Histrio's actors: each in a process of its own, so that it is what the peers' are."""
+
+import histrio
+from callers import Awaited
+from slow_calls import fetch
+from work import METHODS, Work
+
+
+class Actor(Work, histrio.Actor):
+    """The work, its methods made messages."""
+
+
+for _name in METHODS:
+    setattr(Actor, _name, histrio.method(vars(Work)[_name]))
+
+
+class Fetcher(histrio.Actor):
+    @histrio.method(concurrency=100)
+    async def fetch(self, port: int) -> bool:
+        return await fetch(port)
+
+
+class Histrio(Awaited):
+    name = "histrio"
+
+    async def start(self, count):
+        self.system = histrio.local(workers=count)
+        await self.system.__aenter__()
+        return [await self.spawn() for _ in range(count)]
+
+    async def spawn(self):
+        return await self.system.spawn(Actor, isolation="process")
+
+    async def start_fetcher(self):
+        self.system = histrio.local(workers=1)
+        await self.system.__aenter__()
+        return await self.system.spawn(Fetcher)
+
+    async def ask(self, actor, method, *arguments):
+        return await getattr(actor, method)(*arguments)
+
+    async def stop(self):
+        await self.system.__aexit__(None, None, None)
+
+
+SYSTEMS = {Histrio.name: Histrio}
