@@ -13,7 +13,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, os.path.join(ROOT, "python")]
 import report  # noqa: E402
 from one import GROUPS  # noqa: E402
 from pypi import PACKAGES  # noqa: E402
