@@ -11,12 +11,14 @@
 #include "base/str.h"
 #include "gateway/gateway.h"
 #include "gateway/http.h"
+#include "host/host.h"
 #include "node/crash.h"
 #include "node/environment.h"
 #include "node/parent.h"
 #include "node/peers.h"
 #include "node_control/control.h"
 #include "node_control/life.h"
+#include "node_control/loader.h"
 #include "rpc/creds.h"
 #include "rpc/loop.h"
 #include "rpc/server.h"
@@ -55,6 +57,7 @@ struct runtime {
     struct node_control *control;
     struct actor_events control_events;
     struct transport *transport;
+    struct host *host;
     struct actor_system *actors;
     struct gateway *gateway;
     struct rpc_creds *creds; /* NULL: plaintext, on Unix sockets with a credential */
@@ -162,6 +165,29 @@ static int start_transport(struct runtime *runtime, struct err *err)
     return transport_new(&config, &runtime->transport, err);
 }
 
+static void configure_python(void *ctx, const struct loader_python *python)
+{
+    const struct runtime *runtime = ctx;
+    struct host_app app = {.paths = (const char *const *)python->paths.items,
+        .path_count = python->paths.count,
+        .preload = (const char *const *)python->preload.items,
+        .preload_count = python->preload.count,
+        .workers = python->workers,
+        .interpreter = getenv("HISTRIO_PYTHON"),
+        .handler_timeout_ms = python->handler_timeout_ms,
+        .memory_bytes_max = python->memory_bytes_max};
+    host_configure(runtime->host, &app);
+}
+
+static int start_host(struct runtime *runtime, struct err *err)
+{
+    struct host_config config = {.system = runtime->environment->system,
+        .node = runtime->environment->node_name,
+        .node_uid = runtime->life.node_uid,
+        .script_fd = -1};
+    return host_new(&config, &runtime->host, err);
+}
+
 static int start_control(struct runtime *runtime, struct err *err)
 {
     const struct environment *environment = runtime->environment;
@@ -181,6 +207,7 @@ static int start_control(struct runtime *runtime, struct err *err)
         .life = &runtime->life,
         .worker_count = environment->workers,
         .peers = peers_of(runtime->transport),
+        .code = {.configure = configure_python, .ctx = runtime},
         .events = {.drained = drained, .fenced = fenced, .ctx = runtime}};
     if (node_control_new(&config, &runtime->control, err) < 0)
         return -1;
@@ -196,6 +223,7 @@ static int start_actors(struct runtime *runtime, struct err *err)
         .worker_count = environment->workers,
         .handler_timeout_ms = environment->handler_timeout_ms,
         .outbound = transport_outbound(runtime->transport),
+        .hosting = host_hosting(runtime->host),
         .events = {
             .exited = actor_exited, .unit_changed = unit_changed, .stuck = handler_stuck, .ctx = runtime}};
     rng_system_bytes(&config.seed, sizeof(config.seed));
@@ -290,9 +318,9 @@ static int start(struct runtime *runtime, struct err *err)
     if (sysconf(_SC_NPROCESSORS_ONLN) >= CORES_TO_SPARE)
         rpc_loop_set_busy_poll(runtime->link_loop, LINK_BUSY_POLL_US);
     log_step(runtime, "loops run");
-    if (start_transport(runtime, err) < 0 || start_control(runtime, err) < 0 ||
-        start_actors(runtime, err) < 0 || start_gateway(runtime, err) < 0 ||
-        start_servers(runtime, err) < 0 || start_http(runtime, err) < 0)
+    if (start_host(runtime, err) < 0 || start_transport(runtime, err) < 0 ||
+        start_control(runtime, err) < 0 || start_actors(runtime, err) < 0 ||
+        start_gateway(runtime, err) < 0 || start_servers(runtime, err) < 0 || start_http(runtime, err) < 0)
         return -1;
     log_step(runtime, "link listens");
     /* Last: who reaches Control finds a whole node behind it. */
@@ -319,6 +347,7 @@ static void stop(struct runtime *runtime)
     rpc_server_free(runtime->link_server, LINK_GRACE_MS);
     if (runtime->actors)
         actor_system_free(runtime->actors, ACTORS_GRACE_MS);
+    host_free(runtime->host);
     gateway_free(runtime->gateway);
     transport_free(runtime->transport);
     rpc_loop_free(runtime->link_loop);

@@ -29,6 +29,17 @@ enum {
     LIMIT_KUBE_LIST_BYTES = 256 * 1024 * 1024,  /* a page of a list; its objects are read one by one */
     LIMIT_STATUS_TEXT_BYTES = 1024,             /* a reason or message in a status */
 
+    /* Worker processes */
+    LIMIT_HOST_FRAME_BYTES = LIMIT_VALUE_BYTES + 64 * 1024, /* one frame, either way */
+    LIMIT_HOST_TEXT_BYTES = 512,                            /* an interned text */
+    LIMIT_HOST_TEXTS = 65536,                               /* of one side of a connection */
+    LIMIT_HOST_ACTORS = 100000,                             /* of one process */
+    LIMIT_HOST_PROCESSES = 1000,                            /* of one node */
+    LIMIT_HOST_REQUESTS = 256 * 1024,                       /* open asks of one process */
+    LIMIT_HOST_WATCHES = 4096,                              /* monitors or timers of one hosted actor */
+    LIMIT_HOST_BUFFER_BYTES = 16 * 1024 * 1024,             /* not yet taken by a process: its actors pause */
+    LIMIT_HOST_SPAWN_BYTES = 1024 * 1024,                   /* what one SPAWN describes */
+
     /* A system */
     LIMIT_ENTRIES = 1000,   /* entries of spec.actors */
     LIMIT_CHILDREN = 64,    /* children of one entry */

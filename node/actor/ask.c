@@ -1,6 +1,7 @@
 #include "actor/ask.h"
 
 #include "actor/handle.h"
+#include "actor/hosted.h"
 #include "actor/send.h"
 
 static void ask_free(struct worker *worker, struct ask *ask)
@@ -17,6 +18,14 @@ static void ask_expired(struct worker *worker, struct timer *timer)
     struct actor *asker = registry_find(worker, ask->asker);
     if (!asker || (asker->flags & ACTOR_ALIVE) == 0) {
         ask_free(worker, ask);
+        return;
+    }
+    if ((asker->flags & ACTOR_HOSTED) != 0) {
+        struct message *message = message_new_text(worker, "no answer in time");
+        message->kind = HISTRIO_ERROR;
+        message->error = HISTRIO_TIMEOUT;
+        message->reference = ask->number;
+        (void)hosted_outcome(worker, asker, message); /* settles it now */
         return;
     }
     ask->is_settled = true;

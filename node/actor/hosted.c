@@ -76,6 +76,29 @@ uint32_t hosted_remaining_ms(struct worker *worker, const struct message *messag
     return left_ms > 0 ? (uint32_t)left_ms : 1;
 }
 
+/* ---- asks of hosted actors ---- */
+
+enum histrio_error hosted_outcome(struct worker *worker, struct actor *actor, struct message *message)
+{
+    bool is_error = message->kind == HISTRIO_ERROR;
+    struct ask ask = {0};
+    if ((actor->flags & (ACTOR_ALIVE | ACTOR_ENDING)) == ACTOR_ALIVE &&
+        ask_settle(worker, actor, message, &ask) && ask.then) {
+        struct histrio_context ctx = {.worker = worker, .actor = actor};
+        struct histrio_message view = {
+            .kind = message->kind,
+            .error = is_error ? (uint8_t)message->error : 0,
+            .size = message_value_size(message),
+            .value = message_value(message),
+            .sender = message_sender(worker, message),
+            .reference = message->reference,
+        };
+        (void)ask.then(&ctx, actor->state, &view, ask.data); /* it only tells its process */
+    }
+    message_free(worker, message);
+    return HISTRIO_OK;
+}
+
 /* ---- the actor ---- */
 
 bool hosted_enter(struct worker *worker, uint64_t id, struct histrio_context *ret_ctx)
@@ -113,6 +136,11 @@ void hosted_end(struct histrio_context *ctx, const char *reason, bool is_free)
     life_end(ctx->worker, ctx->actor, reason, NULL);
 }
 
+void hosted_end_later(struct histrio_context *ctx, const char *reason)
+{
+    life_end_later(ctx->worker, ctx->actor, reason);
+}
+
 bool hosted_is_muted(const struct histrio_context *ctx)
 {
     return (ctx->actor->flags & ACTOR_MUTED) != 0;
@@ -126,6 +154,13 @@ bool hosted_is_suspended(const struct worker *worker)
 void hosted_cancel_ask(struct histrio_context *ctx, uint64_t number)
 {
     ask_cancel(ctx->worker, ctx->actor, number);
+}
+
+struct histrio_ref hosted_present(struct histrio_context *ctx, const char *path)
+{
+    uint32_t name = intern_find(path, strlen(path));
+    uint64_t id = name ? names_present(&ctx->worker->system->names, name) : 0;
+    return id ? (struct histrio_ref){ctx->worker->node_uid, id} : (struct histrio_ref){0};
 }
 
 const struct histrio_behavior *actor_hosted_behavior(struct histrio_context *ctx)

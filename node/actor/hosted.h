@@ -37,6 +37,12 @@ void hosted_put_back(struct histrio_context *ctx, struct message *const *message
 /* What the asker still waits for; 0: not known here. */
 uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message);
 
+/* ---- asks of hosted actors ---- */
+
+/* The outcome of one, at once and outside of its turns: the code that waits for it is in another process, and
+ * the actor may be paused because that code does not end. Takes the message. */
+enum histrio_error hosted_outcome(struct worker *worker, struct actor *actor, struct message *message);
+
 /* ---- the actor ---- */
 
 /* A context to act for that incarnation outside of its turns; false when it is gone. */
@@ -48,11 +54,15 @@ void hosted_started(struct histrio_context *ctx);
 /* Ends it in this call. is_free: by no fault of its own, so its restart does not count. Outside of turns of
  * this actor. */
 void hosted_end(struct histrio_context *ctx, const char *reason, bool is_free);
+/* The same before its next message, for when its function may be on the stack. */
+void hosted_end_later(struct histrio_context *ctx, const char *reason);
 /* It waits for a receiver that cannot keep up. */
 bool hosted_is_muted(const struct histrio_context *ctx);
 bool hosted_is_suspended(const struct worker *worker);
 /* An ask of ours that nobody waits for any more. */
 void hosted_cancel_ask(struct histrio_context *ctx, uint64_t ask);
+/* Who has that path now; nobody when it is free. */
+struct histrio_ref hosted_present(struct histrio_context *ctx, const char *path);
 /* What runs in the place of hosted actors; NULL: this node has none. */
 const struct histrio_behavior *actor_hosted_behavior(struct histrio_context *ctx);
 /* Whether the last end of what had that path (its supervisor still holds the name) was free. */

@@ -110,8 +110,8 @@ static void link_end_hosted(struct worker *worker, struct actor *actor, const ch
 void link_exit_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from,
     uint32_t from_name, const char *reason, bool by_link)
 {
-    if ((actor->flags & ACTOR_ALIVE) == 0)
-        return;
+    if ((actor->flags & (ACTOR_ALIVE | ACTOR_UNMUTABLE)) != ACTOR_ALIVE)
+        return; /* of the runtime itself: nobody's to end */
     if (by_link && !link_take_out(actor, from, from_name))
         return; /* unlinked meanwhile */
     bool is_own = from.node == worker->node_uid && from.id == actor_id(actor);

@@ -4,7 +4,7 @@
 #ifndef ACTOR_SEND_H
 #define ACTOR_SEND_H
 
-#include "actor/worker.h"
+#include "actor/hosted.h"
 
 /* What goes out: message fields by name, value borrowed. */
 struct sending {
@@ -48,6 +48,9 @@ static inline enum histrio_error send_push(
 static inline enum histrio_error send_deliver(
     struct worker *worker, struct actor *sender, struct actor *actor, struct message *message)
 {
+    if (__builtin_expect((actor->flags & ACTOR_HOSTED) != 0, 0) &&
+        (message->kind == HISTRIO_REPLY || message->kind == HISTRIO_ERROR))
+        return hosted_outcome(worker, actor, message);
     if (__builtin_expect(actor_depth(actor) >= actor->high, 0))
         return send_deliver_full(worker, sender, actor, message);
     return send_push(worker, actor, message);

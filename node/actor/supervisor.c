@@ -8,6 +8,7 @@
 #include "actor/behavior.h"
 #include "actor/hosted.h"
 #include "actor/intern.h"
+#include "actor/spec.h"
 #include "actor/supervision.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -28,6 +29,8 @@ struct supervised {
 struct supervisor {
     struct supervision *machine;
     const struct actor_child_spec *spec; /* ours */
+    const struct actor_unit_spec *tree;  /* all of what we are part of */
+    struct actor_unit_spec own_tree;     /* of a spawned one */
     bool is_root;
     bool is_implicit; /* unnamed, above the only actor of a unit */
     bool is_starting; /* inside of start: nothing can be waited for */
@@ -47,6 +50,7 @@ struct supervisor {
 /* What a supervisor below another one is started with. */
 struct place {
     const struct actor_child_spec *spec;
+    const struct actor_unit_spec *tree;
 };
 
 /* ---- starting and ending one child ---- */
@@ -68,11 +72,11 @@ static int64_t now_ms(struct histrio_context *ctx)
 
 static const struct histrio_behavior actor_supervisor_below;
 
-static int spawn(struct histrio_context *ctx, struct supervised *child, struct histrio_ref *ret_ref,
-    uint64_t *ret_monitor, struct err *err)
+static int spawn(struct histrio_context *ctx, const struct supervisor *s, struct supervised *child,
+    struct histrio_ref *ret_ref, uint64_t *ret_monitor, struct err *err)
 {
     const struct actor_child_spec *spec = child->spec;
-    struct place place = {spec};
+    struct place place = {spec, s->tree};
     struct actor_spawn options = {
         .behavior = &actor_supervisor_below,
         .behavior_name = "supervisor",
@@ -111,7 +115,7 @@ static void start_child(struct histrio_context *ctx, struct supervisor *s, uint3
     struct err err = {0};
     if (child->was_started)
         actor_count_restart(ctx);
-    if (spawn(ctx, child, &child->ref, &child->monitor, &err) < 0) {
+    if (spawn(ctx, s, child, &child->ref, &child->monitor, &err) < 0) {
         supervision_child_start_failed(s->machine, number, err.text);
         return;
     }
@@ -261,6 +265,7 @@ static void supervisor_done(struct supervisor *s)
     map64_done(&s->by_retry, NULL);
     map64_done(&s->callers, free_caller);
     supervision_free(s->machine);
+    spec_done(&s->own_tree);
     memset(s, 0, sizeof(*s));
 }
 
@@ -272,9 +277,9 @@ static void add_child(struct supervisor *s, const struct actor_child_spec *spec,
     s->children[s->child_count++] = (struct supervised){.spec = spec, .path = path_take};
 }
 
-static void add_children(
-    struct histrio_context *ctx, struct supervisor *s, const struct actor_unit_spec *unit)
+static void add_children(struct histrio_context *ctx, struct supervisor *s)
 {
+    const struct actor_unit_spec *unit = s->tree;
     const char *name = s->is_root ? "" : s->spec->name;
     size_t count = 0;
     for (size_t i = 0; i < unit->child_count; i++)
@@ -289,11 +294,12 @@ static void add_children(
         add_child(s, s->spec, xstrdup(unit->name));
 }
 
-static enum histrio_result start(
-    struct histrio_context *ctx, struct supervisor *s, const struct actor_child_spec *spec, bool is_root)
+static enum histrio_result start(struct histrio_context *ctx, struct supervisor *s,
+    const struct actor_unit_spec *tree, const struct actor_child_spec *spec)
 {
     s->spec = spec;
-    s->is_root = is_root;
+    s->tree = tree;
+    s->is_root = spec == &tree->root;
     s->is_implicit = !spec->is_supervisor;
     s->type_retry = histrio_type("supervisor.retry");
     s->type_shutdown_time = histrio_type("supervisor.shutdownTime");
@@ -302,7 +308,7 @@ static enum histrio_result start(
     s->type_delete = histrio_type(SUPERVISOR_DELETE_CHILD);
     s->machine = supervision_new(&(struct supervision_flags){
         s->is_implicit ? ACTOR_ONE_FOR_ONE : spec->strategy, spec->restarts_max, spec->period_ms});
-    add_children(ctx, s, actor_unit_spec(actor_context_unit(ctx)));
+    add_children(ctx, s);
     s->is_starting = true;
     supervision_start(s->machine);
     enum histrio_result result = perform(ctx, s);
@@ -318,8 +324,17 @@ static enum histrio_result start_root(
     struct histrio_context *ctx, void *state, const uint8_t *arguments, size_t size)
 {
     (void)size;
-    const struct actor_unit *unit = (const void *)arguments;
-    return start(ctx, state, &actor_unit_spec(unit)->root, true);
+    const struct actor_unit_spec *tree = actor_unit_spec((const void *)arguments);
+    return start(ctx, state, tree, &tree->root);
+}
+
+static enum histrio_result start_spawned(
+    struct histrio_context *ctx, void *state, const uint8_t *arguments, size_t size)
+{
+    (void)size;
+    struct supervisor *s = state;
+    spec_copy(&s->own_tree, (const void *)arguments);
+    return start(ctx, s, &s->own_tree, &s->own_tree.root);
 }
 
 static enum histrio_result start_below(
@@ -327,7 +342,7 @@ static enum histrio_result start_below(
 {
     (void)size;
     const struct place *place = (const void *)arguments;
-    return start(ctx, state, place->spec, false);
+    return start(ctx, state, place->tree, place->spec);
 }
 
 static void request(struct histrio_context *ctx, struct supervisor *s, const struct histrio_message *message)
@@ -444,3 +459,38 @@ static const struct histrio_behavior actor_supervisor_below = {
     .stop = stop,
     .flags = HISTRIO_TRAP_EXITS,
 };
+
+static const struct histrio_behavior actor_supervisor_spawned = {
+    .name = "supervisor",
+    .state_size = sizeof(struct supervisor),
+    .start = start_spawned,
+    .receive = receive,
+    .stop = stop,
+    .flags = HISTRIO_TRAP_EXITS,
+};
+
+int supervisor_spawn(struct histrio_context *ctx, const struct actor_unit_spec *tree,
+    struct histrio_ref *ret_supervisor, struct histrio_ref *ret_root, struct err *err)
+{
+    if (supervisor_check(tree, err) < 0)
+        return -1;
+    struct actor_spawn options = {
+        .behavior = &actor_supervisor_spawned,
+        .behavior_name = "supervisor",
+        .path = tree->root.is_supervisor ? tree->name : NULL,
+        .arguments = (const uint8_t *)tree,
+        .arguments_size = sizeof(*tree),
+    };
+    if (actor_spawn(ctx, &options, ret_supervisor, NULL, err) < 0)
+        return -1;
+    *ret_root = *ret_supervisor;
+    if (!tree->root.is_supervisor)
+        *ret_root = hosted_present(ctx, tree->name);
+    return 0;
+}
+
+bool supervisor_runs(const struct histrio_behavior *behavior)
+{
+    return behavior == &actor_supervisor_root || behavior == &actor_supervisor_below ||
+           behavior == &actor_supervisor_spawned;
+}

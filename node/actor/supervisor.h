@@ -29,6 +29,16 @@ enum { SUPERVISOR_DEPTH_MAX = 64 };
  * which child. */
 int supervisor_check(const struct actor_unit_spec *spec, struct err *err);
 
+/* Starts a tree below the actor of the context, in its unit: tree->name is the whole path of its root. A root
+ * that is no supervisor gets one, as in a unit. It lives on when the actor ends, and ends with the unit, or
+ * for good when its root is not restarted. ret_root: the root; ret_supervisor: the same, or the supervisor
+ * above it. ERR_INVALID: the tree is wrong, or a child did not start; ERR_CONFLICT: the name is taken. */
+int supervisor_spawn(struct histrio_context *ctx, const struct actor_unit_spec *tree,
+    struct histrio_ref *ret_supervisor, struct histrio_ref *ret_root, struct err *err);
+
+/* Whether it is one of the behaviors of supervisors. */
+bool supervisor_runs(const struct histrio_behavior *behavior);
+
 /* Requests of OTP's API, as asks to a supervisor from actors (not from clients: DENIED), with one argument,
  * `child`: its name as in actor_child_spec. The answer is nil, or an error: NOT_FOUND, BAD_ARGUMENT "is
  * running" or "is restarting", APPLICATION with the reason of a failed start. */

@@ -3,6 +3,7 @@
 #include "actor/life.h"
 #include "actor/link.h"
 #include "actor/outbox.h"
+#include "actor/spec.h"
 #include "actor/supervisor.h"
 #include "actor/system_private.h"
 #include "base/err.h"
@@ -16,46 +17,17 @@ void units_init(struct units *units)
     condition_init(&units->changed);
 }
 
-/* ---- copies of specs ---- */
-
-static void child_copy(struct actor_child_spec *to, const struct actor_child_spec *from)
-{
-    *to = *from;
-    to->name = xstrdup(from->name ? from->name : "");
-    to->under = xstrdup(from->under ? from->under : "");
-    to->behavior = from->behavior ? xstrdup(from->behavior) : NULL;
-    to->arguments = from->arguments_size > 0 ? xmemdup(from->arguments, from->arguments_size) : NULL;
-}
-
-static void child_free(const struct actor_child_spec *child)
-{
-    free((void *)(uintptr_t)child->name);
-    free((void *)(uintptr_t)child->under);
-    free((void *)(uintptr_t)child->behavior);
-    free((void *)(uintptr_t)child->arguments);
-}
-
 static struct actor_unit *unit_new(const struct actor_unit_spec *spec, uint64_t epoch)
 {
     struct actor_unit *unit = xcalloc(1, sizeof(*unit));
     unit->epoch = epoch;
-    unit->spec = *spec;
-    unit->spec.name = xstrdup(spec->name);
-    child_copy(&unit->spec.root, &spec->root);
-    struct actor_child_spec *children = xcalloc(spec->child_count + 1, sizeof(*children));
-    for (size_t i = 0; i < spec->child_count; i++)
-        child_copy(&children[i], &spec->children[i]);
-    unit->spec.children = children;
+    spec_copy(&unit->spec, spec);
     return unit;
 }
 
 static void unit_free(struct actor_unit *unit)
 {
-    free((void *)(uintptr_t)unit->spec.name);
-    child_free(&unit->spec.root);
-    for (size_t i = 0; i < unit->spec.child_count; i++)
-        child_free(&unit->spec.children[i]);
-    free((void *)(uintptr_t)unit->spec.children);
+    spec_done(&unit->spec);
     free(unit->reason);
     free(unit);
 }
@@ -93,11 +65,22 @@ static void unit_report(
         events->unit_changed(events->ctx, unit_name(unit), unit->epoch, state, reason);
 }
 
+/* Below a supervisor that lives, which ends its children in its own order and their own time. */
+static bool has_supervisor(const struct worker *worker, const struct actor *actor)
+{
+    const struct actor *parent = registry_find(worker, actor->parent.id);
+    return parent && (parent->flags & ACTOR_ALIVE) != 0 && supervisor_runs(parent->behavior);
+}
+
 static void kill_unit_actors(struct worker *worker, const struct actor_unit *unit)
 {
     for (uint32_t slot = 0; slot < worker->slot_end; slot++) {
         struct actor *actor = registry_slot(worker, slot);
-        if (actor->unit == unit && (actor->flags & ACTOR_ALIVE) != 0)
+        if (actor->unit != unit || (actor->flags & ACTOR_ALIVE) == 0 || has_supervisor(worker, actor))
+            continue;
+        if (supervisor_runs(actor->behavior))
+            link_exit_arrived(worker, actor, actor->parent, 0, "shutdown", false);
+        else
             life_end_later(worker, actor, "shutdown");
     }
 }

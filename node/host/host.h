@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The behavior of the actor that is the script's: the root of a unit. */
+#define HOST_SCRIPT_BEHAVIOR "histrio:script"
+
 struct actor_hosting;
 struct err;
 struct host;

@@ -1,0 +1,176 @@
+/* A process is gone: what it was doing is answered, what it had not begun goes to the next incarnations, and
+ * each of its actors ends with a reason that says what happened. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "host/private.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+enum { STATUS_WAIT_MS = 250, READS_MAX = 1024 };
+
+/* ---- what happened ---- */
+
+struct verdict {
+    char reason[REASON_BYTES];
+    char culprit[REASON_PLACE_BYTES]; /* path of an actor that was executing; "": nobody was */
+    bool is_start;                    /* no actor has ever run in it */
+    bool is_charged_to_all;
+};
+
+static void find_reason(struct process *process, struct verdict *verdict)
+{
+    struct host *host = process->host;
+    char *trace = xmalloc(TRACE_BYTES + 1);
+    trace[0] = 0;
+    if (process->page.trace_fd >= 0)
+        page_read_trace(&process->page, trace, TRACE_BYTES + 1);
+    uint64_t kills = looks_out_of_memory_kills();
+    struct reason_facts facts = {.has_status = process->has_status,
+        .status = process->status,
+        .is_out_of_memory = kills > host->out_of_memory_kills,
+        .killed = process->killed[0] ? process->killed : NULL,
+        .trace = trace};
+    host->out_of_memory_kills = kills;
+    reason_write(&facts, verdict->reason, sizeof(verdict->reason));
+    free(trace);
+}
+
+static void path_of(struct host *host, const struct proxy *proxy, char *ret_path, size_t size)
+{
+    struct histrio_context ctx;
+    if (hosted_enter(host->worker, proxy->id, &ctx))
+        (void)snprintf(ret_path, size, "%s", *histrio_path(&ctx) ? histrio_path(&ctx) : "an actor"); /* cut */
+}
+
+static void judge(struct process *process, struct verdict *verdict)
+{
+    struct page_view page = {0};
+    if (process->page.words)
+        page_look(&process->page, &page);
+    const struct proxy *culprit = deliveries_mark(process, &page);
+    *verdict = (struct verdict){.is_start = process->state == PROCESS_DYING && !process->was_welcomed,
+        .is_charged_to_all = !culprit && !process->others_are_free};
+    find_reason(process, verdict);
+    if (culprit)
+        path_of(process->host, culprit, verdict->culprit, sizeof(verdict->culprit));
+}
+
+/* ---- one actor ---- */
+
+static void reason_of(const struct process *process, const struct verdict *verdict, bool was_executing,
+    bool is_start, char *ret_reason, size_t size)
+{
+    if (was_executing)
+        (void)snprintf(ret_reason, size, "%s%s", is_start ? "start failed: " : "", verdict->reason);
+    else if (verdict->is_start)
+        (void)snprintf(ret_reason, size, "no host process: %s%s%s", verdict->reason,
+            process->last_line[0] ? ": " : "", process->last_line);
+    else if (verdict->culprit[0])
+        (void)snprintf(
+            ret_reason, size, "host process ended: %.*s in %s", 120, verdict->reason, verdict->culprit);
+    else
+        (void)snprintf(ret_reason, size, "host process ended: %s", verdict->reason);
+}
+
+static void end_actor(struct process *process, struct proxy *proxy, const struct verdict *verdict)
+{
+    struct histrio_context ctx;
+    char reason[REASON_BYTES * 2]; /* the runtime cuts it */
+    bool is_alive = hosted_enter(process->host->worker, proxy->id, &ctx);
+    bool is_starting = proxy->state == PROXY_STARTING;
+    if (!is_alive) { /* only while its own stop function runs */
+        proxy_detach(proxy);
+        return;
+    }
+    bool was_executing = deliveries_settle(&ctx, proxy, verdict->reason) > 0;
+    reason_of(process, verdict, was_executing, is_starting, reason, sizeof(reason));
+    if (proxy->stop_reason)
+        (void)snprintf(reason, sizeof(reason), "%s", proxy->stop_reason); /* it was on its way out */
+    reason[REASON_BYTES - 1] = 0;
+    proxy->state = PROXY_OVER;
+    proxy_detach(proxy);
+    proxy_end(&ctx, proxy, reason, !was_executing && !verdict->is_charged_to_all);
+}
+
+/* ---- the process ---- */
+
+static void log_end(const struct process *process, const struct verdict *verdict)
+{
+    if (process->was_told_to_end || process->is_script)
+        return;
+    log_event(LOG_WARNING, "a worker process ended", "process", log_number(process->number), "pid",
+        log_number(process->pid), "reason", verdict->reason, "actor",
+        verdict->culprit[0] ? verdict->culprit : NULL, "actors", log_number(process->proxy_count), NULL);
+}
+
+void death_settle(struct process *process)
+{
+    struct host *host = process->host;
+    struct verdict verdict;
+    if (!process->has_status)
+        process_send_signal(process, SIGKILL); /* it closed its socket, and may go on */
+    if (process->output.fd >= 0)
+        output_ready(host, &process->output, 0); /* its last words */
+    judge(process, &verdict);
+    log_end(process, &verdict);
+    if (!process->was_told_to_end && !process->is_script) {
+        HOST_COUNT(host->counters.lost, 1);
+        int64_t now_ms = clock_now_ms(clock_system());
+        if (!process->has_started_one && !process->others_are_free)
+            host->start_not_before_ns =
+                (now_ms + backoff_next(&host->start_backoff, now_ms, NULL)) * NS_PER_MS;
+    }
+    while (!list_is_empty(&process->proxies))
+        end_actor(process, list_first_entry(&process->proxies, struct proxy, node), &verdict);
+    if (process->is_script) {
+        host->script = NULL;
+        if (host->script_ended)
+            host->script_ended(host->ctx);
+    }
+    processes_forget(process);
+}
+
+static void read_rest(struct process *process)
+{
+    int left = 0;
+    for (unsigned i = 0; i < READS_MAX && process->socket.fd >= 0; i++)
+        if (ioctl(process->socket.fd, FIONREAD, &left) < 0 || left == 0 || !process_read(process))
+            return;
+}
+
+void death_closed(struct process *process)
+{
+    if (process->state == PROCESS_DYING)
+        return;
+    process->was_welcomed = process->state == PROCESS_RUNNING;
+    process->state = PROCESS_DYING;
+    list_remove(&process->dirty);
+    host_unwatch(process->host, &process->socket);
+    list_for_each (proxy, &process->proxies, struct proxy, node) {
+        struct histrio_context ctx;
+        proxy->is_paused = true;
+        if (hosted_enter(process->host->worker, proxy->id, &ctx))
+            hosted_pause(&ctx, true);
+    }
+    process->deadline_ns = clock_now_ns(clock_system()) + STATUS_WAIT_MS * NS_PER_MS;
+    /* How it ended is worth a moment's wait, which a process that never was one has not to tell. */
+    if (process->has_status || process->is_script || process->is_orphan || process->pid == 0)
+        death_settle(process);
+}
+
+void death_told(struct process *process, int status)
+{
+    process->has_status = true;
+    process->status = status;
+    if (process->state != PROCESS_DYING) {
+        read_rest(process); /* a child of it may hold the socket open for ever */
+        if (process->state != PROCESS_DYING)
+            death_closed(process);
+    } else {
+        death_settle(process);
+    }
+}

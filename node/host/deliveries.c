@@ -1,0 +1,148 @@
+/* What processes were given and have not ended. */
+#include "base/limits.h"
+#include "base/mem.h"
+#include "host/private.h"
+
+#include <stdio.h>
+
+enum { INDEX_BITS = 20, DELIVERIES_MAX = 1 << INDEX_BITS };
+
+struct delivery *delivery_new(
+    struct proxy *proxy, enum frame_kind kind, struct message *message, uint32_t method)
+{
+    struct process *process = proxy->process;
+    uint32_t index = process->free_delivery;
+    if (index == DELIVERY_NONE) {
+        if (process->deliveries.count >= DELIVERIES_MAX)
+            return NULL;
+        index = (uint32_t)process->deliveries.count;
+        (void)vec_push_new(&process->deliveries);
+    } else {
+        process->free_delivery = process->deliveries.items[index].next;
+    }
+    struct delivery *delivery = &process->deliveries.items[index];
+    *delivery = (struct delivery){.number = ++process->delivery_count << INDEX_BITS | index,
+        .message = message,
+        .proxy = proxy,
+        .kind = (uint8_t)kind,
+        .method = method,
+        .next = DELIVERY_NONE,
+        .previous = proxy->last};
+    if (proxy->last == DELIVERY_NONE)
+        proxy->first = index;
+    else
+        process->deliveries.items[proxy->last].next = index;
+    proxy->last = index;
+    proxy->open++;
+    HOST_COUNT(process->host->counters.deliveries, 1);
+    HOST_COUNT(process->host->counters.open, 1);
+    return delivery;
+}
+
+struct delivery *delivery_find(struct process *process, uint64_t number)
+{
+    uint64_t index = number & (DELIVERIES_MAX - 1);
+    if (number == 0 || index >= process->deliveries.count)
+        return NULL;
+    struct delivery *delivery = &process->deliveries.items[index];
+    return delivery->number == number ? delivery : NULL;
+}
+
+void delivery_free(struct process *process, struct delivery *delivery)
+{
+    struct proxy *proxy = delivery->proxy;
+    uint32_t index = (uint32_t)(delivery - process->deliveries.items);
+    if (delivery->previous == DELIVERY_NONE)
+        proxy->first = delivery->next;
+    else
+        process->deliveries.items[delivery->previous].next = delivery->next;
+    if (delivery->next == DELIVERY_NONE)
+        proxy->last = delivery->previous;
+    else
+        process->deliveries.items[delivery->next].previous = delivery->previous;
+    *delivery = (struct delivery){.next = process->free_delivery};
+    process->free_delivery = index;
+    proxy->open--;
+    HOST_COUNT(process->host->counters.open, (uint32_t)-1);
+}
+
+/* ---- all of one actor ---- */
+
+static void lose(struct histrio_context *ctx, struct delivery *delivery, const char *reason, bool is_over)
+{
+    char text[REASON_BYTES + LIMIT_MESSAGE_TYPE_BYTES + LIMIT_ADDRESS_BYTES];
+    struct message *message = delivery->message;
+    delivery->message = NULL;
+    if (!message)
+        return;
+    if (is_over && message->kind == HISTRIO_TELL) {
+        hosted_forget(ctx->worker, message); /* it was handled */
+        return;
+    }
+    (void)snprintf(text, sizeof(text), "%s crashed in \"%s\": %s; %s", histrio_path(ctx),
+        histrio_type_name(delivery->method), reason,
+        is_over ? "it was executed, its answer is lost" : "maybe executed");
+    hosted_lost(ctx, message, text);
+}
+
+const struct proxy *deliveries_mark(struct process *process, const struct page_view *page)
+{
+    const struct proxy *culprit = NULL;
+    for (size_t i = 0; i < PAGE_ENTRIES; i++) {
+        struct delivery *delivery = delivery_find(process, page->entries[i] & ~PAGE_OVER);
+        if (!delivery)
+            continue;
+        bool is_over = (page->entries[i] & PAGE_OVER) != 0;
+        if (is_over)
+            delivery->entry = PAGE_IS_OVER; /* its place on the stack may still be there as well */
+        else if (delivery->entry == PAGE_NOT_BEGUN)
+            delivery->entry = PAGE_BEGUN;
+    }
+    for (size_t i = 0; i < PAGE_ENTRIES && !culprit; i++) {
+        const struct delivery *delivery = delivery_find(process, page->entries[i] & ~PAGE_OVER);
+        if (delivery && delivery->entry == PAGE_BEGUN)
+            culprit = delivery->proxy;
+    }
+    return culprit;
+}
+
+unsigned deliveries_settle(struct histrio_context *ctx, struct proxy *proxy, const char *reason)
+{
+    struct process *process = proxy->process;
+    VEC(struct message *) back = {0};
+    unsigned begun = 0;
+    while (proxy->first != DELIVERY_NONE) {
+        struct delivery *delivery = &process->deliveries.items[proxy->first];
+        enum page_entry entry = (enum page_entry)delivery->entry;
+        begun += entry == PAGE_BEGUN;
+        if (entry != PAGE_NOT_BEGUN)
+            lose(ctx, delivery, reason, entry == PAGE_IS_OVER);
+        else if (delivery->message)
+            vec_push(&back, delivery->message);
+        delivery_free(process, delivery);
+    }
+    hosted_put_back(ctx, back.items, back.count);
+    vec_done(&back);
+    return begun;
+}
+
+void deliveries_lose(struct histrio_context *ctx, struct proxy *proxy, const char *reason)
+{
+    struct process *process = proxy->process;
+    while (proxy->first != DELIVERY_NONE) {
+        struct delivery *delivery = &process->deliveries.items[proxy->first];
+        lose(ctx, delivery, reason, false);
+        delivery_free(process, delivery);
+    }
+}
+
+void deliveries_forget(struct host *host, struct proxy *proxy)
+{
+    struct process *process = proxy->process;
+    while (proxy->first != DELIVERY_NONE) {
+        struct delivery *delivery = &process->deliveries.items[proxy->first];
+        if (delivery->message)
+            hosted_forget(host->worker, delivery->message);
+        delivery_free(process, delivery);
+    }
+}

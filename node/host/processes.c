@@ -1,0 +1,252 @@
+/* Which process an actor gets, and when processes begin and end. */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/value.h"
+#include "host/private.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DISMISSED_WAIT_MS = 5000 };
+/* HELLO comes after imports that the zygote could not do, on a machine that may be busy. */
+enum { HELLO_WAIT_MS = 120 * 1000 };
+
+/* ---- choice ---- */
+
+static bool is_open(const struct process *process)
+{
+    return process->state != PROCESS_DYING && !process->killed[0] && !process->is_script &&
+           process->generation == process->host->generation && process->proxy_count < LIMIT_HOST_ACTORS;
+}
+
+/* The one with the fewest actors; NULL when a further process may be made that would have none. */
+static struct process *find_shared(struct host *host)
+{
+    struct process *least = NULL;
+    unsigned count = 0;
+    list_for_each (process, &host->processes, struct process, node) {
+        if (process->isolation != ACTOR_ISOLATION_SHARED || !is_open(process))
+            continue;
+        count++;
+        if (!least || process->proxy_count < least->proxy_count)
+            least = process;
+    }
+    return count < host->app->workers && least && least->proxy_count > 0 ? NULL : least;
+}
+
+static struct process *find_group(struct host *host, const char *unit)
+{
+    list_for_each (process, &host->processes, struct process, node)
+        if (process->isolation == ACTOR_ISOLATION_GROUP && is_open(process) &&
+            strcmp(process->group, unit) == 0)
+            return process;
+    return NULL;
+}
+
+static struct process *find_process(
+    struct host *host, struct histrio_context *ctx, const struct actor_child_spec *spec)
+{
+    switch (spec->isolation) {
+    case ACTOR_ISOLATION_NODE:
+    case ACTOR_ISOLATION_SHARED: return find_shared(host);
+    case ACTOR_ISOLATION_GROUP: return find_group(host, histrio_unit(ctx));
+    case ACTOR_ISOLATION_PROCESS: break;
+    }
+    return NULL;
+}
+
+static struct process *make_process(struct host *host, struct histrio_context *ctx,
+    const struct actor_child_spec *spec, char *ret_why, size_t size)
+{
+    int64_t now_ns = clock_now_ns(clock_system());
+    if (host->zygote_why[0] && now_ns < host->zygote_not_before_ns) {
+        (void)snprintf(ret_why, size, "%s", host->zygote_why);
+        return NULL;
+    }
+    if (host->process_count >= LIMIT_HOST_PROCESSES) {
+        (void)snprintf(ret_why, size, "this node has %d worker processes already", LIMIT_HOST_PROCESSES);
+        return NULL;
+    }
+    enum actor_isolation isolation =
+        spec->isolation == ACTOR_ISOLATION_NODE ? ACTOR_ISOLATION_SHARED : spec->isolation;
+    return process_new(host, isolation, isolation == ACTOR_ISOLATION_GROUP ? histrio_unit(ctx) : NULL);
+}
+
+bool processes_place(
+    struct host *host, struct histrio_context *ctx, struct proxy *proxy, char *ret_why, size_t size)
+{
+    struct process *process;
+    if (strcmp(proxy->spec->behavior, HOST_SCRIPT_BEHAVIOR) == 0) {
+        process = host->script && host->script->proxy_count == 0 ? host->script : NULL;
+        if (!process)
+            (void)snprintf(ret_why, size, "this node has no script");
+    } else {
+        process = find_process(host, ctx, proxy->spec);
+        if (!process)
+            process = make_process(host, ctx, proxy->spec, ret_why, size);
+    }
+    if (!process)
+        return false;
+    list_push_back(&process->proxies, &proxy->node);
+    process->proxy_count++;
+    proxy->process = process;
+    if (process->state == PROCESS_RUNNING)
+        proxy_start_in(proxy, process);
+    else if (process->state == PROCESS_WANTED)
+        processes_go_on(host);
+    return true;
+}
+
+struct process *processes_find(struct host *host, uint32_t number)
+{
+    list_for_each (process, &host->processes, struct process, node)
+        if (process->number == number)
+            return process;
+    return NULL;
+}
+
+/* ---- beginning ---- */
+
+static void fork_one(struct host *host, struct process *process)
+{
+    struct err err = {0};
+    int remote[HOST_REMOTE_FDS] = {-1, -1, -1, -1};
+    bool done = process_make_descriptors(process, remote, &err) == 0 &&
+                zygote_fork(host->zygote, process, remote, &err) == 0;
+    if (remote[0] >= 0)
+        (void)close(remote[0]); /* the zygote has its own */
+    if (remote[3] >= 0)
+        (void)close(remote[3]);
+    process->zygote = host->zygote;
+    process->zygote->process_count++;
+    process->state = PROCESS_FORKING;
+    process->deadline_ns = clock_now_ns(clock_system()) + HELLO_WAIT_MS * NS_PER_MS;
+    if (done)
+        process_connect(process);
+    else
+        process_kill(process, err.text);
+    if (process->killed[0])
+        death_closed(process);
+}
+
+static struct process *find_wanted(struct host *host)
+{
+    list_for_each (process, &host->processes, struct process, node)
+        if (process->state == PROCESS_WANTED)
+            return process;
+    return NULL;
+}
+
+void processes_go_on(struct host *host)
+{
+    if (host->is_over || clock_now_ns(clock_system()) < host->start_not_before_ns)
+        return;
+    for (struct process *process; (process = find_wanted(host));) { /* each is no longer wanted then */
+        if (!host->zygote || host->zygote->state != ZYGOTE_READY) {
+            zygote_want(host);
+            return; /* it comes back when it is ready, or refuses all */
+        }
+        fork_one(host, process);
+    }
+}
+
+static void welcome(struct process *process)
+{
+    const struct host *host = process->host;
+    struct str text = STR_INIT(4096);
+    value_put_map(&text, 6);
+    value_put_string(&text, "protocol");
+    value_put_uint(&text, FRAME_PROTOCOL);
+    value_put_string(&text, "system");
+    value_put_string(&text, host->system);
+    value_put_string(&text, "node");
+    value_put_string(&text, host->node);
+    value_put_string(&text, "worker");
+    value_put_uint(&text, process->number);
+    value_put_string(&text, "value_bytes_max");
+    value_put_uint(&text, LIMIT_VALUE_BYTES);
+    value_put_string(&text, "node_uid");
+    value_put_uint(&text, host->node_uid);
+    struct frame frame = {.kind = FRAME_WELCOME};
+    process_append(process, &frame, text.data, text.size);
+    str_done(&text);
+}
+
+void processes_hello(struct process *process)
+{
+    process->state = PROCESS_RUNNING;
+    welcome(process);
+    list_for_each (proxy, &process->proxies, struct proxy, node)
+        if (proxy->state == PROXY_WAITING)
+            proxy_start_in(proxy, process);
+}
+
+void processes_script(struct host *host, int fd)
+{
+    struct process *process = process_new(host, ACTOR_ISOLATION_PROCESS, NULL);
+    process->is_script = true;
+    process->socket.fd = fd;
+    process->state = PROCESS_FORKING; /* its HELLO is to come */
+    process->deadline_ns = INT64_MAX;
+    host->script = process;
+    process_connect(process);
+}
+
+/* ---- ending ---- */
+
+void processes_forget(struct process *process)
+{
+    list_remove(&process->node);
+    list_remove(&process->dirty);
+    zygote_release(process);
+    vec_push(&process->host->garbage, process); /* events of this round may still name it */
+}
+
+/* It has no actors any more and gets no new ones: a closed socket ends it. */
+static void dismiss(struct process *process)
+{
+    process->was_told_to_end = true;
+    if (process->state == PROCESS_WANTED) {
+        processes_forget(process);
+        return;
+    }
+    process_flush(process);
+    process->state = PROCESS_DYING;
+    list_remove(&process->dirty);
+    host_unwatch(process->host, &process->socket);
+    process->deadline_ns = clock_now_ns(clock_system()) + DISMISSED_WAIT_MS * NS_PER_MS;
+}
+
+void processes_left(struct process *process)
+{
+    bool is_kept =
+        process->isolation == ACTOR_ISOLATION_SHARED && process->generation == process->host->generation;
+    if (process->proxy_count == 0 && process->state != PROCESS_DYING && !process->is_script && !is_kept &&
+        !process->host->is_over)
+        dismiss(process);
+}
+
+void processes_configured(struct host *host)
+{
+    zygote_retire(host); /* the next one is of this app */
+    list_for_each_safe (process, &host->processes, struct process, node) {
+        if (process->state == PROCESS_WANTED)
+            process->generation = host->generation;
+        processes_left(process);
+    }
+    processes_go_on(host);
+}
+
+void processes_refuse(struct host *host, const char *why)
+{
+    for (struct process *process; (process = find_wanted(host));) { /* as above */
+        process_kill(process, why);
+        process->was_told_to_end = true; /* it never was one: nothing is lost */
+        process->state = PROCESS_DYING;
+        death_settle(process);
+    }
+}
