@@ -17,4 +17,9 @@ if [ "$sources" != "$(cat "$venv/sources" 2>/dev/null)" ]; then
     "$venv/bin/pip" install -q --no-build-isolation --force-reinstall --no-deps "$copy"
     echo "$sources" >"$venv/sources"
 fi
-HISTRIO_NODE=${HISTRIO_NODE:-$PWD/build/dev/bin/histrio-node} "$venv/bin/pytest" -q python/tests "$@"
+export HISTRIO_NODE=${HISTRIO_NODE:-$PWD/build/dev/bin/histrio-node}
+code=0
+"$venv/bin/pytest" -q python/tests "$@" || code=$?
+# What the compiled module does, once more in Python.
+HISTRIO_PURE=1 "$venv/bin/pytest" -q python/tests/test_worker.py python/tests/test_zygote.py python/tests/test_local.py "$@" || code=$?
+exit $code

@@ -74,11 +74,11 @@ python_suite() {
     tests/python.sh 2>&1 | tee "$log"
     local code=${PIPESTATUS[0]}
     local bad
-    bad=$(grep -oE '[0-9]+ failed' "$log" | tail -1 | cut -d' ' -f1)
-    passed=$((passed + $(grep -oE '[0-9]+ passed' "$log" | tail -1 | cut -d' ' -f1)))
+    bad=$(awk '/^[0-9].* in [0-9.]+s/ { for (i = 2; i <= NF; i++) if ($i ~ /^(failed|errors?)/) sum += $(i - 1) } END { print sum + 0 }' "$log")
+    passed=$((passed + $(awk '/^[0-9].* in [0-9.]+s/ { for (i = 2; i <= NF; i++) if ($i ~ /^passed/) sum += $(i - 1) } END { print sum + 0 }' "$log")))
     failed=$((failed + bad))
     rm -f "$log"
-    [ "$code" = 0 ] || [ -n "$bad" ] || count "suite python" "$code"
+    [ "$code" = 0 ] || [ "$bad" != 0 ] || count "suite python" "$code"
 }
 
 # The programs of Kubernetes take minutes to build without a cache, so they are built beside the first stages.

@@ -23,7 +23,7 @@ KEYS_MAX = 1024
 class Delivery:
     """Something the node wants an actor to do, to be ended with exactly one frame."""
 
-    __slots__ = ("kind", "number", "method", "payload", "deadline", "sender", "id", "message", "args", "kwargs", "pickled",
+    __slots__ = ("kind", "number", "method", "payload", "deadline", "origin", "id", "message", "args", "kwargs", "pickled",
                  "execution", "entry", "task", "cancelled", "key", "stream")
 
     def __init__(self, frame: Frame) -> None:
@@ -32,7 +32,7 @@ class Delivery:
         self.method = frame.method
         self.payload = frame.payload
         self.deadline = time.monotonic() + frame.timeout_ms / 1000 if frame.timeout_ms else None
-        self.sender = Address(frame.name, frame.node, frame.id) if frame.name or frame.node or frame.id else None
+        self.origin = (frame.name, frame.node, frame.id) if frame.name or frame.node or frame.id else None
         self.id = frame.id
         self.message: Message | None = None
         self.args: Any = ()
@@ -79,6 +79,7 @@ class Cell:
         self.ended = False
         self.stopping: str | None = None
         self.on_loop = False
+        self.gate: Any = None  # of the compiled loop, which runs plain handlers by itself
         self.answers: OrderedDict[str, bytes] = OrderedDict()
         self.streams: dict[int, Any] = {}
 
@@ -93,6 +94,13 @@ class Cell:
         """A delivery came: True when it is to begin now."""
         if self.ended:
             return False
+        gate = self.gate
+        if gate is not None:
+            gate.closed = True
+            if gate.busy:
+                gate.attention = True
+                self.pending.append(delivery)
+                return False
         if self.pending or not self.may_begin(delivery):
             self.pending.append(delivery)
             return False
@@ -102,6 +110,8 @@ class Cell:
     def next(self) -> Delivery | None:
         """The delivery that is to begin now, if there is one."""
         if self.ended or not self.pending or not self.may_begin(self.pending[0]):
+            if self.gate is not None and not self.active and not self.pending:
+                self.gate.closed = False
             return None
         delivery = self.pending.popleft()
         self.active.append(delivery)

@@ -61,6 +61,19 @@ class Port:
         self._out_size = 0
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
+        self._page: Any = None
+        self.role = 0
+        self.began = 0  # time.monotonic_ns() when the handler began that is on the dispatcher's stack
+        self.dirty = False
+
+    def serve(self, page: Any, *_: Any) -> None:
+        """For workers: flush() tells the page whose answers were written. The compiled port runs handlers besides."""
+        self._page = page
+
+    def next(self, lane: int) -> list[Frame]:
+        """For the dispatcher: tells what there is to tell, and waits for frames."""
+        self.flush()
+        return self.read()
 
     def fileno(self) -> int:
         return self._sock.fileno()
@@ -130,6 +143,8 @@ class Port:
             with self._lock:
                 if not self._out:
                     return
+                page = self._page
+                entries = page.take_over() if page is not None else None
                 data = b"".join(self._out)
                 self._out.clear()
                 self._out_size = 0
@@ -141,6 +156,8 @@ class Port:
                     self._wait(select.POLLOUT, None)
                 except OSError:
                     raise Closed from None
+            if entries and page is not None:
+                page.clear(entries)
 
     def _wait(self, event: int, deadline: float | None) -> bool:
         poll = select.poll()
@@ -186,13 +203,17 @@ class Port:
         return frames
 
 
+def compiled() -> Any:
+    """The compiled module, or None when there is none; HISTRIO_PURE=1 asks for none."""
+    if os.environ.get("HISTRIO_PURE") == "1":
+        return None
+    try:
+        return importlib.import_module("histrio._core")
+    except ImportError:
+        return None
+
+
 def port_of(sock: socket.socket) -> Any:
-    """The fastest port there is; HISTRIO_PURE=1 asks for the one in Python."""
-    if os.environ.get("HISTRIO_PURE") != "1":
-        try:
-            core: Any = importlib.import_module("histrio._core")
-        except ImportError:
-            pass
-        else:
-            return core.Port(sock)
-    return Port(sock)
+    """The fastest port there is."""
+    core = compiled()
+    return Port(sock) if core is None else core.Port(sock)

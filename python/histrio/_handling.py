@@ -16,6 +16,7 @@ from ._cell import Cell, Delivery, hook_call
 from ._context import Context
 from ._errors import APPLICATION, BAD_ARGUMENT, CRASHED, ActorError, BadArgument, DeadlockError
 from ._load import load_class
+from ._method import Message
 from ._options import Address
 from ._ref import ActorRef
 from ._runtime import Execution
@@ -32,7 +33,7 @@ def prepare(worker: Worker, cell: Cell, delivery: Delivery) -> None:
     """Reads the arguments and says what the handler's own messages inherit. Raises BadArgument."""
     if delivery.execution is not None:
         return
-    delivery.execution = Execution(cell, delivery.number, delivery.deadline, (), "", delivery.sender)
+    delivery.execution = Execution(cell, delivery.number, delivery.deadline, (), "", delivery.origin)
     if delivery.kind not in (frames.TELL, frames.ASK):
         return
     try:
@@ -65,7 +66,7 @@ def call(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
         ref = worker.watched.pop(delivery.id, None)
         hook = getattr(cell.object, "on_down", None)
     else:
-        ref = None if delivery.sender is None else ActorRef(delivery.sender, worker)
+        ref = None if delivery.origin is None else ActorRef(Address(*delivery.origin), worker)
         hook = getattr(cell.object, "on_exit", None)
     return None if hook is None else hook_call(hook, ref, reason)
 
@@ -86,11 +87,16 @@ def _message(cell: Cell, delivery: Delivery) -> Any:
     except TypeError as error:
         trace = error.__traceback__
         if trace is not None and trace.tb_next is None:  # raised by the call itself, not in the method
-            try:
-                message.signature().bind(*delivery.args, **delivery.kwargs)
-            except TypeError as wrong:
-                raise BadArgument(str(wrong)) from None
+            check_arguments(delivery, message)
         raise
+
+
+def check_arguments(delivery: Delivery, message: Message) -> None:
+    """BadArgument when the method takes other arguments."""
+    try:
+        message.signature().bind(*delivery.args, **delivery.kwargs)
+    except TypeError as wrong:
+        raise BadArgument(str(wrong)) from None
 
 
 def start(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
@@ -144,6 +150,8 @@ def stop(cell: Cell, reason: str) -> Any:
 def _stop_later(cell: Cell, reason: str) -> None:
     if cell.stopping is None:
         cell.stopping = reason
+        if cell.gate is not None:
+            cell.gate.attention = True
 
 
 # ---- the frame that ends it ----
@@ -165,6 +173,7 @@ def succeeded(worker: Worker, cell: Cell, delivery: Delivery, value: Any) -> Non
     port.send(frames.DONE, 0, cell.slot, "", delivery.number)
     if delivery.kind == frames.START:
         _start_timers(worker, cell)
+        worker.open_gate(cell)
     elif delivery.kind == frames.STOP:
         worker.end(cell)
 

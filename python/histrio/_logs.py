@@ -47,6 +47,8 @@ class Stream(io.TextIOBase):
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             log(self._port, INFO, line, stream=self._name)
+        if self._rest:
+            self._port.dirty = True
         if len(self._rest) > LINE_MAX:
             log(self._port, INFO, self._rest, stream=self._name)
             self._rest = ""

@@ -6,6 +6,9 @@ import mmap
 import os
 import threading
 import time
+from typing import Any
+
+from ._frames import compiled
 
 OVER = 1 << 63
 PAGE_BYTES = 4096
@@ -67,3 +70,9 @@ class Page:
     def forget(self) -> None:
         """A forked child must not write into its parent's page."""
         self._words = memoryview(bytearray(self._words.nbytes)).cast("Q")
+
+
+def page_of(fd: int) -> Any:
+    """The page that goes with the port."""
+    core = compiled()
+    return Page(fd) if core is None else core.Page(fd)

@@ -45,16 +45,21 @@ class Execution:
     first, each (process, number, actor, method); an ask that comes back to a waiting actor is a deadlock.
     """
 
-    __slots__ = ("cell", "number", "deadline", "chain", "trace", "sender")
+    __slots__ = ("cell", "number", "deadline", "chain", "trace", "origin", "__weakref__")
 
     def __init__(self, cell: Any, number: int = 0, deadline: float | None = None, chain: tuple[Any, ...] = (),
-                 trace: str = "", sender: Any = None) -> None:
+                 trace: str = "", origin: tuple[str, int, int] | None = None) -> None:
         self.cell = cell
         self.number = number
         self.deadline = deadline
         self.chain = chain
         self.trace = trace
-        self.sender = sender
+        self.origin = origin
+
+    @property
+    def sender(self) -> Address | None:
+        """Who sent the message; None for clients and timers."""
+        return None if self.origin is None else Address(*self.origin)
 
     def remaining(self) -> float | None:
         """Seconds until the deadline; never below zero."""

@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -25,13 +26,13 @@ from . import _handling as handling
 from . import _logs as logs
 from ._call import Call
 from ._cell import Cell, Delivery
-from ._errors import SystemClosed
+from ._errors import BadArgument, SystemClosed
 from ._frames import Closed, Frame
 from ._loop_thread import LoopThread
 from ._options import Address
-from ._page import Page
+from ._page import page_of
 from ._peer import PROCESS_ID, Peer, Request
-from ._runtime import executing
+from ._runtime import Execution, executing
 
 if TYPE_CHECKING:
     import asyncio
@@ -40,17 +41,21 @@ LONG_NS = 1_000_000
 IDLE_LANES_MAX = 4
 
 
+_lanes = itertools.count(1)
+
+
 class Lane:
     """A thread that can have the role."""
 
     def __init__(self) -> None:
+        self.number = next(_lanes)
         self.wake = threading.Semaphore(0)
 
 
 class Worker(Peer):
     """The runtime of a worker process."""
 
-    def __init__(self, port: Any, page: Page) -> None:
+    def __init__(self, port: Any, page: Any) -> None:
         super().__init__(port)
         self.page = page
         self.cells: dict[int, Cell] = {}
@@ -62,9 +67,9 @@ class Worker(Peer):
         self._here = threading.local()
         self._role: Lane | None = None
         self._idle: list[Lane] = []
-        self._began_ns = 0
-        self._flush_lock = threading.Lock()
+        self._gates = getattr(frames.compiled(), "Gate", None)
         self._is_fork = False
+        port.serve(page, Execution, executing.set, self._finish_compiled, self._attend, handling.finish_lines)
         os.register_at_fork(after_in_child=self._forked)
 
     # ---- dispatching ----
@@ -75,6 +80,7 @@ class Worker(Peer):
         lane = Lane()
         self._here.lane = lane
         self._role = lane
+        self.port.role = lane.number
         self._live(lane)
 
     def _live(self, lane: Lane) -> None:
@@ -94,8 +100,7 @@ class Worker(Peer):
                     self._run(*self.ready.popleft())
                     if self._role is not lane:
                         return
-                self.flush()
-                self._accept_all(self.port.read())
+                self._accept_all(self.port.next(lane.number))
         except Closed:
             self.leave()
 
@@ -170,7 +175,7 @@ class Worker(Peer):
                 self.flush()
             if dispatches:
                 self.page.on_stack(delivery.number)
-            self._began_ns = now
+            self.port.began = now
             value: Any = None
             error: BaseException | None = None
             try:
@@ -195,6 +200,44 @@ class Worker(Peer):
             else:
                 self.flush()
             delivery = self.next(cell)
+
+    # ---- what the compiled loop leaves to us ----
+
+    def open_gate(self, cell: Cell) -> None:
+        """The actor runs: the compiled loop may run its plain handlers by itself."""
+        if self._gates is None or cell.on_loop or codec.is_by_value():
+            return
+        assert cell.behavior is not None
+        functions = {name: message.function for name, message in cell.behavior.messages.items() if not message.is_stream}
+        gate = self._gates(cell, cell.object, functions)
+        gate.closed = True  # until the start is over
+        if self.port.gate(cell.slot, gate):
+            cell.gate = gate
+
+    def _finish_compiled(self, cell: Cell, frame: Frame, entry: int, value: Any, error: BaseException | None, call: Any) -> None:
+        """A handler raised, or returned what cannot be sent."""
+        if self._is_fork:
+            self._end_of_fork()
+        delivery = Delivery(frame)
+        assert cell.behavior is not None
+        delivery.message = cell.behavior.messages[frame.method]
+        delivery.execution, delivery.entry, delivery.pickled = executing.get(), entry, True
+        delivery.args, delivery.kwargs = call[0], call[1]
+        with self.lock:
+            self.open[delivery.number] = cell, delivery
+            cell.active.append(delivery)
+        if isinstance(error, TypeError) and error.__traceback__ is None:
+            try:
+                handling.check_arguments(delivery, delivery.message)
+            except BadArgument as wrong:
+                error = wrong.with_traceback(None)
+        self.finish(cell, delivery, value, error)
+
+    def _attend(self, cell: Cell) -> None:
+        """A handler of the compiled loop is over, and something came up meanwhile."""
+        if cell.stopping is not None and not cell.ended and not cell.active:
+            self._stop(cell, cell.stopping)
+        self._run(cell, self.next(cell))
 
     # ---- shared with the thread of the event loop ----
 
@@ -265,6 +308,9 @@ class Worker(Peer):
         """Forgets an actor; what it still does has no effect."""
         with self.lock:
             cell.ended = True
+            if cell.gate is not None:
+                cell.gate.ended = True
+                self.port.gate(cell.slot)
             if self.cells.get(cell.slot) is cell:
                 del self.cells[cell.slot]
             left = [*cell.active, *cell.pending]
@@ -295,18 +341,14 @@ class Worker(Peer):
 
     def flush(self) -> None:
         """Writes what was gathered; then the node knows that those deliveries are over."""
-        with self._flush_lock:
-            entries = self.page.take_over()
-            self.port.flush()
-            if entries:
-                self.page.clear(entries)
+        self.port.flush()
 
     # ---- waiting in handlers ----
 
     def sent(self) -> None:
         lane = getattr(self._here, "lane", None)
         if lane is not None and lane is self._role:
-            if time.monotonic_ns() - self._began_ns > LONG_NS:
+            if time.monotonic_ns() - self.port.began > LONG_NS:
                 self.flush()
         elif self.loop_thread.is_current():
             self.loop_thread.flush_soon()
@@ -360,6 +402,7 @@ class Worker(Peer):
             if lane is None:
                 lane = Lane()
             self._role = lane
+            self.port.role = lane.number
         if fresh:
             threading.Thread(target=self._lane_main, args=(lane,), name="histrio-lane", daemon=True).start()
         else:
@@ -465,7 +508,7 @@ def serve(data_fd: int, page_fd: int, trace_fd: int, worker_number: int = 0) -> 
         faulthandler.enable(trace_fd, all_threads=True)
         faulthandler.register(signal.SIGUSR1, trace_fd, all_threads=True, chain=False)
     sock = socket.socket(fileno=data_fd)
-    worker = Worker(frames.port_of(sock), Page(page_fd))
+    worker = Worker(frames.port_of(sock), page_of(page_fd))
     logs.install(worker.port)
     enter(worker)
     code = 0

@@ -1,6 +1,7 @@
 """The public face without a node: objects made by hand, references, options, errors."""
 
 import asyncio
+import os
 import pickle
 import subprocess
 import sys
@@ -179,6 +180,12 @@ def test_gather():
     one = asyncio.run(failing())
     with pytest.raises(asyncio.CancelledError):
         one.result()
+
+
+def test_the_compiled_part_is_there():
+    from histrio._frames import compiled
+
+    assert (compiled() is None) == (os.environ.get("HISTRIO_PURE") == "1")
 
 
 def test_import_loads_no_event_loop():

@@ -1,0 +1,394 @@
+/* The loop of the dispatcher: messages to plain handlers are unpickled, run and answered here; all else goes
+ * to Python.
+ *
+ * Invariants:
+ * 1. A handler may block, and another thread may dispatch meanwhile, on this very port. So nothing of the
+ * input is kept over a handler, and after it we go on only when the role is still ours.
+ * 2. A delivery is in the page from before its handler until its answer is written. */
+#include "core.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { SLOW_NS = 100 * 1000, FRAMES_MAX = 256 };
+enum run { RUN_ERROR = -1, RUN_DONE = 0, RUN_NOT_OURS = 1 };
+
+/* One message on its way. */
+struct delivery {
+    struct gate *gate;
+    struct gate_method *method;
+    struct header header;
+    uint32_t entry;
+    PyObject *payload;
+    PyObject *arguments; /* (object, ...) */
+    PyObject *named;     /* NULL: none */
+    PyObject *chain;     /* borrowed of `call`; NULL: none */
+    PyObject *trace;
+    PyObject *call; /* what was pickled */
+};
+
+uint64_t core_now_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void delivery_done(struct delivery *delivery)
+{
+    Py_CLEAR(delivery->arguments);
+    Py_CLEAR(delivery->call);
+    Py_CLEAR(delivery->payload);
+    Py_CLEAR(delivery->gate);
+}
+
+/* ---- whether it is one for this loop ---- */
+
+static struct gate *gate_of(struct port *port, const struct header *header, const uint8_t *payload)
+{
+    if ((header->kind != FRAME_ASK && header->kind != FRAME_TELL) || header->actor >= port->gate_count)
+        return NULL;
+    struct gate *gate = port->gates[header->actor];
+    if (!gate || gate->is_busy || gate->is_closed || gate->attention || gate->has_ended)
+        return NULL;
+    return header->size > HEADER_BYTES + EXT_BYTES && payload[0] == 0xc9 && payload[5] == EXT_PICKLE ? gate
+                                                                                                     : NULL;
+}
+
+/* The context of (args, kwargs, context): true when it holds nothing but what messages inherit. */
+static bool read_context(struct delivery *delivery, PyObject *context)
+{
+    if (!PyDict_Check(context))
+        return false;
+    delivery->chain = PyDict_GetItemString(context, "chain");
+    delivery->trace = PyDict_GetItemString(context, "trace");
+    return PyDict_Size(context) == (delivery->chain != NULL) + (delivery->trace != NULL);
+}
+
+static bool read_call(struct port *port, struct delivery *delivery)
+{
+    Py_ssize_t size = PyBytes_Size(delivery->payload) - EXT_BYTES;
+    PyObject *view =
+        PyMemoryView_FromMemory(PyBytes_AsString(delivery->payload) + EXT_BYTES, size, PyBUF_READ);
+    delivery->call = view ? PyObject_CallFunctionObjArgs(port->core->loads, view, NULL) : NULL;
+    Py_XDECREF(view);
+    PyObject *call = delivery->call;
+    if (!call || !PyTuple_Check(call) || PyTuple_Size(call) < 2)
+        return false;
+    PyObject *args = PyTuple_GetItem(call, 0), *named = PyTuple_GetItem(call, 1);
+    if (!PyTuple_Check(args) || !PyDict_Check(named))
+        return false;
+    if (PyTuple_Size(call) > 2 && !read_context(delivery, PyTuple_GetItem(call, 2)))
+        return false;
+    Py_ssize_t count = PyTuple_Size(args);
+    delivery->arguments = PyTuple_New(count + 1);
+    if (!delivery->arguments)
+        return false;
+    Py_INCREF(delivery->gate->object);
+    PyTuple_SetItem(delivery->arguments, 0, delivery->gate->object);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *item = PyTuple_GetItem(args, i);
+        Py_INCREF(item);
+        PyTuple_SetItem(delivery->arguments, i + 1, item);
+    }
+    delivery->named = PyDict_Size(named) > 0 ? named : NULL;
+    return true;
+}
+
+/* ---- what the handler sees ---- */
+
+static int set_take(struct port *port, PyObject *execution, enum attribute attribute, PyObject *value)
+{
+    int failed = value ? PyObject_SetAttr(execution, port->core->attributes[attribute], value) : -1;
+    Py_XDECREF(value);
+    return failed;
+}
+
+static PyObject *new_ref(PyObject *object)
+{
+    Py_INCREF(object);
+    return object;
+}
+
+/* The object of before, unless somebody kept it: our reference and the context variable's are two. */
+static int renew_execution(struct port *port, PyObject **execution)
+{
+    if (*execution && (uint32_t)Py_REFCNT(*execution) <= 2)
+        return 0;
+    Py_XDECREF(*execution);
+    *execution = PyObject_CallFunctionObjArgs(port->serve[SERVED_EXECUTION], Py_None, NULL);
+    PyObject *token =
+        *execution ? PyObject_CallFunctionObjArgs(port->serve[SERVED_SET], *execution, NULL) : NULL;
+    Py_XDECREF(token);
+    return token ? 0 : -1;
+}
+
+static PyObject *origin_of(struct port *port, const struct header *header)
+{
+    if (header->name == 0 && header->node == 0 && header->id == 0)
+        return new_ref(Py_None);
+    PyObject *name = port_text(port, header->name);
+    return name ? Py_BuildValue(
+                      "(OKK)", name, (unsigned long long)header->node, (unsigned long long)header->id)
+                : NULL;
+}
+
+static int describe(struct port *port, struct delivery *delivery, PyObject **execution, uint64_t now)
+{
+    const struct header *header = &delivery->header;
+    if (renew_execution(port, execution) < 0)
+        return -1;
+    double deadline = (double)now / 1e9 + (double)header->timeout_ms / 1e3;
+    PyObject *until = header->timeout_ms > 0 ? PyFloat_FromDouble(deadline) : new_ref(Py_None);
+    PyObject *chain = delivery->chain ? new_ref(delivery->chain) : PyTuple_New(0);
+    PyObject *trace = delivery->trace ? new_ref(delivery->trace) : new_ref(port->texts[0]);
+    int failed = set_take(port, *execution, ATTRIBUTE_CELL, new_ref(delivery->gate->cell));
+    failed |= set_take(port, *execution, ATTRIBUTE_NUMBER, PyLong_FromUnsignedLongLong(header->number));
+    failed |= set_take(port, *execution, ATTRIBUTE_DEADLINE, until);
+    failed |= set_take(port, *execution, ATTRIBUTE_CHAIN, chain);
+    failed |= set_take(port, *execution, ATTRIBUTE_TRACE, trace);
+    failed |= set_take(port, *execution, ATTRIBUTE_ORIGIN, origin_of(port, header));
+    return failed;
+}
+
+/* ---- its answer ---- */
+
+static int add_answer(struct port *port, const struct delivery *delivery, PyObject *pickled)
+{
+    struct header header = {
+        .kind = FRAME_REPLY, .actor = delivery->header.actor, .number = delivery->header.number};
+    static const uint8_t nil = 0xc0;
+    if (!pickled)
+        return port_add(port, &header, &nil, 1, NULL, 0);
+    char *bytes;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(pickled, &bytes, &size) < 0)
+        return -1;
+    uint8_t ext[EXT_BYTES] = {
+        0xc9, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, EXT_PICKLE};
+    return port_add(port, &header, ext, sizeof(ext), bytes, (size_t)size);
+}
+
+/* What the loop cannot end by itself: an exception, or a value that is not to be sent. Takes the present
+ * exception. */
+static int leave_to_python(struct port *port, struct delivery *delivery, PyObject *value)
+{
+    PyObject *type = NULL, *error = NULL, *trace = NULL;
+    if (!value) {
+        PyErr_Fetch(&type, &error, &trace);
+        PyErr_NormalizeException(&type, &error, &trace);
+        if (trace)
+            PyException_SetTraceback(error, trace);
+    }
+    PyObject *frame = port_frame(port, &delivery->header, NULL, 0);
+    PyObject *entry = frame ? PyLong_FromUnsignedLong(delivery->entry) : NULL;
+    PyObject *done =
+        entry ? PyObject_CallFunctionObjArgs(port->serve[SERVED_FINISH], delivery->gate->cell, frame, entry,
+                    value ? value : Py_None, error ? error : Py_None, delivery->call, NULL)
+              : NULL;
+    delivery->entry = 0;
+    Py_XDECREF(frame);
+    Py_XDECREF(entry);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+static int add_done(struct port *port, const struct header *delivery)
+{
+    struct header header = {.kind = FRAME_DONE, .actor = delivery->actor, .number = delivery->number};
+    return port_add(port, &header, NULL, 0, NULL, 0);
+}
+
+/* True: the answer is in the buffer, or nobody wants it. */
+static bool answer(struct port *port, struct delivery *delivery, PyObject *value)
+{
+    if (delivery->header.kind == FRAME_TELL)
+        return add_done(port, &delivery->header) == 0;
+    PyObject *pickled = NULL;
+    if (value != Py_None) {
+        pickled = PyObject_CallFunctionObjArgs(port->core->dumps, value, port->core->protocol, NULL);
+        if (!pickled || PyBytes_Size(pickled) > PAYLOAD_BYTES_MAX - EXT_BYTES) {
+            Py_XDECREF(pickled);
+            PyErr_Clear(); /* Python says what is wrong with the value */
+            return false;
+        }
+    }
+    bool is_added = add_answer(port, delivery, pickled) == 0;
+    Py_XDECREF(pickled);
+    return is_added;
+}
+
+/* ---- running ---- */
+
+static int call_served(struct port *port, enum served which, PyObject *argument)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(port->serve[which], argument, NULL);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
+/* After the handler: the frame that ends the delivery. */
+static int end(struct port *port, struct delivery *delivery, PyObject *value)
+{
+    struct gate *gate = delivery->gate;
+    int failed = 0;
+    if (port->is_dirty && !gate->has_ended) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace); /* the handler's */
+        failed = call_served(port, SERVED_DIRTY, NULL);
+        if (failed == 0)
+            PyErr_Restore(type, error, trace);
+    }
+    if (failed == 0 && !gate->has_ended && (!value || port->is_abandoned || !answer(port, delivery, value)))
+        failed = leave_to_python(port, delivery, value);
+    else if (failed == 0 && gate->has_ended)
+        PyErr_Clear();
+    gate->is_busy = false;
+    if (delivery->entry)
+        page_over(port->page, delivery->entry);
+    if (failed == 0 && gate->attention) {
+        gate->attention = false;
+        failed = call_served(port, SERVED_ATTEND, gate->cell);
+    }
+    return failed;
+}
+
+/* Runs the handler of a delivery that is in the page; it takes the delivery. */
+static enum run handle(struct port *port, struct delivery *delivery, PyObject **execution)
+{
+    struct gate_method *method = delivery->method;
+    long long role = port->role;
+    uint64_t began = core_now_ns();
+    PyObject *value = NULL;
+    port->began_ns = began;
+    page_on_stack(port->page, delivery->header.number, began);
+    delivery->gate->is_busy = true;
+    if (describe(port, delivery, execution, began) == 0)
+        value = PyObject_Call(method->function, delivery->arguments, delivery->named);
+    port->ended_ns = core_now_ns();
+    method->is_slow = port->ended_ns - began > SLOW_NS;
+    int failed = end(port, delivery, value);
+    Py_XDECREF(value);
+    delivery_done(delivery);
+    if (failed == 0 && port->role != role)
+        failed = port_flush(port);
+    return failed < 0 ? RUN_ERROR : RUN_DONE;
+}
+
+/* Runs the message at the front of the input, which it takes. RUN_NOT_OURS: *ret_frame is for Python. */
+static enum run run(struct port *port, struct gate *gate, const struct header *header, const uint8_t *payload,
+    PyObject **execution, PyObject **ret_frame)
+{
+    struct delivery delivery = {.gate = gate, .header = *header};
+    PyObject *name = port_text(port, header->method);
+    if (!name)
+        return RUN_ERROR;
+    size_t size = header->size - HEADER_BYTES;
+    delivery.method = gate_find(gate, name);
+    delivery.payload = PyBytes_FromStringAndSize((const char *)payload, (Py_ssize_t)size);
+    if (!delivery.payload)
+        return RUN_ERROR;
+    Py_INCREF((PyObject *)gate);
+    port_consume(port, header);
+    bool is_slow = !delivery.method || delivery.method->is_slow;
+    if (is_slow && port_flush(port) < 0) {
+        delivery_done(&delivery);
+        return RUN_ERROR;
+    }
+    if (delivery.method && read_call(port, &delivery))
+        delivery.entry = page_begin(port->page, header->number);
+    if (delivery.entry == 0) {
+        PyErr_Clear(); /* Python reads it once more, and says what is wrong */
+        uint8_t *bytes = (uint8_t *)PyBytes_AsString(delivery.payload);
+        *ret_frame = port_frame(port, &delivery.header, bytes, size);
+        delivery_done(&delivery);
+        return *ret_frame ? RUN_NOT_OURS : RUN_ERROR;
+    }
+    return handle(port, &delivery, execution);
+}
+
+/* Waits for input, with nothing left to tell. */
+static int wait_for_input(struct port *port)
+{
+    page_on_stack(port->page, 0, 0);
+    return port_flush(port) < 0 ? -1 : port_receive(port, -1);
+}
+
+/* Whether its time ran out before it began: then nobody wants it. */
+static bool has_expired(const struct port *port, const struct header *header)
+{
+    return header->timeout_ms > 0 && port->ended_ns > port->received_ns &&
+           port->ended_ns - port->received_ns >= header->timeout_ms * (uint64_t)1000000;
+}
+
+/* Runs handlers, and appends to frames what is for Python, up to the next handler. */
+static int gather(struct port *port, long long lane, PyObject *frames, PyObject **execution)
+{
+    while (port->role == lane && PyList_Size(frames) < FRAMES_MAX) {
+        struct header header;
+        const uint8_t *payload;
+        int there = port_peek(port, &header, &payload);
+        if (there < 0)
+            return -1;
+        if (there == 0) {
+            if (PyList_Size(frames) > 0)
+                return 0;
+            if (wait_for_input(port) < 0)
+                return -1;
+            continue;
+        }
+        struct gate *gate = gate_of(port, &header, payload);
+        if (gate && PyList_Size(frames) > 0)
+            return 0; /* what came before comes first */
+        PyObject *frame = NULL;
+        if (gate && has_expired(port, &header)) {
+            port_consume(port, &header);
+            if (add_done(port, &header) < 0)
+                return -1;
+            continue;
+        }
+        if (gate) {
+            enum run ran = run(port, gate, &header, payload, execution, &frame);
+            if (ran == RUN_DONE)
+                continue;
+        } else {
+            frame = port_frame(port, &header, payload, header.size - HEADER_BYTES);
+            port_consume(port, &header);
+        }
+        int failed = frame ? PyList_Append(frames, frame) : -1;
+        Py_XDECREF(frame);
+        if (failed < 0)
+            return -1;
+    }
+    return 0;
+}
+
+PyObject *port_next(PyObject *self, PyObject *lane)
+{
+    struct port *port = (struct port *)self;
+    long long number = PyLong_AsLongLong(lane);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!port->page) {
+        PyErr_SetString(PyExc_RuntimeError, "serve() comes first");
+        return NULL;
+    }
+    PyObject *frames = PyList_New(0), *execution = NULL;
+    if (frames && gather(port, number, frames, &execution) < 0)
+        Py_CLEAR(frames);
+    if (execution) {
+        PyObject *type, *error, *trace;
+        PyErr_Fetch(&type, &error, &trace);
+        PyObject *token = PyObject_CallFunctionObjArgs(port->serve[SERVED_SET], Py_None, NULL);
+        Py_XDECREF(token);
+        Py_DECREF(execution);
+        PyErr_Clear();
+        PyErr_Restore(type, error, trace);
+    }
+    if (port->role == number)
+        page_on_stack(port->page, 0, 0);
+    return frames;
+}

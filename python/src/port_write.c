@@ -1,0 +1,170 @@
+#include "core.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { BUFFER_BYTES = 64 * 1024 };
+
+int buffer_reserve(struct buffer *buffer, size_t bytes)
+{
+    if (buffer->begin > 0 && buffer->end + bytes > buffer->capacity) {
+        memmove(buffer->data, buffer->data + buffer->begin, buffer->end - buffer->begin);
+        buffer->end -= buffer->begin;
+        buffer->begin = 0;
+    }
+    if (buffer->end + bytes <= buffer->capacity)
+        return 0;
+    size_t capacity = buffer->capacity ? buffer->capacity : BUFFER_BYTES;
+    while (capacity < buffer->end + bytes)
+        capacity *= 2;
+    uint8_t *data = realloc(buffer->data, capacity);
+    if (!data) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    buffer->data = data;
+    buffer->capacity = capacity;
+    return 0;
+}
+
+static void buffer_put(struct buffer *buffer, const void *data, size_t size)
+{
+    if (size > 0)
+        memcpy(buffer->data + buffer->end, data, size);
+    buffer->end += size;
+}
+
+int port_add(struct port *port, struct header *header, const void *first, size_t first_size,
+    const void *second, size_t second_size)
+{
+    header->size = (uint32_t)(sizeof(*header) + first_size + second_size);
+    if (buffer_reserve(&port->out, header->size) < 0)
+        return -1;
+    buffer_put(&port->out, header, sizeof(*header));
+    buffer_put(&port->out, first, first_size);
+    buffer_put(&port->out, second, second_size);
+    return 0;
+}
+
+/* ---- texts ---- */
+
+/* The next number; the text that has it gives it up. */
+static PyObject *take_number(struct port *port)
+{
+    port->last_number = port->last_number % (TEXTS_MAX - 1) + 1;
+    PyObject *number = PyLong_FromUnsignedLong(port->last_number);
+    PyObject *old = number ? PyDict_GetItemWithError(port->names, number) : NULL;
+    if (old && PyDict_DelItem(port->numbers, old) < 0) {
+        Py_DECREF(number);
+        return NULL;
+    }
+    return number;
+}
+
+/* The number of a text that we say; tells it first. -1 error. */
+static int64_t number_of(struct port *port, PyObject *text)
+{
+    PyObject *number = PyDict_GetItemWithError(port->numbers, text);
+    if (number)
+        return PyLong_AsLong(number);
+    if (PyErr_Occurred())
+        return -1;
+    Py_ssize_t size;
+    const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
+    if (!bytes)
+        return -1;
+    if (size > TEXT_BYTES_MAX) {
+        PyErr_Format(PyExc_ValueError, "a name of %zd bytes is too long: %.40U...", size, text);
+        return -1;
+    }
+    number = take_number(port);
+    if (!number)
+        return -1;
+    struct header header = {.kind = FRAME_INTERN, .method = port->last_number};
+    int failed = PyDict_SetItem(port->numbers, text, number) < 0 ||
+                 PyDict_SetItem(port->names, number, text) < 0 ||
+                 port_add(port, &header, bytes, (size_t)size, NULL, 0) < 0;
+    Py_DECREF(number);
+    return failed ? -1 : (int64_t)port->last_number;
+}
+
+/* ---- sending ---- */
+
+PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {
+        "kind", "code", "actor", "method", "number", "timeout_ms", "name", "node", "id", "payload", NULL};
+    struct port *port = (struct port *)self;
+    unsigned kind, code = 0, actor = 0, timeout_ms = 0;
+    unsigned long long number = 0, node = 0, id = 0;
+    PyObject *method = NULL, *name = NULL;
+    const char *payload = NULL;
+    Py_ssize_t payload_size = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "I|IIUKIUKKy#", names, &kind, &code, &actor, &method,
+            &number, &timeout_ms, &name, &node, &id, &payload, &payload_size))
+        return NULL;
+    if (payload_size > FRAME_BYTES_MAX - HEADER_BYTES) {
+        PyErr_SetString(PyExc_ValueError, "the payload is too large");
+        return NULL;
+    }
+    int64_t method_number = method && PyUnicode_GetLength(method) > 0 ? number_of(port, method) : 0;
+    int64_t name_number =
+        method_number >= 0 && name && PyUnicode_GetLength(name) > 0 ? number_of(port, name) : 0;
+    if (method_number < 0 || name_number < 0)
+        return NULL;
+    struct header header = {.kind = (uint8_t)kind,
+        .code = (uint8_t)code,
+        .actor = actor,
+        .method = (uint32_t)method_number,
+        .number = number,
+        .timeout_ms = timeout_ms,
+        .name = (uint32_t)name_number,
+        .node = node,
+        .id = id};
+    if (port_add(port, &header, payload, (size_t)payload_size, NULL, 0) < 0)
+        return NULL;
+    return PyBool_FromLong(port->out.end - port->out.begin >= BUFFER_BYTES);
+}
+
+/* Without the GIL. 0, or -1: the connection is over. */
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t wrote = send(fd, data, size, MSG_NOSIGNAL);
+        if (wrote < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            struct pollfd poll_for = {.fd = fd, .events = POLLOUT};
+            (void)poll(&poll_for, 1, -1); /* a signal that ends it early only tries again */
+            continue;
+        }
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return -1;
+        data += wrote;
+        size -= (size_t)wrote;
+    }
+    return 0;
+}
+
+int port_flush(struct port *port)
+{
+    if (port->out.begin == port->out.end)
+        return 0;
+    if (PyThread_acquire_lock(port->write_lock, NOWAIT_LOCK) == 0) {
+        Py_BEGIN_ALLOW_THREADS PyThread_acquire_lock(port->write_lock, WAIT_LOCK);
+        Py_END_ALLOW_THREADS
+    }
+    struct buffer taken = port->out;
+    port->out = port->writing;
+    port->out.begin = port->out.end = 0;
+    port->writing = taken;
+    size_t cleared = port->page ? page_take_over(port->page, port->cleared) : 0;
+    int fd = port->fd, failed;
+    Py_BEGIN_ALLOW_THREADS failed = write_all(fd, taken.data + taken.begin, taken.end - taken.begin);
+    Py_END_ALLOW_THREADS if (port->page) page_clear(port->page, port->cleared, cleared);
+    PyThread_release_lock(port->write_lock);
+    return failed < 0 ? port_close_error(port) : 0;
+}
