@@ -115,7 +115,9 @@ unsigned deliveries_settle(struct histrio_context *ctx, struct proxy *proxy, con
         struct delivery *delivery = &process->deliveries.items[proxy->first];
         enum page_entry entry = (enum page_entry)delivery->entry;
         begun += entry == PAGE_BEGUN;
-        if (entry != PAGE_NOT_BEGUN)
+        /* Of a process that was not listened to any more nothing is known: its page may be ahead of what we
+         * read. */
+        if (entry != PAGE_NOT_BEGUN || process->is_hostile)
             lose(ctx, delivery, reason, entry == PAGE_IS_OVER);
         else if (delivery->message)
             vec_push(&back, delivery->message);
