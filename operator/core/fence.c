@@ -121,7 +121,20 @@ static void tell_places_lost(
             core, false, NULL, node, rule, "what node %s held is placed again: %s", node, str_text(names));
 }
 
-static void remove_holds_of(struct core *core, uint64_t uid, const char *rule)
+/* A node that never told this leader what it holds: whatever is nowhere now may have been there. */
+static void take_as_lost(struct core *core, const char *node, const char *rule)
+{
+    map_for_each (item, &core->units) {
+        struct unit *unit = item.value;
+        if (unit->holds.count == 0 && text_equal(unit->rule, UNIT_RULE_INITIAL))
+            unit->rule = rule;
+    }
+    journal_event(
+        core, false, NULL, node, rule, "what node %s held under the last leader is placed again", node);
+}
+
+/* Returns how many units are nowhere now. */
+static size_t remove_holds_of(struct core *core, uint64_t uid, const char *rule)
 {
     const struct node *node = node_by_uid(core, uid);
     struct str names = STR_INIT(NAMES_TOLD_MAX * (LIMIT_ADDRESS_BYTES + 2));
@@ -143,6 +156,7 @@ static void remove_holds_of(struct core *core, uint64_t uid, const char *rule)
     }
     tell_places_lost(core, node ? node->name : "", rule, &names, count);
     str_done(&names);
+    return count;
 }
 
 void fence_add_death(struct core *core, uint64_t uid, const char *rule)
@@ -152,9 +166,11 @@ void fence_add_death(struct core *core, uint64_t uid, const char *rule)
     core->fence.deaths++;
     (void)fence_changed(core);
     (void)map64_put(&core->died_at_ms, uid, (void *)(intptr_t)(core->now_ms + 1));
-    (void)map64_remove(&core->reported, uid);
-    remove_holds_of(core, uid, rule);
     struct node *node = node_by_uid(core, uid);
+    bool was_silent = roster_find(&core->fence.record.current, uid) && !map64_has(&core->reported, uid);
+    (void)map64_remove(&core->reported, uid);
+    if (remove_holds_of(core, uid, rule) == 0 && was_silent)
+        take_as_lost(core, node ? node->name : "", rule);
     if (node)
         node_set_uid(core, node, 0, 0);
     core->trials_passed = 0;

@@ -17,7 +17,7 @@ static struct unit *unit_add(struct core *core, const char *name)
     struct unit *unit = xcalloc(1, sizeof(*unit));
     const struct quarantine_record *quarantine = fence_record_quarantine(&core->fence.record, name);
     unit->name = xstrdup(name);
-    unit->rule = "Initial";
+    unit->rule = UNIT_RULE_INITIAL;
     unit->route_version = ++core->route_version;
     restart_init(core, unit);
     if (quarantine) {

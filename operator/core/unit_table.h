@@ -15,6 +15,8 @@
 
 struct node;
 
+#define UNIT_RULE_INITIAL "Initial"
+
 enum hold_phase {
     HOLD_ASSIGNED, /* no answer yet */
     HOLD_RUNNING,
@@ -50,7 +52,7 @@ struct unit {
     VEC(struct hold) holds;       /* falling epochs */
     enum unit_rest rest;
     char *reason;          /* why it is not running; NULL: none */
-    const char *rule;      /* what placed it, or will: see status.h */
+    const char *rule;      /* what placed it, or will: see status.h; UNIT_RULE_INITIAL at first */
     uint64_t after_change; /* the fence change that must be durable before it is placed */
     uint64_t last_epoch;   /* of its last hold */
 

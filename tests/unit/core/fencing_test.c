@@ -180,7 +180,33 @@ static void another_system_takes_term_and_serial_only(void **state)
     stage_done(&stage);
 }
 
-const struct CMUnitTest fencing_tests[8] = {
+/* The machine that is lost had the leader too. */
+static void the_next_leader_places_what_it_was_not_told_of(void **state)
+{
+    (void)state;
+    struct stage stage = {.is_cluster = true};
+    stage_start(&stage, stage_spec(3, "a*6", ""), NULL, "u");
+    stage_settle(&stage, 1000);
+    stage_expect_rule(&stage, "a.0", "Initial");
+    struct stage_node *lost = stage_holder(&stage, "a.0");
+    char *name = xstrdup(lost->name);
+    lost->is_cut = true;
+    stage_next_leader(&stage, stage_spec(3, "a*6", ""));
+    vec_for_each (node, &stage.nodes)
+        if (!node->is_cut)
+            stage_connect(&stage, node);
+    stage_settle(&stage, 60000);
+    assert_int_equal(stage_log_count(&stage, "assign"), 0);
+    core_node_asserted(stage.core, name, "its KubeNode was deleted", false);
+    stage_settle(&stage, 60000);
+    assert_int_equal(stage_log_count(&stage, "assign"), 2);
+    stage_expect_rule(&stage, "a.0", "Assertion");
+    assert_int_equal(stage_log_count(&stage, "event Assertion"), 1);
+    free(name);
+    stage_done(&stage);
+}
+
+const struct CMUnitTest fencing_tests[9] = {
     cmocka_unit_test(nothing_is_commanded_before_the_record_is_durable),
     cmocka_unit_test(a_full_disk_stalls_and_is_tried_again),
     cmocka_unit_test(a_conflict_ends_the_leader),
@@ -189,4 +215,5 @@ const struct CMUnitTest fencing_tests[8] = {
     cmocka_unit_test(an_old_epoch_is_settled_by_the_inventory),
     cmocka_unit_test(the_next_leader_adopts_what_runs),
     cmocka_unit_test(another_system_takes_term_and_serial_only),
+    cmocka_unit_test(the_next_leader_places_what_it_was_not_told_of),
 };

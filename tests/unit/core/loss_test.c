@@ -44,16 +44,6 @@ static void expect_last_exit(struct stage *stage, const char *rule, const char *
     status_done(&status);
 }
 
-static void expect_rule(struct stage *stage, const char *unit, const char *rule)
-{
-    struct status status;
-    core_status(stage->core, &status);
-    vec_for_each (row, &status.units)
-        if (text_equal(row->unit, unit))
-            assert_string_equal(row->rule, rule);
-    status_done(&status);
-}
-
 static void a_silent_node_waits_for_an_assertion(void **state)
 {
     (void)state;
@@ -111,7 +101,7 @@ static void an_assertion_waits_out_what_was_permitted(void **state)
     char *forced = xasprintf("delete %s forced", name);
     assert_int_equal(stage_log_count(&stage, forced), 1);
     assert_int_equal(stage_log_count(&stage, "create"), 1);
-    expect_rule(&stage, "a.0", "Assertion");
+    stage_expect_rule(&stage, "a.0", "Assertion");
     expect_last_exit(&stage, "Assertion", "lost: its KubeNode was deleted");
     assert_int_equal(stage_log_count(&stage, "event NodeFenced"), 1);
     assert_int_equal(stage_log_count(&stage, "event Assertion"), 1);
@@ -260,7 +250,7 @@ static void an_ended_pod_is_deleted_when_that_is_written(void **state)
     char *line = xasprintf("delete %s", name);
     assert_int_equal(stage_log_count(&stage, line), 1);
     assert_int_equal(stage_log_count(&stage, "create"), 1);
-    expect_rule(&stage, "a.1", "Initial");
+    stage_expect_rule(&stage, "a.1", "Initial");
     assert_int_equal(stage_log_count(&stage, "event Proof what node"), 1);
     struct status status;
     core_status(stage.core, &status);

@@ -87,6 +87,8 @@ char *stage_condition(struct stage *stage, const char *type);
 void stage_expect(struct stage *stage, const char *type, const char *condition);
 /* The condition's message has that text in it. */
 void stage_expect_message(struct stage *stage, const char *type, const char *part);
+/* What placed the unit. */
+void stage_expect_rule(struct stage *stage, const char *unit, const char *rule);
 /* "Running", "Backoff", ... of a unit; the caller frees it. */
 char *stage_unit_state(struct stage *stage, const char *unit);
 /* The position of a line in the log, -1 when it is not there. */

@@ -72,3 +72,13 @@ size_t stage_log_count(const struct stage *stage, const char *prefix)
     }
     return count;
 }
+
+void stage_expect_rule(struct stage *stage, const char *unit, const char *rule)
+{
+    struct status status;
+    core_status(stage->core, &status);
+    vec_for_each (row, &status.units)
+        if (text_equal(row->unit, unit))
+            assert_string_equal(row->rule, rule);
+    status_done(&status);
+}

@@ -10,7 +10,7 @@
 
 extern const struct CMUnitTest life_tests[11];
 extern const struct CMUnitTest restart_tests[8];
-extern const struct CMUnitTest fencing_tests[8];
+extern const struct CMUnitTest fencing_tests[9];
 extern const struct CMUnitTest rollout_tests[15];
 extern const struct CMUnitTest loss_tests[13];
 extern const struct CMUnitTest spec_tests[9];
