@@ -137,8 +137,8 @@ stage() {
         tools/lint.sh
         count lint $?
         ;;
-    dev) build dev && suite dev '^(unit|sim|conformance)$' 2 && suite dev '^integration$' 1 && suite dev '^tutorial$' 2 ;;
-    python) build dev && python_suite ;;
+    dev) build dev && suite dev '^(unit|sim|conformance)$' 2 && suite dev '^integration$' 1 ;;
+    python) build dev && python_suite && suite dev '^(examples|tutorial)$' 2 ;;
     asan) build asan && suite asan '^unit$' 2 && suite asan '^integration$' 1 ;;
     tsan) build tsan && suite tsan '^unit$' 2 ;;
     clang) build clang ;;

@@ -19,6 +19,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "support")]
 from histrio_run import BUILD, ROOT, SLOW, wait_until_gone  # noqa: E402
+from python_environment import environment  # noqa: E402
 from page import Page, PageError, matches, refreshed  # noqa: E402
 
 COMMAND_SECONDS = 60
@@ -84,21 +85,17 @@ class Run:
         self.files = {}
 
     def environment(self):
-        """A reader's, who has built Histrio and has its programs in PATH and its package in Python's."""
+        """A reader's, who has built Histrio, has its programs in PATH and the package installed."""
         home = os.path.join(self.folder, "home")
         os.mkdir(home)
         mine = {
             "HOME": home,
-            "PATH": os.path.join(BUILD, "bin") + os.pathsep + os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([os.path.join(ROOT, "python"), os.path.join(BUILD, "python")]),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HISTRIO_REPOSITORY": ROOT,
+            "REPOSITORY": ROOT,
             "HISTRIO_RUN_DIR": os.path.join(self.folder, "run"),
             "HISTRIO_STATE_DIR": os.path.join(self.folder, "state"),
             "HISTRIO_TEST_MARK": self.folder,
-            "LC_ALL": "C.UTF-8",
         }
-        return {**os.environ, **mine}
+        return {**environment(BUILD), **mine}
 
     def play(self):
         for block in self.page.blocks:
