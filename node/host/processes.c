@@ -76,6 +76,28 @@ static struct process *make_process(struct host *host, struct histrio_context *c
     return process_new(host, isolation, isolation == ACTOR_ISOLATION_GROUP ? histrio_unit(ctx) : NULL);
 }
 
+static void welcome(struct process *process)
+{
+    const struct host *host = process->host;
+    struct str text = STR_INIT(4096);
+    value_put_map(&text, 6);
+    value_put_string(&text, "protocol");
+    value_put_uint(&text, FRAME_PROTOCOL);
+    value_put_string(&text, "system");
+    value_put_string(&text, host->system);
+    value_put_string(&text, "node");
+    value_put_string(&text, host->node);
+    value_put_string(&text, "worker");
+    value_put_uint(&text, process->number);
+    value_put_string(&text, "value_bytes_max");
+    value_put_uint(&text, LIMIT_VALUE_BYTES);
+    value_put_string(&text, "node_uid");
+    value_put_uint(&text, host->node_uid);
+    struct frame frame = {.kind = FRAME_WELCOME};
+    process_append(process, &frame, text.data, text.size);
+    str_done(&text);
+}
+
 bool processes_place(
     struct host *host, struct histrio_context *ctx, struct proxy *proxy, char *ret_why, size_t size)
 {
@@ -94,9 +116,11 @@ bool processes_place(
     list_push_back(&process->proxies, &proxy->node);
     process->proxy_count++;
     proxy->process = process;
-    if (process->state == PROCESS_RUNNING)
+    if (process->state == PROCESS_RUNNING) {
+        if (process->is_script)
+            welcome(process);
         proxy_start_in(proxy, process);
-    else if (process->state == PROCESS_WANTED)
+    } else if (process->state == PROCESS_WANTED)
         processes_go_on(host);
     return true;
 }
@@ -154,31 +178,11 @@ void processes_go_on(struct host *host)
     }
 }
 
-static void welcome(struct process *process)
-{
-    const struct host *host = process->host;
-    struct str text = STR_INIT(4096);
-    value_put_map(&text, 6);
-    value_put_string(&text, "protocol");
-    value_put_uint(&text, FRAME_PROTOCOL);
-    value_put_string(&text, "system");
-    value_put_string(&text, host->system);
-    value_put_string(&text, "node");
-    value_put_string(&text, host->node);
-    value_put_string(&text, "worker");
-    value_put_uint(&text, process->number);
-    value_put_string(&text, "value_bytes_max");
-    value_put_uint(&text, LIMIT_VALUE_BYTES);
-    value_put_string(&text, "node_uid");
-    value_put_uint(&text, host->node_uid);
-    struct frame frame = {.kind = FRAME_WELCOME};
-    process_append(process, &frame, text.data, text.size);
-    str_done(&text);
-}
-
 void processes_hello(struct process *process)
 {
     process->state = PROCESS_RUNNING;
+    if (process->is_script && list_is_empty(&process->proxies))
+        return; /* welcomed once its actor is there: what it sends next is from that */
     welcome(process);
     list_for_each (proxy, &process->proxies, struct proxy, node)
         if (proxy->state == PROXY_WAITING)
