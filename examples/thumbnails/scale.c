@@ -1,14 +1,14 @@
-/* Makes small pictures of large ones, and has a bug: it trusts the sizes that the caller gives. For actors that must live with such
- * libraries (thumbnails.py). */
+/* Makes small pictures of large ones, and has a bug: it trusts the sizes that the caller gives. For actors
+ * that must live with such libraries (thumbnails.py). */
 #include <stddef.h>
 #include <stdint.h>
 
-__attribute__((visibility("default"))) void scale_gray(
-    const uint8_t *from, size_t from_width, size_t from_height, uint8_t *to, size_t to_width, size_t to_height);
+__attribute__((visibility("default"))) void scale_gray(const uint8_t *from, size_t from_width,
+    size_t from_height, uint8_t *to, size_t to_width, size_t to_height);
 
 /* The mean of each tile of a picture in shades of gray. A wrong size reads far behind the picture's end. */
-void scale_gray(
-    const uint8_t *from, size_t from_width, size_t from_height, uint8_t *to, size_t to_width, size_t to_height)
+void scale_gray(const uint8_t *from, size_t from_width, size_t from_height, uint8_t *to, size_t to_width,
+    size_t to_height)
 {
     size_t tile_width = from_width / to_width, tile_height = from_height / to_height;
     for (size_t row = 0; row < to_height; row++) {
