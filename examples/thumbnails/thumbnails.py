@@ -7,7 +7,7 @@ import asyncio
 import ctypes
 import os
 import pathlib
-import sys
+from collections.abc import Iterator
 
 import histrio
 
@@ -54,11 +54,17 @@ async def thumbnail(scaler: Scaler, path: pathlib.Path) -> str:
     return f"{path.name}: {target.name}"
 
 
+async def feed(scaler: Scaler, paths: Iterator[pathlib.Path]) -> None:
+    """One picture at a time, so that a crash has one cause."""
+    for path in paths:
+        print(await thumbnail(scaler, path))
+
+
 async def work(paths: list[pathlib.Path], workers: int) -> None:
     async with histrio.local(workers=1) as system:
-        pool = await system.pool(Scaler, size=workers, route="round-robin", name="scaler")
-        for line in await asyncio.gather(*(thumbnail(pool.any, path) for path in paths)):
-            print(line)
+        pool = await system.pool(Scaler, size=workers, name="scaler")
+        waiting = iter(paths)
+        await asyncio.gather(*(feed(scaler, waiting) for scaler in pool))
 
 
 def main() -> None:
@@ -67,7 +73,6 @@ def main() -> None:
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", type=pathlib.Path)
     options = parser.parse_args()
     asyncio.run(work(options.pictures, options.workers))
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
