@@ -51,7 +51,7 @@ def actor(cls: C, /) -> C: ...
 def actor(
     *,
     isolation: Isolation = "shared",
-    restart: Restart = "permanent",
+    restart: Restart = "transient",
     mailbox: int = 0,
     overflow: Overflow = "wait",
     on_restart: str = "keep",
@@ -64,7 +64,7 @@ def actor(cls: Any = None, /, **options: Any) -> Any:
     """Says how actors of a class run; the manifest has the last word.
 
     isolation: "shared" (a worker process with others), "group" (one for the actors spawned together), "process" (its own).
-    restart: "permanent", "transient" (unless it ended normally) or "temporary". mailbox: its capacity, 0 for no limit; overflow:
+    restart: "transient" (unless it stopped by itself or was told to), "permanent" or "temporary". mailbox: its capacity, 0 for no limit; overflow:
     what a full one does. supervise: OneForOne(restarts=5, period="1m"): how many restarts are tolerated. on_error: "reply"
     gives an exception of an ask to the asker and the actor lives on; "restart" ends the actor besides. shutdown: how long it
     may take to stop.

@@ -87,8 +87,10 @@ class ActorCrashed(ActorError):
 
     code = CRASHED
 
-    def __init__(self, reason: str = "", traceback: str = "", maybe_executed: bool = True) -> None:
-        super().__init__(f"{reason}\n{traceback}" if traceback else reason)
+    def __init__(self, reason: str = "", traceback: str = "", maybe_executed: bool = True, text: str = "") -> None:
+        said = text or reason
+        super().__init__(f"{said}\n{traceback}" if traceback else said)
+        self.text = said
         self.reason = reason
         self.traceback = traceback
         self.maybe_executed = maybe_executed
@@ -96,7 +98,7 @@ class ActorCrashed(ActorError):
         self.signal = found.group() if found else None
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.reason, self.traceback, self.maybe_executed)
+        return type(self), (self.reason, self.traceback, self.maybe_executed, self.text)
 
 
 class BadArgument(ActorError):
@@ -182,12 +184,16 @@ class SystemClosed(ActorError):
 def of_code(code: int, text: str) -> ActorError:
     """The error that the other side calls `code`."""
     if code == CRASHED:
-        reason, _, stack = text.partition("\n")
-        return ActorCrashed(reason, stack)
+        said, _, stack = text.partition("\n")
+        found = _CRASHED.fullmatch(said)
+        return ActorCrashed(found.group(1) if found else said, stack, True, said)
     if code == APPLICATION:
         return RemoteError(text)
     return _BY_CODE.get(code, ActorError)(text)
 
+
+# What a node says of a message that was in execution (node/host): the reason is inside.
+_CRASHED = re.compile(r'\S* crashed in "[^"]*": (.*); (?:maybe executed|it was executed, its answer is lost)')
 
 _BY_CODE: dict[int, type[ActorError]] = {
     NOT_FOUND: NoSuchActor,

@@ -101,7 +101,7 @@ class ActorOptions:
     """What @histrio.actor says about a class; the manifest overrides it."""
 
     isolation: str = "Shared"
-    restart: str = "Permanent"
+    restart: str = "Transient"
     mailbox: int = 0
     overflow: str = "Wait"
     on_restart: str = "Keep"

@@ -1,4 +1,4 @@
-"""Programs with histrio.local(). NODE says which node: the real one when it is built, else the one that tests/mini_node.py plays."""
+"""Programs with histrio.local(), on a real node (HISTRIO_NODE)."""
 
 import asyncio
 import os
@@ -18,23 +18,8 @@ HERE = pathlib.Path(__file__).parent
 PATIENCE = 60
 
 
-@pytest.fixture(scope="module", autouse=True)
-def node_program(tmp_path_factory):
-    """A program that runs mini_node.py with this interpreter."""
-    program = tmp_path_factory.mktemp("node") / "histrio-node"
-    program.write_text(f"#!/bin/sh\nPYTHONPATH='{os.pathsep.join(sys.path)}' exec '{sys.executable}' '{HERE}/mini_node.py' \"$@\"\n")
-    program.chmod(0o755)
-    before = os.environ.get("HISTRIO_NODE")
-    os.environ["HISTRIO_NODE"] = str(program)
-    yield program
-    if before is None:
-        del os.environ["HISTRIO_NODE"]
-    else:
-        os.environ["HISTRIO_NODE"] = before
-
-
 @pytest.fixture(scope="module")
-def system(node_program):
+def system():
     with histrio.local(workers=2) as it:
         yield it
 
@@ -110,7 +95,7 @@ def test_errors(system):
         c.nothing()
     with pytest.raises(histrio.NoSuchActor):
         system.lookup("local/nobody", Counter).add(1).result()
-    with pytest.raises(histrio.StartFailed, match=r"Counter\(\): TypeError: .*positional argument"):
+    with pytest.raises(histrio.StartFailed, match=r"Counter\(\): .*TypeError: .*positional argument"):
         system.spawn(Counter, 1, 2, 3).result()
     with pytest.raises(ValueError, match="DNS label"):
         system.spawn(Counter, name="a/b")
@@ -163,31 +148,15 @@ def test_streams(system):
         list(slow.broken())
 
 
-def test_cancellation_reaches_the_handler(system):
-    async def main():
-        slow = await system.spawn(Slow)
-        task = asyncio.create_task(wait(slow.alone(1000)))
-        await asyncio.sleep(0.1)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        while await slow.seen() != ["cancelled"]:
-            pass
-
-    async def wait(call):
-        return await call
-
-    asyncio.run(main())
-
-
 def test_a_crash_and_who_watches(system):
     c = system.spawn(Counter, 5, name="crashing", isolation="process").result()
     with system.watch(c) as events:
         with pytest.raises(histrio.ActorCrashed) as found:
             c.crash().result()
-        assert found.value.signal == "SIGSEGV"
+        assert found.value.signal == "SIGSEGV" and found.value.maybe_executed
+        assert found.value.reason.startswith("SIGSEGV actors.py:") and found.value.reason.endswith(" in crash")
         event = events.next().result(timeout=PATIENCE)
-        assert isinstance(event, histrio.Terminated) and event.reason.startswith("SIGSEGV") and event.traceback
+        assert isinstance(event, histrio.Terminated) and event.reason.startswith("SIGSEGV actors.py:")
     assert c.add.opt(retries=5)(1).result() == 6
 
 
