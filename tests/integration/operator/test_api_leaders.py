@@ -49,6 +49,35 @@ class Away(Day):
         self.assertEqual(len(self.counter.made), self.made)
         self.assertIsNone(self.operator.process.poll())
 
+    def test_nothing_is_done_before_all_caches_are_filled(self):
+        """The list of Pods is late: to an operator that worked without it all Pods would be missing."""
+        self.begin()
+        self.operator.kill()
+        self.proxy.clear()
+        late = self.proxy.add(verb="[lw]*", resource="pods", hold="before")
+        self.operator = self.start_operator()
+        late.wait_held()
+        before = len(self.proxy.writes())
+        time.sleep(5)
+        self.assertFalse(self.operator.is_ready())
+        self.assertEqual(self.operator.http("/healthz"), "ok\n")
+        self.assertEqual([request for request in self.proxy.writes()[before:] if request.resource != "leases"], [])
+        self.proxy.clear()
+        late.release()
+        wait_until("it is ready", self.operator.is_ready)
+        self.bank.wait_settled(2, self.operator)
+        self.check_untouched()
+
+    def test_what_it_measures(self):
+        """The names that dashboards for operators look at, and ours."""
+        self.begin()
+        text = self.operator.http("/metrics")
+        for name in ("workqueue_depth", "workqueue_adds_total", "workqueue_retries_total", "rest_client_requests_total",
+                     "histrio_reconcile_total", "histrio_operator_leader", "histrio_systems", "histrio_quarantined_units",
+                     "histrio_reconcile_duration_seconds", "histrio_cached_objects"):
+            self.assertRegex(text, rf"(?m)^# TYPE {name} ", name)
+            self.assertRegex(text, rf"(?m)^{name}[a-z_]*({{.*}})? \S+$", name)
+
     def test_token_rotated(self):
         """The token of a kubelet's file is replaced, and the old one is worth nothing any more."""
         self.operator.kill()

@@ -346,6 +346,25 @@ class Pods(Bed):
         self.client.delete(f"{quotas}/none")
         self.bank.wait_settled(1, self.operator, 60)
 
+    def test_namespace_that_ends(self):
+        """Nothing can be made in it any more: that is said, and tried ever more slowly."""
+        self.client.create("/api/v1/namespaces", {"metadata": {"name": "ending"}})
+        system = BankSystem(self.server, "bank", "ending")
+        self.systems.append(system)
+        system.create(replicas=2)
+        system.wait_settled(2, self.operator)
+        node = system.incarnations()["ledger"][0]
+        self.client.delete("/api/v1/namespaces/ending")  # its content goes by a controller that this API server has not
+        before = len(self.proxy.writes())
+        self.kubelet.kill(node)
+        message = wait_until("the refusal is shown", lambda: next(
+            (row["message"] for row in system.status()["conditions"] if "being terminated" in row["message"]), None), 20)
+        self.assertIn("ending", message)
+        time.sleep(5)
+        tries = len([request for request in self.proxy.writes()[before:] if request.resource == "pods" and request.verb == "create"])
+        self.assertLess(tries, 12, "a try each moment")
+        self.assertIsNone(self.operator.process.poll())
+
     def test_pod_security(self):
         """The namespace enforces what the template breaks."""
         namespace = "/api/v1/namespaces/strict"
