@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import sys
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Sequence
 
@@ -36,6 +37,7 @@ class Local(System):
         self._preload = list(preload)
         self._program = node
         self._process: subprocess.Popen[bytes] | None = None
+        self._output: threading.Thread | None = None
 
     def __repr__(self) -> str:
         return f"<histrio.local with {self._workers} workers>"
@@ -43,6 +45,7 @@ class Local(System):
     def _open(self) -> Runtime:
         import subprocess
 
+        from ._output import relay
         from ._script import Script
 
         if app.is_importing():
@@ -52,14 +55,17 @@ class Local(System):
         try:
             # A session of its own: Ctrl-C is for this program, and the node ends when our socket does.
             self._process = subprocess.Popen(
-                [program, "--script", str(theirs.fileno())], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
-                env={**os.environ, **self._environment()}, start_new_session=True,
+                [program, "--script", str(theirs.fileno())], pass_fds=[theirs.fileno()], start_new_session=True,
+                env={**os.environ, **self._environment()}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
             )
         except OSError as error:
             ours.close()
             raise NodeNotFound(f"{program} cannot be started: {error}") from error
         finally:
             theirs.close()
+        assert self._process.stdout is not None
+        self._output = relay(self._process.stdout)
         script = Script(ours, self._timeout)
         try:
             script.open(START_SECONDS)
@@ -76,6 +82,7 @@ class Local(System):
             "HISTRIO_PYTHON_PRELOAD": json.dumps(self._preload),
             "HISTRIO_PYTHON_WORKERS": str(self._workers),
             "HISTRIO_WORKERS": "1",
+            "HISTRIO_LOG_LEVEL": os.environ.get("HISTRIO_LOG_LEVEL", "info"),
         }
         script = app.script_of_this_process()
         if script is not None:
@@ -95,13 +102,14 @@ class Local(System):
         import subprocess
 
         process, self._process = self._process, None
-        if process is None:
+        if process is None or self._output is None:
             return
         try:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        self._output.join(1.0)
 
     async def __aenter__(self) -> Self:
         import asyncio

@@ -233,8 +233,6 @@ class Script(Peer):
             self.answered(frame)
         elif kind == frames.WELCOME:
             self.welcomed(frame)
-        elif kind == frames.LOG:
-            watch.show(frame)
         elif kind == frames.DOWN:
             self.port.send(frames.DONE, 0, SLOT, "", frame.number)
             self.watches.down(frame)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from . import _codec as codec
 from . import _frames as frames
 from ._call import Call
 from ._errors import SystemClosed
@@ -172,18 +170,3 @@ class Watches:
             self._open[number] = watch
         self.script.port.send(frames.MONITOR, 0, 1, "", number, 0, address.path, address.node, address.id)
         self.script.sent()
-
-
-def show(frame: frames.Frame) -> None:
-    """A line of an actor's log, on this program's stderr; what it printed, on stdout."""
-    told = codec.unpack(frame.payload)
-    actor, message = told.get("actor") or "", told.get("message", "")
-    stream = sys.stdout if told.get("stream") == "stdout" else sys.stderr
-    text = f"[{actor}] {message}\n" if actor else f"{message}\n"
-    if told.get("traceback"):
-        text += told["traceback"].rstrip() + "\n"
-    try:
-        stream.write(text)
-        stream.flush()
-    except (OSError, ValueError):
-        pass  # the program has closed it

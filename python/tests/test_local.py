@@ -295,6 +295,22 @@ def test_classes_of_the_program_itself(tmp_path, text):
         assert "got 2" in out, err
 
 
+def test_what_actors_print(tmp_path):
+    (tmp_path / "app.py").write_text("""
+import histrio, os
+from actors import Counter
+with histrio.local(workers=1) as s:
+    c = s.spawn(Counter, name="c").result()
+    c.say("hello").result()
+    c.fail.tell("no money")
+    c.add(1).result()
+""")
+    out, err = run(["app.py"], tmp_path)
+    assert "[local/c] hello\n[local/c] and no end\n" in out
+    assert "[local/c] WARNING logged hello" in err
+    assert "[local/c] ERROR ValueError: no money (actors.py:" in err and 'raise ValueError(text)' in err
+
+
 def test_classes_without_a_file(tmp_path):
     out, err = run(["-c", UNGUARDED], tmp_path)
     assert "got 2" in out, err
