@@ -4,8 +4,8 @@
  * Invariants
  * 1. uid is set between the CONTROL_CONNECTED event and the CONTROL_DISCONNECTED event of the same stream,
  * each told once.
- * 2. A stream is dialled only after a plain connect() to the socket worked: gRPC itself waits at least 100 ms
- * after a refused connection, which is too long for a node that is about to listen.
+ * 2. A stream is dialled only after a plain connect() to the address worked (probe.h): gRPC itself waits at
+ * least 100 ms after a refused connection, which is too long for a node that is about to listen.
  * 3. No echo is given before the owner sent something in this stream: by that it takes the uid for alive.
  * What it says of a uid that it declared dead does not count. A stream that is silent for long is broken.
  * 4. Nothing is dialled before there is a term: nodes refuse a hello with an older one than they know. */
@@ -15,17 +15,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "operator_control/control_private.h"
+#include "operator_control/probe.h"
 #include "rpc/client.h"
 #include "rpc/loop.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define METHOD "/histrio.v1.Control/Session"
 
@@ -33,8 +28,10 @@ enum {
     PROBE_INTERVAL_MS = 4,
     PROBE_INTERVAL_LATER_MS = 50, /* when it has not come up in PROBES_FAST */
     PROBES_FAST = 500,
+    PROBE_LOOKS_MAX = 6, /* after 1, 4, 16, ... ms: then nobody answered for more than a second */
     RECONNECT_MS = 20,
     RECONNECT_DOUBLINGS = 5,
+    RECONNECT_SILENT_DOUBLINGS = 8,
     REFUSED_RETRY_MS = 1000,
     HELLO_TIMEOUT_MS = 5000,
     HELLO_TIMEOUT_TLS_MS = 25000, /* longer than a handshake may take */
@@ -51,6 +48,7 @@ struct session {
     struct rpc_timer *timer; /* to probe or dial again; while connecting: the hello's deadline */
     struct rpc_client *client;
     struct rpc_stream *stream;
+    struct probe probe;
     unsigned probes;
     unsigned failures; /* in a row, of streams that never were accepted */
     uint64_t uid;      /* 0: not accepted */
@@ -122,6 +120,7 @@ static void give_turn(void *ctx)
 static void hang_up(struct session *session)
 {
     give_turn(session);
+    probe_end(&session->probe);
     rpc_stream_free(session->stream);
     session->stream = NULL;
     rpc_client_free(session->client);
@@ -237,11 +236,11 @@ static void on_message(struct rpc_stream *stream, const uint8_t *data, size_t si
 }
 
 /* Sockets were probed, so there somebody listens. Pods may be away for long. */
-static uint64_t reconnect_delay_ms(struct session *session)
+static uint64_t reconnect_delay_ms(struct session *session, unsigned doublings_max)
 {
     if (session->uid || text_starts_with(session->address, "unix:"))
         return RECONNECT_MS;
-    unsigned doublings = session->failures < RECONNECT_DOUBLINGS ? session->failures++ : RECONNECT_DOUBLINGS;
+    unsigned doublings = session->failures < doublings_max ? session->failures++ : doublings_max;
     return (uint64_t)RECONNECT_MS << doublings;
 }
 
@@ -253,7 +252,7 @@ static void on_closed(struct rpc_stream *stream, const struct rpc_status *status
         status->code == RPC_FAILED_PRECONDITION)
         refuse(session, status->text);
     else
-        again(session, reconnect_delay_ms(session));
+        again(session, reconnect_delay_ms(session, RECONNECT_DOUBLINGS));
 }
 
 static const struct rpc_stream_events events = {.message = on_message, .closed = on_closed};
@@ -279,17 +278,29 @@ static void dial(struct session *session)
     rpc_timer_set(session->timer, session->control->creds ? HELLO_TIMEOUT_TLS_MS : HELLO_TIMEOUT_MS);
 }
 
-/* Other addresses than Unix sockets are left to gRPC. */
-static bool listens(const char *address)
+/* A pod that starts listens soon; one that does not answer at all may be away for long. */
+static uint64_t probe_delay_ms(struct session *session, enum probe_verdict verdict)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (!text_starts_with(address, "unix:"))
-        return true;
-    if (snprintf(name.sun_path, sizeof(name.sun_path), "%s", address + strlen("unix:")) >=
-        (int)sizeof(name.sun_path))
-        return true; /* gRPC has the better error text */
-    _cleanup_(cleanup_close) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    return fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0;
+    if (text_starts_with(session->address, "unix:"))
+        return ++session->probes < PROBES_FAST ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATER_MS;
+    session->probes = 0;
+    return reconnect_delay_ms(
+        session, verdict == PROBE_REFUSED ? RECONNECT_DOUBLINGS : RECONNECT_SILENT_DOUBLINGS);
+}
+
+/* Longer and longer, as whoever is there answers at once. */
+static void probe(struct session *session)
+{
+    enum probe_verdict verdict = probe_look(&session->probe, session->address);
+    if (verdict == PROBE_LISTENS) {
+        session->probes = 0;
+        dial(session);
+    } else if (verdict == PROBE_PENDING && session->probes < PROBE_LOOKS_MAX) {
+        rpc_timer_set(session->timer, 1ULL << 2 * session->probes++);
+    } else {
+        probe_end(&session->probe);
+        rpc_timer_set(session->timer, probe_delay_ms(session, verdict));
+    }
 }
 
 /* The timer: nothing is connected, and it is time to try; or a hello or a lease request is overdue. */
@@ -299,15 +310,10 @@ static void begin(void *ctx)
     session->awaits_term = atomic_load_explicit(&session->control->term, memory_order_relaxed) == 0;
     if (session->awaits_term)
         return;
-    if (session->stream) {
+    if (session->stream)
         again(session, RECONNECT_MS);
-    } else if (listens(session->address)) {
-        dial(session);
-    } else {
-        session->probes++;
-        rpc_timer_set(
-            session->timer, session->probes < PROBES_FAST ? PROBE_INTERVAL_MS : PROBE_INTERVAL_LATER_MS);
-    }
+    else
+        probe(session);
 }
 
 void session_has_term(struct session *session)

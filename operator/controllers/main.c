@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -125,6 +126,16 @@ static int open_signals(struct err *err)
     return fd < 0 ? err_set_errno(err, errno, "signalfd") : fd;
 }
 
+/* A connection a node: 1,024 descriptors, as some container runtimes give at first, are not many. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to the hard limit everybody may */
+}
+
 static void wait_for_signal(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
@@ -176,6 +187,7 @@ int main(int argc, char **argv)
     if (parsed)
         return parsed > 0 ? EXIT_SUCCESS : EXIT_USAGE;
     log_init(STDOUT_FILENO, options.log_level);
+    raise_descriptors();
     if (run(&options, &err) < 0) {
         log_event(LOG_ERROR, "cannot run", "error", err.text, NULL);
         return EXIT_FAILURE;

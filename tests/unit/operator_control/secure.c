@@ -223,6 +223,70 @@ static void test_dials_take_turns(void **state)
     free(address);
 }
 
+struct turns {
+    struct control_gate *gate;
+    unsigned count;
+};
+
+static void count_turns(void *ctx)
+{
+    struct turns *turns = ctx;
+    turns->count = turns->gate->dials;
+}
+
+/* Machines that are away take nobody's turn, and none of the CPU of a handshake: SYNs to a socket whose queue
+ * is full are dropped, as if there were no machine. */
+static void test_nobody_answers(void **state)
+{
+    enum { AWAY = 80, QUEUE = 2 };
+    struct control_gate gate = {.until_ms = INT64_MAX};
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(name);
+    struct rpc_loop *loop = NULL;
+    int filling[QUEUE];
+    (void)state;
+    int away = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(away, (const struct sockaddr *)&name, sizeof(name)), 0);
+    assert_int_equal(listen(away, QUEUE - 1), 0);
+    assert_int_equal(getsockname(away, (struct sockaddr *)&name, &size), 0);
+    for (int i = 0; i < QUEUE; i++) {
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(filling[i], (const struct sockaddr *)&name, size), 0);
+    }
+    char *address = xasprintf("127.0.0.1:%d", ntohs(name.sin_port));
+    struct certs_pair authority = tls_authority("uid-1");
+    struct rpc_creds *node = tls_creds(&authority, ROLE_NODE, "uid-1");
+    struct rpc_creds *operator_creds = tls_creds(&authority, ROLE_OPERATOR, "uid-1");
+    assert_int_equal(rpc_loop_new("shared", &loop, NULL), 0);
+    struct fixture fixture;
+    struct fixture_options options = {.address = ADDRESS,
+        .node_creds = node,
+        .operator_creds = operator_creds,
+        .gate = &gate,
+        .loop = loop};
+    fixture_begin_with(&fixture, &options);
+    fixture_start_node(&fixture);
+    for (int i = 0; i < AWAY; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof(text), "away-%d", i);
+        control_dial(fixture.control, text, address);
+    }
+    control_dial(fixture.control, NODE_NAME, fixture.address);
+    assert_string_equal(fixture_next_event(&fixture), "");
+    struct turns turns = {.gate = &gate};
+    rpc_loop_call(loop, count_turns, &turns);
+    assert_int_equal(turns.count, 0);
+    fixture_end(&fixture);
+    rpc_loop_free(loop);
+    rpc_creds_unref(node);
+    rpc_creds_unref(operator_creds);
+    certs_pair_done(&authority);
+    for (int i = 0; i < QUEUE; i++)
+        (void)close(filling[i]);
+    (void)close(away);
+    free(address);
+}
+
 const struct CMUnitTest secure_tests[] = {
     cmocka_unit_test(test_certificates_in_place_of_a_credential),
     cmocka_unit_test(test_impostors),
@@ -231,5 +295,6 @@ const struct CMUnitTest secure_tests[] = {
     cmocka_unit_test(test_last_echo),
     cmocka_unit_test(test_systems_share_a_loop),
     cmocka_unit_test(test_dials_take_turns),
+    cmocka_unit_test(test_nobody_answers),
 };
 const size_t secure_test_count = sizeof(secure_tests) / sizeof(secure_tests[0]);
