@@ -5,8 +5,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* How long a record lasts that was given up, as client-go writes it. */
-enum { RELEASED_MS = 1000 };
+enum {
+    RELEASED_MS = 1000, /* how long a record lasts that was given up, as client-go writes it */
+    LOOK_MAX_MS = 400,  /* between looks: one that is given up is to be taken within a second */
+};
 
 void election_record_done(struct election_record *record)
 {
@@ -125,8 +127,8 @@ void election_next(
  * free. */
 static int64_t next_look_ms(struct election *election, int64_t now_ms)
 {
-    int64_t retry_ms = election->times.retry_ms;
-    int64_t next_ms = now_ms + retry_ms + rng_between(&election->rng, 0, retry_ms / 5);
+    int64_t look_ms = election->times.retry_ms < LOOK_MAX_MS ? election->times.retry_ms : LOOK_MAX_MS;
+    int64_t next_ms = now_ms + look_ms + rng_between(&election->rng, 0, look_ms / 5);
     int64_t free_ms = free_from_ms(election);
     return free_ms > now_ms && free_ms < next_ms ? free_ms : next_ms;
 }

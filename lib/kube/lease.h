@@ -25,7 +25,7 @@ struct kube_lease_config {
     const char *identity;      /* pod UID: a restarted container has its Lease back at once */
     int64_t duration_ms;       /* 0 for 6,000: others wait this long after the last renewal that they saw */
     int64_t renew_deadline_ms; /* 0 for 4,000: the leader acts this long after it sent its last renewal */
-    int64_t retry_ms;          /* 0 for 1,000: between renewals, and between looks of the others */
+    int64_t retry_ms; /* 0 for 1,000: between renewals, and, up to 400, between looks of the others */
     /* NULL, or the annotation of the Lease that keeps the highest resourceVersion that a leader saw, and the
      * function that says it (any thread, returns at once). */
     const char *version_annotation;

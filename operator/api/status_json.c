@@ -12,13 +12,7 @@
 #include "types/status.h"
 
 /* Together they keep the form for the API below 256 KiB. */
-enum {
-    NODES_MAX = 100,
-    QUARANTINES_MAX = 100,
-    RECENT_EXITS_MAX = 10,
-    ROW_TEXT_BYTES_MAX = 256,
-    WORD_BYTES_MAX = 128
-};
+enum { NODES_MAX = 100, QUARANTINES_MAX = 100, ROW_TEXT_BYTES_MAX = 256, WORD_BYTES_MAX = 128 };
 
 /* A text of unknown length: whoever wrote it, an object stays small. */
 static void set_cut(struct json *object, const char *key, const char *text, size_t size_max)
@@ -185,8 +179,8 @@ static void add_nodes(struct json *json, const struct status *status, enum statu
 static void add_exits(struct json *json, const struct status *status, enum status_form form)
 {
     size_t first = 0;
-    if (form == STATUS_FOR_API && status->exits.count > RECENT_EXITS_MAX)
-        first = status->exits.count - RECENT_EXITS_MAX;
+    if (form == STATUS_FOR_API && status->exits.count > STATUS_RECENT_EXITS_MAX)
+        first = status->exits.count - STATUS_RECENT_EXITS_MAX;
     struct json *list = json_set_array(json, form == STATUS_FOR_API ? "recentExits" : "exits");
     for (size_t i = first; i < status->exits.count; i++)
         add_exit(list, &status->exits.items[i], form);

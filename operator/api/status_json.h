@@ -6,8 +6,11 @@
 struct json;
 struct status;
 
+enum { STATUS_RECENT_EXITS_MAX = 10 };
+
 enum status_form {
-    STATUS_FOR_API, /* at most 100 nodeStatuses and the last 10 exits as recentExits: bounded */
+    STATUS_FOR_API, /* at most 100 nodeStatuses and the last STATUS_RECENT_EXITS_MAX exits as recentExits:
+                       bounded */
     STATUS_FOR_RUN, /* everything */
 };
 

@@ -64,6 +64,9 @@ static void on_cache_problem(void *ctx, const char *resource, const struct err *
 static void on_started(void *ctx, uint64_t known_version)
 {
     struct manager *manager = ctx;
+    struct kube_lease *lease = atomic_load(&manager->lease);
+    if (lease) /* else its timer does it */
+        control_gate_set(&manager->gate, kube_lease_held_until_ms(lease));
     atomic_store(&manager->known, known_version);
     (void)atomic_fetch_add(&manager->acquisitions, 1); /* the next one reads it */
     kube_workqueue_add(manager->queue, MANAGER_PROMOTE_KEY, KUBE_PRIORITY_NORMAL);
@@ -228,6 +231,7 @@ static int start(struct manager *manager, const struct manager_config *config, s
         .recorder = manager->recorder,
         .software = manager->software,
         .leadership = manager_leadership,
+        .required = manager_required,
         .failover = manager_on_failover,
         .ctx = manager};
     if ((config->http_address && httpd_new(&http, &manager->httpd, err) < 0) ||

@@ -73,6 +73,7 @@ struct manager {
 
 void manager_work(void *ctx); /* a worker's thread */
 uint64_t manager_leadership(void *ctx);
+uint64_t manager_required(void *ctx);
 void manager_add_all(struct manager *manager, int priority);
 bool manager_is_synced(const struct manager *manager);
 

@@ -27,6 +27,12 @@ uint64_t manager_leadership(void *ctx)
     return atomic_load_explicit(&manager->leadership, memory_order_acquire); /* pairs with promote() */
 }
 
+uint64_t manager_required(void *ctx)
+{
+    struct manager *manager = ctx;
+    return atomic_load(&manager->required);
+}
+
 bool manager_is_synced(const struct manager *manager)
 {
     struct caches *caches = atomic_load(&manager->caches);

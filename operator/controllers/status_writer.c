@@ -1,14 +1,15 @@
 #include "controllers/status_writer.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "api/names.h"
 #include "api/placement_objects.h"
 #include "api/resources.h"
 #include "api/status_json.h"
+#include "api/status_past.h"
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/list.h"
 #include "base/mem.h"
@@ -23,17 +24,18 @@ enum { INTERVAL_MS = 1000 };
 
 #define STATUS_MANAGER "histrio-operator-status"
 
-void status_writer_init(struct status_writer *writer, struct kube_client *client,
-    const struct object_owner *owner, const struct json *conditions)
+void status_writer_init(
+    struct status_writer *writer, struct kube_client *client, const struct object_owner *owner, bool has_past)
 {
-    *writer = (struct status_writer){
-        .client = client, .owner = *owner, .conditions = conditions ? json_dup(conditions) : NULL};
+    *writer = (struct status_writer){.client = client, .owner = *owner, .has_past = has_past};
 }
 
 void status_writer_done(struct status_writer *writer)
 {
     json_free(writer->conditions);
     writer->conditions = NULL;
+    json_free(writer->past);
+    writer->past = NULL;
     placement_objects_free(writer->placements);
     writer->placements = NULL;
 }
@@ -62,24 +64,28 @@ static void keep_times(struct json *conditions, const struct json *present)
     }
 }
 
-/* Of everything but what moves with every message. */
-static uint64_t stable_hash(const struct json *status)
+/* What an earlier leader wrote. */
+static int read_past(struct status_writer *writer, struct err *err)
 {
-    static const char *const moving[] = {
-        "mailboxDepth", "messages", "deadLetters", "busyPermille", "memoryBytes"};
-    _cleanup_(json_freep) struct json *stable = json_dup(status);
-    json_for_each(row, json_get(stable, "nodeStatuses")) for (size_t i = 0;
-                                                              i < sizeof(moving) / sizeof(moving[0]); i++)(
-        void) json_remove(row, moving[i]); /* not all forms have it */
-    _cleanup_(cleanup_free) char *text = json_to_text(stable, JSON_COMPACT);
-    return hash_string(text) | 1;
+    _cleanup_(json_freep) struct json *object = NULL;
+    struct kube_target target = {&API_ACTOR_SYSTEMS, writer->owner.namespace, writer->owner.name, NULL};
+    if (kube_get(writer->client, &target, NULL, &object, NULL, err) < 0)
+        return -1;
+    const struct json *status = json_get(object, "status");
+    if (!text_equal(kube_meta_uid(object), writer->owner.uid) || json_type(status) != JSON_OBJECT)
+        return 0;
+    writer->past = status_past_of(status);
+    writer->conditions = json_dup(json_get(status, "conditions"));
+    writer->written = status_hash(status);
+    return 0;
 }
 
 static int write_status(struct status_writer *writer, const struct status *status, struct err *err)
 {
     _cleanup_(json_freep) struct json *content = status_to_json(status, STATUS_FOR_API);
     keep_times(json_get(content, "conditions"), writer->conditions);
-    uint64_t hash = stable_hash(content);
+    status_past_add(writer->past, content);
+    uint64_t hash = status_hash(content);
     if (hash == writer->written)
         return 0;
     _cleanup_(json_freep) struct json *object = json_object_new();
@@ -115,18 +121,34 @@ static void load_restart(void *ctx)
     (void)ctx; /* loading the same object again changes nothing */
 }
 
-static int load_placements(struct status_writer *writer, struct err *err)
+/* Any list from the server's cache that is not older than version will do, and comes at once; a newest one
+ * waits for the server's next look at etcd, a tenth of a second. */
+static int list_placements(
+    struct status_writer *writer, uint64_t version, struct placement_objects *placements, struct err *err)
 {
     static const struct kube_list_events events = {load_one, load_restart};
     _cleanup_(cleanup_free) char *selector = xasprintf(API_LABEL_SYSTEM "=%s", writer->owner.name);
-    struct kube_list_request request = {
-        .resource = &API_ACTOR_PLACEMENTS, .namespace = writer->owner.namespace, .label_selector = selector};
+    _cleanup_(cleanup_free) char *text = xasprintf("%" PRIu64, version);
+    struct kube_list_request request = {.resource = &API_ACTOR_PLACEMENTS,
+        .namespace = writer->owner.namespace,
+        .label_selector = selector,
+        .resource_version = text};
+    if (version && kube_list(writer->client, &request, &events, placements, NULL, NULL, NULL) == 0)
+        return 0;
+    request.resource_version = NULL; /* its cache is behind */
+    return kube_list(writer->client, &request, &events, placements, NULL, NULL, err);
+}
+
+static int load_past(struct status_writer *writer, uint64_t version, struct err *err)
+{
     struct placement_objects *placements = placement_objects_new(&writer->owner);
-    if (kube_list(writer->client, &request, &events, placements, NULL, NULL, err) < 0) {
+    if (writer->has_past &&
+        (list_placements(writer, version, placements, err) < 0 || read_past(writer, err) < 0)) {
         placement_objects_free(placements);
-        return err_wrap(err, "list placements");
+        return err_wrap(err, "what an earlier leader wrote");
     }
     writer->placements = placements;
+    writer->has_past = false;
     return 0;
 }
 
@@ -159,8 +181,6 @@ static int write_placement(
 
 static int write_placements(struct status_writer *writer, const struct status *status, struct err *err)
 {
-    if (!writer->placements && load_placements(writer, err) < 0)
-        return -1;
     placement_objects_update(writer->placements, status);
     for (size_t number = 0; number < placement_objects_count(writer->placements); number++)
         if (placement_objects_is_changed(writer->placements, number) &&
@@ -169,11 +189,13 @@ static int write_placements(struct status_writer *writer, const struct status *s
     return 0;
 }
 
-int status_writer_work(
-    struct status_writer *writer, const struct status *status, int64_t now_ms, struct err *err)
+int status_writer_work(struct status_writer *writer, const struct status *status, uint64_t version,
+    int64_t now_ms, struct err *err)
 {
     writer->due_ms = now_ms + INTERVAL_MS;
     writer->is_changed = true;
+    if (!writer->placements && load_past(writer, version, err) < 0)
+        return -1;
     if (write_status(writer, status, err) < 0 || write_placements(writer, status, err) < 0)
         return -1;
     writer->is_changed = false;

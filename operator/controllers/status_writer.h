@@ -19,6 +19,8 @@ struct status;
 struct status_writer {
     struct kube_client *client;
     struct object_owner owner;
+    bool has_past;                        /* an earlier leader may have written, until that was read */
+    struct json *past;                    /* of what it wrote; see api/status_past.h; NULL: nothing */
     struct placement_objects *placements; /* NULL before the first write of them */
     uint64_t written;                     /* hash of what was written last; 0: nothing yet */
     struct json *conditions;              /* as the object has them; NULL: none */
@@ -26,14 +28,14 @@ struct status_writer {
     bool is_changed;
 };
 
-/* conditions: of the cached object, may be NULL: those that keep their value keep their time. */
+/* has_past: the object has a status, so what is there is read before the first write. */
 void status_writer_init(struct status_writer *writer, struct kube_client *client,
-    const struct object_owner *owner, const struct json *conditions);
+    const struct object_owner *owner, bool has_past);
 void status_writer_done(struct status_writer *writer);
 
 /* Something of it changed. */
 void status_writer_changed(struct status_writer *writer);
 
-/* Writes what differs. A failure is to be tried again at due_ms. */
-int status_writer_work(
-    struct status_writer *writer, const struct status *status, int64_t now_ms, struct err *err);
+/* Writes what differs. A failure is to be tried again at due_ms. version: what is read is not older. */
+int status_writer_work(struct status_writer *writer, const struct status *status, uint64_t version,
+    int64_t now_ms, struct err *err);

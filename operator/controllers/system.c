@@ -95,7 +95,7 @@ static void meet_object(struct system *system, const struct cached_system *cache
     forget_object(system);
     system->uid = xstrdup(cached->head.uid);
     system->owner = (struct object_owner){system->namespace, system->name, system->uid};
-    status_writer_init(&system->writer, system->context->client, &system->owner, cached->conditions);
+    status_writer_init(&system->writer, system->context->client, &system->owner, cached->conditions != NULL);
     system->has_writer = true;
 }
 

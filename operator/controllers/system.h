@@ -40,6 +40,7 @@ struct system_context {
     const char *software;           /* "histrio/0.1.0" */
     /* A number that is another one with each time that this process becomes leader; 0: it is not. */
     uint64_t (*leadership)(void *ctx);
+    uint64_t (*required)(void *ctx); /* a leader acts on nothing that is older than this version */
     void (*failover)(void *ctx, enum failover_rule rule, int64_t duration_ms);
     void *ctx;
 };

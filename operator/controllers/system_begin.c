@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -23,7 +24,7 @@
 
 enum {
     OWNED_INTERVAL_MS = 10 * 60 * 1000,
-    OWNED_FIRST_MS = 30 * 1000, /* after a change of leader there is more urgent work */
+    STATUS_FIRST_MS = 1000, /* after a change of leader there is more urgent work, also for other systems */
     UPKEEP_RETRY_MS = 2000,
     UPKEEP_RETRY_MAX_MS = 5 * 60 * 1000,
     CERTIFICATES_MAX_MS = 60 * 60 * 1000,
@@ -199,6 +200,12 @@ static bool was_ready(const struct json *conditions)
     return false;
 }
 
+/* Spread: all systems of a new leader begin at once. */
+static int64_t first_owned_ms(const struct system *system)
+{
+    return system->began_ms + (int64_t)(hash_string(system->uid) % OWNED_INTERVAL_MS);
+}
+
 int system_begin(struct system *system, struct cached_system *cached, struct err *err)
 {
     char hash[POD_TEMPLATE_HASH_BYTES];
@@ -215,7 +222,9 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
     core_template_changed(system->core, pod_template_hash(cached->object->spec, hash));
     observe_first(system);
     backoff_init(&system->upkeep_backoff, UPKEEP_RETRY_MS, UPKEEP_RETRY_MAX_MS, 0);
-    system->owned_ms = was_ready(cached->conditions) ? system->began_ms + OWNED_FIRST_MS : 0;
+    system->owned_ms = was_ready(cached->conditions) ? first_owned_ms(system) : 0;
+    if (system->was_found)
+        system->writer.due_ms = system->began_ms + STATUS_FIRST_MS;
     status_writer_changed(&system->writer);
     log_event(LOG_INFO, "system taken over", "system", system->key, "term",
         log_number(core_term(system->core)), NULL);
@@ -225,6 +234,10 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
 /* Streams first: their events name the system. */
 void system_end(struct system *system)
 {
+    if (system->core && system->has_writer) { /* whoever leads next may write another status */
+        status_writer_done(&system->writer);
+        status_writer_init(&system->writer, system->context->client, &system->owner, true);
+    }
     control_free(system->control);
     system->control = NULL;
     system_nodes_done(&system->nodes);

@@ -59,6 +59,7 @@ int system_write_first_status(
     struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err)
 {
     int64_t wall_ms = clock_wall_ms(system->context->clock);
+    uint64_t required = system->context->required(system->context->ctx);
     struct status status = {.system = xstrdup(system->name),
         .system_uid = xstrdup(system->uid),
         .observed_generation = cached->object->generation};
@@ -67,7 +68,7 @@ int system_write_first_status(
     set_condition(&status, CONDITION_RECONCILING, true, "Pending", "", wall_ms);
     set_condition(&status, CONDITION_STALLED, false, "Pending", "", wall_ms);
     set_condition(&status, CONDITION_DEGRADED, false, "Pending", "", wall_ms);
-    int failed = status_writer_work(&system->writer, &status, now_ms, err);
+    int failed = status_writer_work(&system->writer, &status, required, now_ms, err);
     status_done(&status);
     return failed;
 }
@@ -94,6 +95,7 @@ int system_write_status(
 {
     const struct actor_system_object *object = cached->object;
     int64_t wall_ms = clock_wall_ms(system->context->clock);
+    uint64_t required = system->context->required(system->context->ctx);
     struct status status = {0};
     int failed = 0;
     if (system->core && system->lost_ms) { /* to the millisecond, not to the next write */
@@ -115,7 +117,7 @@ int system_write_status(
         set_condition(&status, CONDITION_STALLED, true, "InvalidSpec", object->problems, wall_ms);
     tell_problems(system, object->spec ? NULL : object->problems);
     if (is_settled(system, &status, now_ms))
-        failed = status_writer_work(&system->writer, &status, now_ms, err);
+        failed = status_writer_work(&system->writer, &status, required, now_ms, err);
     else
         system->writer.due_ms = now_ms + SETTLE_MS / 10;
     status_done(&status);

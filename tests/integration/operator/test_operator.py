@@ -385,15 +385,23 @@ class Operators(Bank):
     def test_killed_and_started_again(self):
         self.create(replicas=2)
         self.wait_ready(ready=2)
-        before, pods, placements = self.incarnations(), set(self.pods()), self.placements()
+        pods = set(self.pods())
+        self.ask("tellers.0/counter", "fail", None, verb="tell")
+        wait_until("the restarts are shown", lambda: self.system()["status"]["restarts"] > 0)
+        self.wait_ready(ready=2)
+        time.sleep(3)
+        before, placements, status = self.incarnations(), self.placements(), self.system()["status"]
         term = self.client.get(f"{FENCES}/bank")["record"]["term"]
         self.operator.kill()
+        writes = len(counted_writes(self.server))
         self.operator = self.enterContext(self.start_operator())
         wait_until("the term is raised", lambda: self.client.get(f"{FENCES}/bank")["record"]["term"] > term)
         self.wait_ready(ready=2)
-        time.sleep(2)
+        time.sleep(6)
         self.assertEqual(set(self.pods()), pods)
         self.assertEqual(self.incarnations(), before)
+        self.assertEqual([row.split("?")[0] for row in counted_writes(self.server)[writes:]], [f"update {FENCES}/bank"])
+        self.assertEqual(self.system()["status"], status)
         self.assertEqual(self.placements(), placements, "the placements were not written again")
         self.assertEqual({row["rule"] for row in self.rows().values()}, {"Initial"}, "and still say what placed the units")
         self.assertNotIn('"level":"warning"', self.operator.log())  # no node refuses the new leader

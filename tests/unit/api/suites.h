@@ -11,6 +11,7 @@
 extern const struct CMUnitTest manifest_tests[7];
 extern const struct CMUnitTest problems_tests[3];
 extern const struct CMUnitTest status_json_tests[4];
+extern const struct CMUnitTest status_past_tests[4];
 extern const struct CMUnitTest pod_tests[7];
 extern const struct CMUnitTest kube_node_tests[2];
 extern const struct CMUnitTest actor_system_tests[7];
