@@ -63,12 +63,47 @@ static int parse(const char *text, size_t size, enum level level, struct json **
     return 0;
 }
 
+/* ---- managedFields ---- */
+
+/* Narrows part down to its direct part of that name. */
+static bool find_part(struct kube_part *part, const char *key)
+{
+    struct kube_split split;
+    struct kube_part found;
+    if (kube_split_begin(part->value, part->value_size, '{', &split, NULL) < 0)
+        return false;
+    while (kube_split_next(&split, &found, NULL) > 0) {
+        if (kube_part_is(&found, key)) {
+            *part = found;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Nobody reads them, and they may be half of an object: trees are made without. */
+static int parse_without_managed(
+    const char *text, size_t size, enum level level, struct json **ret_tree, struct err *err)
+{
+    struct kube_part part = {.value = text, .value_size = size};
+    if ((level == LEVEL_EVENT && !find_part(&part, "object")) || !find_part(&part, "metadata") ||
+        !find_part(&part, "managedFields") || part.value[0] != '[')
+        return parse(text, size, level, ret_tree, err);
+    size_t before = (size_t)(part.value - text);
+    size_t after = size - before - part.value_size;
+    _cleanup_(cleanup_free) char *cut = xmalloc(before + strlen("null") + after);
+    memcpy(cut, text, before);
+    memcpy(cut + before, "null", strlen("null"));
+    memcpy(cut + before + strlen("null"), part.value + part.value_size, after);
+    return parse(cut, before + strlen("null") + after, level, ret_tree, err);
+}
+
 int kube_object_text_parse(const char *text, size_t size, struct json **ret_object, struct err *err)
 {
-    return parse(text, size, LEVEL_OBJECT, ret_object, err);
+    return parse_without_managed(text, size, LEVEL_OBJECT, ret_object, err);
 }
 
 int kube_event_text_parse(const char *text, size_t size, struct json **ret_event, struct err *err)
 {
-    return parse(text, size, LEVEL_EVENT, ret_event, err);
+    return parse_without_managed(text, size, LEVEL_EVENT, ret_event, err);
 }

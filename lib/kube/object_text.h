@@ -9,7 +9,8 @@ struct err;
 struct json;
 
 /* As json_parse, but: a direct part of the object (spec, status, ...) that a tree cannot hold becomes a text
- * that says why, and one of metadata is left out. ERR_INVALID for what is no JSON object. */
+ * that says why, and one of metadata is left out. metadata.managedFields is null in the tree. ERR_INVALID
+ * for what is no JSON object. */
 int kube_object_text_parse(const char *text, size_t size, struct json **ret_object, struct err *err);
 
 /* The same for an event of a watch: {"type": ..., "object": ...}. */

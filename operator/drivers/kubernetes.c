@@ -205,9 +205,10 @@ static void create_pod(struct kubernetes_driver *driver, struct kubernetes_node 
     _cleanup_(json_freep) struct json *made = NULL;
     _cleanup_(kube_status_done) struct kube_status status = {0};
     struct kube_target target = pod_target(driver, NULL);
+    struct kube_options options = {.is_metadata_only = true};
     struct err err = {0};
     node->was_sent = true;
-    if (kube_create(driver->config.client, &target, body, NULL, &made, &status, &err) == 0) {
+    if (kube_create(driver->config.client, &target, body, &options, &made, &status, &err) == 0) {
         tell_made(driver, node, made);
         return;
     }

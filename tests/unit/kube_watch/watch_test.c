@@ -111,6 +111,22 @@ static void events_are_read_or_refused(void **state)
         "{\"type\":\"ERROR\",\"object\":{}}", "an ERROR event: not a Status of v1 but \"\" of \"\"");
 }
 
+static void managed_fields_are_left_out(void **state)
+{
+    (void)state;
+    struct kube_watch_event event;
+    const char *line = "{\"type\":\"ADDED\",\"object\":{\"managedFields\":1,\"metadata\":{\"name\":\"a\","
+                       "\"managedFields\" : [{\"f:metadata\":{\"f:a\":{\"]\":\"\\\"]\"}}}, {}] ,"
+                       "\"resourceVersion\":\"7\"},\"data\":{\"managedFields\":[2]}}}";
+    assert_int_equal(kube_watch_event_read(line, strlen(line), &event, NULL), 0);
+    assert_true(json_is_null(json_get(json_get(event.object, "metadata"), "managedFields")));
+    assert_int_equal(event.version, 7);
+    assert_string_equal(kube_meta_name(event.object), "a");
+    assert_int_equal(json_int(json_get(event.object, "managedFields")), 1);
+    assert_int_equal(json_int(json_at(json_get(json_get(event.object, "data"), "managedFields"), 0)), 2);
+    kube_watch_event_done(&event);
+}
+
 /* One object that somebody nested too deeply must not stop the watch of all others. */
 static void what_a_tree_cannot_hold_costs_its_part_only(void **state)
 {
@@ -145,6 +161,7 @@ int watch_suite(void)
         cmocka_unit_test(lines_come_whole_however_they_were_cut),
         cmocka_unit_test(long_lines_are_refused_and_readers_may_stop),
         cmocka_unit_test(events_are_read_or_refused),
+        cmocka_unit_test(managed_fields_are_left_out),
         cmocka_unit_test(what_a_tree_cannot_hold_costs_its_part_only),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
