@@ -1,6 +1,7 @@
 /* histrio-operator: watches ActorSystems in a Kubernetes cluster and makes what they ask for. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,7 +25,7 @@
 
 #define LEASE_NAME "histrio-operator"
 
-enum { WORKERS_MAX = 64, EXIT_USAGE = 2 };
+enum { WORKERS_MAX = 64, EXIT_USAGE = 2, ARENAS_MAX = 2, TRIM_INTERVAL_MS = 10 * 1000 };
 
 static const char usage[] =
     "Usage: histrio-operator [OPTION...]\n"
@@ -136,11 +137,18 @@ static void raise_descriptors(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to the hard limit everybody may */
 }
 
+/* Threads share the heap: an arena for each would keep what trees of JSON once took in each of them. */
+static void limit_arenas(void)
+{
+    (void)mallopt(M_ARENA_MAX, ARENAS_MAX); /* only costs memory when it does not work */
+}
+
+/* What was needed for a moment, and is free now, goes back to the system. */
 static void wait_for_signal(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    while (poll(&poll_fd, 1, -1) < 0 && errno == EINTR) { /* ends with the first signal */
-    }
+    while (poll(&poll_fd, 1, TRIM_INTERVAL_MS) <= 0) /* ends with the first signal */
+        (void)malloc_trim(0);                        /* says whether there was anything */
 }
 
 static int run(const struct options *options, struct err *err)
@@ -188,6 +196,7 @@ int main(int argc, char **argv)
         return parsed > 0 ? EXIT_SUCCESS : EXIT_USAGE;
     log_init(STDOUT_FILENO, options.log_level);
     raise_descriptors();
+    limit_arenas();
     if (run(&options, &err) < 0) {
         log_event(LOG_ERROR, "cannot run", "error", err.text, NULL);
         return EXIT_FAILURE;

@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "base/thread.h"
 #include "controllers/manager_private.h"
+#include "controllers/status_pool.h"
 #include "kube/client.h"
 #include "kube/event.h"
 #include "kube/lease.h"
@@ -23,6 +24,7 @@
 enum {
     SYSTEMS_RANK = 110,
     GATE_INTERVAL_MS = 200,
+    STATUS_THREADS = 2,
     RETRY_MAX_MS = 30000,
     REQUEST_TIMEOUT_MS = 10000, /* a worker that waits longer holds other systems up */
 };
@@ -221,11 +223,13 @@ static int start(struct manager *manager, const struct manager_config *config, s
         .controller = CONTROLLER, .instance = config->instance, .on_problem = on_event_problem};
     struct httpd_config http = {.address = config->http_address, .handle = manager_on_http, .ctx = manager};
     if (start_clients(manager, config, err) < 0 || rpc_loop_new("control", &manager->loop, err) < 0 ||
-        kube_recorder_start(manager->client, manager->clock, &recorder, &manager->recorder, err) < 0)
+        kube_recorder_start(manager->client, manager->clock, &recorder, &manager->recorder, err) < 0 ||
+        status_pool_new(STATUS_THREADS, manager->queue, &manager->statuses, err) < 0)
         return -1;
     manager->context = (struct system_context){.client = manager->client,
         .clock = manager->clock,
         .queue = manager->queue,
+        .statuses = manager->statuses,
         .loop = manager->loop,
         .gate = &manager->gate,
         .recorder = manager->recorder,
@@ -291,6 +295,7 @@ void manager_free(struct manager *manager)
     httpd_free(manager->httpd);
     caches_free(atomic_load(&manager->caches));
     free_systems(manager);
+    status_pool_free(manager->statuses);
     rpc_loop_free(manager->loop);
     kube_recorder_free(manager->recorder);
     kube_client_free(manager->lease_client);

@@ -17,6 +17,7 @@ struct kube_recorder;
 struct metric;
 struct metrics;
 struct rpc_timer;
+struct status_pool;
 struct thread;
 
 /* One system in the table. system belongs to whoever works on its key; the rest is guarded. */
@@ -50,6 +51,7 @@ struct manager {
     struct control_gate gate;
     struct kube_lease *_Atomic lease; /* the same as caches */
     struct kube_recorder *recorder;
+    struct status_pool *statuses;
     struct httpd *httpd;
     struct system_context context;
     VEC(struct thread *) workers;

@@ -20,8 +20,6 @@
 #include "kube/status.h"
 #include "kube/verbs.h"
 
-enum { INTERVAL_MS = 1000 };
-
 #define STATUS_MANAGER "histrio-operator-status"
 
 void status_writer_init(
@@ -38,11 +36,6 @@ void status_writer_done(struct status_writer *writer)
     writer->past = NULL;
     placement_objects_free(writer->placements);
     writer->placements = NULL;
-}
-
-void status_writer_changed(struct status_writer *writer)
-{
-    writer->is_changed = true;
 }
 
 static const struct json *condition(const struct json *conditions, const char *type)
@@ -189,15 +182,12 @@ static int write_placements(struct status_writer *writer, const struct status *s
     return 0;
 }
 
-int status_writer_work(struct status_writer *writer, const struct status *status, uint64_t version,
-    int64_t now_ms, struct err *err)
+int status_writer_work(
+    struct status_writer *writer, const struct status *status, uint64_t version, struct err *err)
 {
-    writer->due_ms = now_ms + INTERVAL_MS;
-    writer->is_changed = true;
     if (!writer->placements && load_past(writer, version, err) < 0)
         return -1;
-    if (write_status(writer, status, err) < 0 || write_placements(writer, status, err) < 0)
+    if (write_status(writer, status, err) < 0)
         return -1;
-    writer->is_changed = false;
-    return 0;
+    return write_placements(writer, status, err);
 }

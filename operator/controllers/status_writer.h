@@ -1,5 +1,5 @@
 /* controllers/status_writer.h: a system's status and its ActorPlacement objects, written when they changed,
- * at most once a second and object.
+ * when its system says so.
  *
  * Counters that move with every message (mailbox depths, memory, ...) do not cause a write; they go along
  * with the next one. Owner: a system. Thread: one at a time; status_writer_work blocks. */
@@ -24,8 +24,6 @@ struct status_writer {
     struct placement_objects *placements; /* NULL before the first write of them */
     uint64_t written;                     /* hash of what was written last; 0: nothing yet */
     struct json *conditions;              /* as the object has them; NULL: none */
-    int64_t due_ms;                       /* when it may write again, or try again */
-    bool is_changed;
 };
 
 /* has_past: the object has a status, so what is there is read before the first write. */
@@ -33,9 +31,6 @@ void status_writer_init(struct status_writer *writer, struct kube_client *client
     const struct object_owner *owner, bool has_past);
 void status_writer_done(struct status_writer *writer);
 
-/* Something of it changed. */
-void status_writer_changed(struct status_writer *writer);
-
-/* Writes what differs. A failure is to be tried again at due_ms. version: what is read is not older. */
-int status_writer_work(struct status_writer *writer, const struct status *status, uint64_t version,
-    int64_t now_ms, struct err *err);
+/* Writes what differs. version: what is read is not older. */
+int status_writer_work(
+    struct status_writer *writer, const struct status *status, uint64_t version, struct err *err);

@@ -40,13 +40,13 @@ static void set_trouble(struct system *system, const struct err *err)
         return;
     free(system->trouble);
     system->trouble = text ? xstrdup(text) : NULL;
-    if (system->has_writer)
-        status_writer_changed(&system->writer);
+    system_status_changed(system);
 }
 
 static void forget_object(struct system *system)
 {
     system_end(system);
+    status_pool_wait(system->context->statuses, &system->status_job);
     if (system->has_writer)
         status_writer_done(&system->writer);
     system->has_writer = false;
@@ -166,8 +166,8 @@ static void wake_by(int64_t *wake_ms, int64_t at_ms, int64_t now_ms)
 static int64_t next_wake(const struct system *system, int64_t now_ms)
 {
     int64_t wake_ms = -1;
-    if (system->writer.is_changed)
-        wake_by(&wake_ms, system->writer.due_ms, now_ms);
+    if (system->is_status_changed && !status_pool_has(system->context->statuses, &system->status_job))
+        wake_by(&wake_ms, system->status_due_ms, now_ms);
     if (!system->core)
         return wake_ms;
     wake_by(&wake_ms, system->shell.wake_at_ms, now_ms);
@@ -210,6 +210,7 @@ static bool is_in_charge(struct system *system, const struct cached_system *cach
 static int begin(struct system *system, struct cached_system *cached, struct err *err)
 {
     int64_t now_ms = clock_now_ms(system->context->clock);
+    status_pool_wait(system->context->statuses, &system->status_job);
     if (!cached->conditions && !system->writer.written &&
         system_write_first_status(system, cached, now_ms, err) < 0)
         return -1;
@@ -227,7 +228,7 @@ static int reconcile(
         return 0;
     }
     if (system->generation != cached->object->generation)
-        status_writer_changed(&system->writer);
+        system_status_changed(system);
     system->generation = cached->object->generation;
     if (!system->core && cached->object->spec) {
         failed = begin(system, cached, err);

@@ -22,6 +22,7 @@ struct kube_recorder;
 struct kube_workqueue;
 struct pod;
 struct rpc_loop;
+struct status_pool;
 struct system;
 
 /* How long units were without a place, by the rule that brought them back. */
@@ -34,6 +35,7 @@ struct system_context {
     struct clock *clock;
     struct caches *caches;
     struct kube_workqueue *queue;
+    struct status_pool *statuses;
     struct rpc_loop *loop;          /* "control": Control streams of all systems */
     struct control_gate *gate;      /* until when this process leads (R9) */
     struct kube_recorder *recorder; /* may be NULL */

@@ -69,7 +69,7 @@ static void tell_event(void *ctx, const struct core_action *action)
 static void note_status(void *ctx)
 {
     struct system *system = ctx;
-    status_writer_changed(&system->writer);
+    system_status_changed(system);
 }
 
 /* ---- hands of the nodes ---- */
@@ -224,8 +224,8 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
     backoff_init(&system->upkeep_backoff, UPKEEP_RETRY_MS, UPKEEP_RETRY_MAX_MS, 0);
     system->owned_ms = was_ready(cached->conditions) ? first_owned_ms(system) : 0;
     if (system->was_found)
-        system->writer.due_ms = system->began_ms + STATUS_FIRST_MS;
-    status_writer_changed(&system->writer);
+        system->status_due_ms = system->began_ms + STATUS_FIRST_MS;
+    system_status_changed(system);
     log_event(LOG_INFO, "system taken over", "system", system->key, "term",
         log_number(core_term(system->core)), NULL);
     return 0;
@@ -234,7 +234,8 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
 /* Streams first: their events name the system. */
 void system_end(struct system *system)
 {
-    if (system->core && system->has_writer) { /* whoever leads next may write another status */
+    if (system->core) { /* whoever leads next may write another status */
+        status_pool_wait(system->context->statuses, &system->status_job);
         status_writer_done(&system->writer);
         status_writer_init(&system->writer, system->context->client, &system->owner, true);
     }
@@ -263,7 +264,7 @@ void system_take_spec(struct system *system, const struct cached_system *cached)
     core_spec_changed(system->core, cached->object->spec);
     core_template_changed(system->core, pod_template_hash(cached->object->spec, hash));
     kubernetes_retry(system->driver);
-    status_writer_changed(&system->writer);
+    system_status_changed(system);
 }
 
 static int renew_certificates(struct system *system, struct err *err)

@@ -5,6 +5,7 @@
 #include "controllers/caches.h"
 #include "controllers/fence_store.h"
 #include "controllers/inbox.h"
+#include "controllers/status_pool.h"
 #include "controllers/status_writer.h"
 #include "controllers/system.h"
 #include "controllers/system_nodes.h"
@@ -22,8 +23,11 @@ struct system {
     char *uid;
     struct object_owner owner; /* the three above */
     bool has_writer;
-    struct status_writer writer;
-    int64_t generation; /* of the object that was looked at last */
+    struct status_writer writer; /* the job's, while that is in the pool */
+    struct status_job status_job;
+    bool is_status_changed;
+    int64_t status_due_ms; /* when it may be written again, or tried again */
+    int64_t generation;    /* of the object that was looked at last */
 
     /* While this process leads, with the core; all NULL or 0 without. */
     uint64_t leadership;
@@ -71,11 +75,15 @@ int system_requests_remove(struct system *system, const struct cached_system *ca
 
 /* ---- system_status.c ---- */
 
+/* Something of it changed. */
+void system_status_changed(struct system *system);
+
 void system_event(struct system *system, bool is_warning, const char *reason, const char *note);
 /* The status of a system that never had one: nobody is to take "no condition" for "done". */
 int system_write_first_status(
     struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err);
-/* Writes the status when it is time; problems of the manifest are in it. */
+/* Has the status written when it is time; problems of the manifest are in it. -1: the last time that did not
+ * work. */
 int system_write_status(
     struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err);
 void system_count(struct system *system, const struct status *status);

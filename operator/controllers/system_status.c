@@ -10,9 +10,14 @@
 #include "core/core.h"
 #include "kube/event.h"
 
-enum { SETTLE_MS = 5000 };
+enum { SETTLE_MS = 5000, STATUS_INTERVAL_MS = 1000, STATUS_INTERVAL_MAX_MS = 10000, STATUS_SHARE = 10 };
 
 const char *const failover_rule_names[FAILOVER_RULES] = {"Proof", "Assertion"};
+
+void system_status_changed(struct system *system)
+{
+    system->is_status_changed = true;
+}
 
 void system_event(struct system *system, bool is_warning, const char *reason, const char *note)
 {
@@ -68,7 +73,8 @@ int system_write_first_status(
     set_condition(&status, CONDITION_RECONCILING, true, "Pending", "", wall_ms);
     set_condition(&status, CONDITION_STALLED, false, "Pending", "", wall_ms);
     set_condition(&status, CONDITION_DEGRADED, false, "Pending", "", wall_ms);
-    int failed = status_writer_work(&system->writer, &status, required, now_ms, err);
+    system->status_due_ms = now_ms + STATUS_INTERVAL_MS;
+    int failed = status_writer_work(&system->writer, &status, required, err);
     status_done(&status);
     return failed;
 }
@@ -90,36 +96,80 @@ static void tell_problems(struct system *system, const char *problems)
         system_event(system, true, "InvalidSpec", problems);
 }
 
+static bool may_write(void *ctx, uint64_t leadership)
+{
+    const struct system_context *context = ctx;
+    return control_gate_is_open(context->gate) && context->leadership(context->ctx) == leadership;
+}
+
+/* Takes status. */
+static void hand_over(struct system *system, struct status *status, int64_t now_ms)
+{
+    const struct system_context *context = system->context;
+    system->is_status_changed = false;
+    system->status_due_ms = now_ms + STATUS_INTERVAL_MS;
+    system->status_job.writer = &system->writer;
+    system->status_job.key = system->key;
+    system->status_job.status = *status;
+    system->status_job.version = context->required(context->ctx);
+    system->status_job.leadership = context->leadership(context->ctx);
+    system->status_job.may_act = may_write;
+    system->status_job.ctx = (void *)(uintptr_t)context; /* which is only read */
+    status_pool_add(context->statuses, &system->status_job);
+}
+
+static void fill(
+    struct system *system, const struct actor_system_object *object, int64_t wall_ms, struct status *status)
+{
+    if (system->core)
+        core_status(system->core, status);
+    else
+        fill_without_core(system, status, wall_ms);
+    system_count(system, status);
+    status->observed_generation = object->generation;
+    if (!object->spec)
+        set_condition(status, CONDITION_STALLED, true, "InvalidSpec", object->problems, wall_ms);
+}
+
+/* How the last write went. An API server that takes long for one is not asked again at once. */
+static int take_ended(struct system *system, int64_t now_ms, struct err *err)
+{
+    struct status_job *job = &system->status_job;
+    if (!status_pool_take(system->context->statuses, job))
+        return 0;
+    int64_t rest_ms = job->took_ms * STATUS_SHARE;
+    rest_ms = rest_ms < STATUS_INTERVAL_MAX_MS ? rest_ms : STATUS_INTERVAL_MAX_MS;
+    if (system->status_due_ms < now_ms + rest_ms)
+        system->status_due_ms = now_ms + rest_ms;
+    if (!job->failed)
+        return 0;
+    system->is_status_changed = true;
+    return err_set(err, job->err.kind, "%s", job->err.text);
+}
+
 int system_write_status(
     struct system *system, const struct cached_system *cached, int64_t now_ms, struct err *err)
 {
     const struct actor_system_object *object = cached->object;
-    int64_t wall_ms = clock_wall_ms(system->context->clock);
-    uint64_t required = system->context->required(system->context->ctx);
     struct status status = {0};
-    int failed = 0;
     if (system->core && system->lost_ms) { /* to the millisecond, not to the next write */
         core_status(system->core, &status);
         system_count(system, &status);
         status_done(&status);
         status = (struct status){0};
     }
+    int failed = take_ended(system, now_ms, err);
     bool has_content = system->core || system->trouble || !object->spec;
-    if (!has_content || !system->writer.is_changed || now_ms < system->writer.due_ms)
-        return 0;
-    if (system->core)
-        core_status(system->core, &status);
-    else
-        fill_without_core(system, &status, wall_ms);
-    system_count(system, &status);
-    status.observed_generation = object->generation;
-    if (!object->spec)
-        set_condition(&status, CONDITION_STALLED, true, "InvalidSpec", object->problems, wall_ms);
+    if (!has_content || !system->is_status_changed || now_ms < system->status_due_ms ||
+        status_pool_has(system->context->statuses, &system->status_job))
+        return failed;
+    fill(system, object, clock_wall_ms(system->context->clock), &status);
     tell_problems(system, object->spec ? NULL : object->problems);
-    if (is_settled(system, &status, now_ms))
-        failed = status_writer_work(&system->writer, &status, required, now_ms, err);
-    else
-        system->writer.due_ms = now_ms + SETTLE_MS / 10;
+    if (is_settled(system, &status, now_ms)) {
+        hand_over(system, &status, now_ms);
+        return failed;
+    }
+    system->status_due_ms = now_ms + SETTLE_MS / 10;
     status_done(&status);
     return failed;
 }

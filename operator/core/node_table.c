@@ -29,7 +29,10 @@ struct node *node_add(struct core *core, const char *name, uint32_t index)
     node->echoed_ms = INT64_MIN;
     vec_for_each (cordon, &core->fence.record.cordons)
         node->is_cordoned = node->is_cordoned || text_equal(*cordon, name);
-    vec_push(&core->nodes, node);
+    size_t place = core->nodes.count;
+    while (place > 0 && core->nodes.items[place - 1]->serial > node->serial)
+        place--; /* by age: a new leader is told of them in any order */
+    vec_insert_at(&core->nodes, place, node);
     (void)map_put(&core->nodes_by_name, node->name, node);
     core->is_status_dirty = true;
     return node;
