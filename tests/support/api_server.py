@@ -87,9 +87,10 @@ class Daemon:
 class ApiServer:
     """Used by one thread, which must outlive it: the programs end with the thread that started them."""
 
-    def __init__(self, arguments=(), controllers=False):
+    def __init__(self, arguments=(), controllers=False, kwok_arguments=()):
         """`arguments`: more flags for kube-apiserver."""
         self.arguments = list(arguments)
+        self.kwok_arguments = list(kwok_arguments)
         self.with_controllers = controllers
         self.folder = None
         self.daemons = {}
@@ -172,7 +173,7 @@ class ApiServer:
         self.daemons["kwok"] = Daemon(
             self.folder, "kwok", kubeconfig, "--manage-all-nodes=false",
             "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--node-lease-duration-seconds=40",
-            f"--server-address=127.0.0.1:{self.kwok_port}")
+            f"--server-address=127.0.0.1:{self.kwok_port}", *self.kwok_arguments)
         account = "/api/v1/namespaces/default/serviceaccounts/default"
         self.wait_for("there is a default service account", lambda: self.client().find(account))
 
