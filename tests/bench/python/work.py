@@ -76,10 +76,10 @@ class Work:
         return units
 
     def transfer(self, source, target, amount):
-        self.accounts[source] = self.changed(self.accounts[source], -amount)
-        self.accounts[target] = self.changed(self.accounts[target], amount)
+        self.accounts[source] = self._changed(self.accounts[source], -amount)
+        self.accounts[target] = self._changed(self.accounts[target], amount)
 
-    def changed(self, balance, amount):
+    def _changed(self, balance, amount):
         return balance + amount
 
     def total(self):
