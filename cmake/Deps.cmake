@@ -24,3 +24,8 @@ histrio_dep(microhttpd microhttpd.h microhttpd)
 histrio_dep(xxhash xxhash.h xxhash)
 histrio_dep(curl curl/curl.h curl)
 histrio_dep(cmocka cmocka.h cmocka)
+
+# Headers only: a module is linked with the interpreter that loads it. Debian has them in a folder with the version in its name.
+find_path(python_INCLUDE Python.h PATH_SUFFIXES python3.14 python3.13 python3.12 python3.11 REQUIRED)
+add_library(dep::python INTERFACE IMPORTED)
+target_include_directories(dep::python SYSTEM INTERFACE ${python_INCLUDE})

@@ -4,7 +4,7 @@
 # usage: stage.sh BUILD-FOLDER OUT node|operator
 set -eu
 build=$1 out=$2
-[ "$3" = node ] && programs=histrio-node || programs="histrio-operator histrio"
+[ "$3" = node ] && programs=histrio-node modules=python_core || programs="histrio-operator histrio" modules=""
 
 library_packages() { # PROGRAM
     readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r library; do
@@ -17,7 +17,7 @@ library_packages() { # PROGRAM
 }
 
 # shellcheck disable=SC2086 # a list of words
-cmake --build "$build" --target $programs
+cmake --build "$build" --target $programs $modules
 mkdir -p "$out/bin"
 for program in $programs; do
     strip -o "$out/bin/$program" "$build/bin/$program"
@@ -27,6 +27,7 @@ done >"$out/packages"
 if [ "$3" = node ]; then
     mkdir -p "$out/python"
     cp -r "$(dirname "$0")/../python/histrio" "$out/python/"
+    strip --strip-unneeded -o "$out/python/histrio/_core.abi3.so" "$build/lib/_core.abi3.so"
     find "$out/python" -name __pycache__ -prune -exec rm -r {} +
     printf '%s\n' python3 python3-msgpack >>"$out/packages"
 fi
