@@ -79,8 +79,10 @@ static void unit_changed(
     void *ctx, const char *unit, uint64_t epoch, enum actor_unit_state state, const char *reason)
 {
     struct runtime *runtime = ctx;
-    if (state == UNIT_RUNNING) /* here, as somebody may wait for the way there */
+    if (state == UNIT_PRESENT) { /* here, as somebody may wait for the way there */
         transport_unit_held(runtime->transport, unit, epoch);
+        return;
+    }
     runtime->control_events.unit_changed(runtime->control_events.ctx, unit, epoch, state, reason);
     gateway_unit_changed(runtime->gateway, unit, epoch, state, reason);
 }

@@ -52,6 +52,7 @@ enum actor_flag {
     ACTOR_TIMES_OUT = 8192,  /* has a receive timeout */
     ACTOR_PAUSED = 32768,    /* as MUTED, by a hosted actor's own will */
     ACTOR_HOSTED = 65536,    /* runs in another process: exits that would end it go to its behavior */
+    ACTOR_AWAITED = 262144,  /* counts in unit->starting; kept by a held slot for its next incarnation */
     ACTOR_FREE_END = 131072, /* of a held slot: the last incarnation ended by no fault of its own */
     ACTOR_REASONED = 16384,  /* called histrio_fail(): its context may have a reason that nobody wants */
 };

@@ -81,6 +81,8 @@ void actor_report_exit(struct histrio_context *ctx, const char *path, uint64_t i
 /* What the listing shows for a name while it is between incarnations: "Restarting", "Stopping", "Stopped".
  * Borrowed for ever: a literal. */
 void actor_set_state(struct histrio_context *ctx, const char *path, const char *state);
+/* A supervisor has decided, and goes on: perhaps its unit waits for nobody any more. */
+void actor_unit_settled(struct histrio_context *ctx);
 /* Counts restarts for actor_system_counters(). */
 void actor_count_restart(struct histrio_context *ctx);
 
@@ -88,7 +90,8 @@ void actor_count_restart(struct histrio_context *ctx);
  *
  * actor_system_unit_start() chooses a worker and runs there, with path = the unit's name when
  * spec.root.is_supervisor, else NULL, the behavior actor_supervisor_root (supervisor.h), arguments = its
- * struct actor_unit *. When start returns CONTINUE, the unit is reported UNIT_RUNNING; when it fails,
+ * struct actor_unit *. When start returns CONTINUE, the unit is reported UNIT_PRESENT, and UNIT_RUNNING
+ * when no hosted actor of it is still starting; when it fails,
  * UNIT_FAILED with the reason. actor_system_unit_stop() sends the root the exit signal "shutdown". When the
  * root has ended, the unit is reported UNIT_STOPPED for the reasons normal and shutdown, else UNIT_FAILED
  * with the reason: a root that gives up calls histrio_fail() with why and returns HISTRIO_FAIL. By then it

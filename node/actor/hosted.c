@@ -125,6 +125,9 @@ void hosted_started(struct histrio_context *ctx)
 {
     if (ctx->actor->name)
         names_set_state(&ctx->worker->system->names, ctx->actor->name, "Running");
+    life_awaited(ctx->actor, ctx->actor->unit);
+    if (ctx->actor->unit)
+        unit_check_running(ctx->worker, ctx->actor->unit);
 }
 
 void hosted_end(struct histrio_context *ctx, const char *reason, bool is_free)

@@ -73,8 +73,8 @@ static void life_fill(struct worker *worker, struct actor *actor, const struct h
     actor->bounded = spawn->mailbox_capacity > 0;
     actor->overflow = (uint8_t)spawn->overflow;
     actor->high = actor->bounded ? spawn->mailbox_capacity : PRESSURE_HIGH;
-    actor->flags = (actor->flags & (ACTOR_OVERLOADED | ACTOR_QUEUED)) | ACTOR_ALIVE | ACTOR_STARTING |
-                   ((spawn->behavior->flags & HISTRIO_TRAP_EXITS) != 0 ? ACTOR_TRAPS : 0) |
+    actor->flags = (actor->flags & (ACTOR_OVERLOADED | ACTOR_QUEUED | ACTOR_AWAITED)) | ACTOR_ALIVE |
+                   ACTOR_STARTING | ((spawn->behavior->flags & HISTRIO_TRAP_EXITS) != 0 ? ACTOR_TRAPS : 0) |
                    (spawn->hold ? ACTOR_PERMANENT_HOLD : 0) | (spawn->is_hosted ? ACTOR_HOSTED : 0) |
                    (spawn->drop_mailbox_on_exit ? ACTOR_DROP_MAILBOX : 0);
     if (spawn->behavior->state_size > 0)
@@ -119,6 +119,23 @@ static void life_bind(struct worker *worker, struct actor *actor, const struct a
         vec_push(&actor_side(worker, outer->actor)->holds, name);
 }
 
+/* Its process has yet to say that it runs: only then does its unit, if that is not running already. */
+static void life_await(struct actor *actor)
+{
+    if (!actor->unit || actor->unit->is_running || (actor->flags & ACTOR_AWAITED) != 0)
+        return;
+    actor->flags |= ACTOR_AWAITED;
+    actor->unit->starting++;
+}
+
+void life_awaited(struct actor *actor, struct actor_unit *unit)
+{
+    if ((actor->flags & ACTOR_AWAITED) == 0)
+        return;
+    actor->flags &= ~(uint32_t)ACTOR_AWAITED;
+    unit->starting--;
+}
+
 struct actor *life_spawn(struct worker *worker, struct histrio_context *outer,
     const struct actor_spawn *spawn, struct actor_unit *unit, uint64_t *ret_monitor, struct err *err)
 {
@@ -150,7 +167,9 @@ struct actor *life_spawn(struct worker *worker, struct histrio_context *outer,
         return NULL;
     }
     free(ctx.fail_reason);
-    if (name && (actor->flags & ACTOR_PAUSED) == 0)
+    if ((actor->flags & ACTOR_PAUSED) != 0)
+        life_await(actor);
+    else if (name)
         names_set_state(&worker->system->names, name, "Running");
     worker_schedule(worker, actor);
     if (ret_monitor)
@@ -246,8 +265,10 @@ static void life_finish(struct worker *worker, struct actor *actor, const char *
     life_answer_callers(worker, actor);
     pressure_release(worker, actor);
     life_let_go(worker, actor, id);
-    actor->flags =
-        (actor->flags & (ACTOR_QUEUED | ACTOR_DROP_MAILBOX | ACTOR_FREE_END)) | (held ? ACTOR_HELD : 0);
+    actor->flags = (actor->flags & (ACTOR_QUEUED | ACTOR_DROP_MAILBOX | ACTOR_FREE_END | ACTOR_AWAITED)) |
+                   (held ? ACTOR_HELD : 0);
+    if (!held)
+        life_awaited(actor, unit);
     registry_renew(actor);
     if (actor->name)
         names_unbind(&worker->system->names, actor->name, held ? actor_id(actor) : 0,
@@ -298,6 +319,9 @@ void life_release(struct worker *worker, uint32_t name, uint64_t holder)
     actor->flags &= ~(uint32_t)ACTOR_PERMANENT_HOLD;
     if ((actor->flags & ACTOR_HELD) == 0)
         return; /* it runs, and is no longer held */
+    const struct actor *parent = registry_find(worker, holder);
+    if (parent && parent->unit)
+        life_awaited(actor, parent->unit);
     names_release(&worker->system->names, name);
     pressure_release(worker, actor);
     actor->flags &= ~(uint32_t)(ACTOR_HELD | ACTOR_DROP_MAILBOX | ACTOR_FREE_END);

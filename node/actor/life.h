@@ -13,6 +13,9 @@ enum { LIFE_START_DEPTH_MAX = 100 };
 struct actor *life_spawn(struct worker *worker, struct histrio_context *outer,
     const struct actor_spawn *spawn, struct actor_unit *unit, uint64_t *ret_monitor, struct err *err);
 
+/* An actor that its unit waited for runs, or does not come back; see unit_check_running(). */
+void life_awaited(struct actor *actor, struct actor_unit *unit);
+
 /* Ends it now; nothing of it is on the stack but the turn that calls this. outer: as above. */
 void life_end(struct worker *worker, struct actor *actor, const char *reason, struct histrio_context *outer);
 /* A signal: ends it before its next message. The first reason counts. */

@@ -246,6 +246,8 @@ static enum histrio_result perform(struct histrio_context *ctx, struct superviso
         case SUPERVISION_STARTED: break; /* start returns, which says it */
         }
     }
+    if (!supervision_is_busy(s->machine))
+        actor_unit_settled(ctx);
     return HISTRIO_CONTINUE;
 }
 

@@ -167,12 +167,20 @@ struct actor_hosting {
 /* In another process: Python, or C with an isolation of its own. */
 bool actor_child_is_hosted(const struct actor_child_spec *child);
 
-enum actor_unit_state { UNIT_STARTING, UNIT_RUNNING, UNIT_STOPPING, UNIT_FAILED, UNIT_STOPPED };
+enum actor_unit_state {
+    UNIT_STARTING,
+    UNIT_RUNNING,
+    UNIT_STOPPING,
+    UNIT_FAILED,
+    UNIT_STOPPED,
+    UNIT_PRESENT, /* between STARTING and RUNNING: all mailboxes are there; hosted actors may still be
+                     starting */
+};
 
 struct actor_events {
     void (*exited)(void *ctx, const struct actor_exit_report *report);
-    /* UNIT_RUNNING: all children started. UNIT_FAILED: start failed or the root gave up; holds nothing any
-     * more. UNIT_STOPPED: its root ended normally, or actor_system_unit_stop() is done. */
+    /* UNIT_RUNNING: all children started, hosted ones as well. UNIT_FAILED: start failed or the root gave up;
+     * holds nothing any more. UNIT_STOPPED: its root ended normally, or actor_system_unit_stop() is done. */
     void (*unit_changed)(
         void *ctx, const char *unit, uint64_t epoch, enum actor_unit_state state, const char *reason);
     /* A handler has been executing for longer than the limit. On the watchdog's thread. */

@@ -101,6 +101,20 @@ static void unit_finish(struct worker *worker, struct actor_unit *unit)
     mutex_unlock(&units->lock);
 }
 
+void unit_check_running(struct worker *worker, struct actor_unit *unit)
+{
+    if (unit->is_running || unit->root == 0 || unit->starting > 0 || unit->is_stopping)
+        return;
+    unit->is_running = true;
+    unit_report(worker, unit, UNIT_RUNNING, "");
+}
+
+void actor_unit_settled(struct histrio_context *ctx)
+{
+    if (ctx->actor->unit)
+        unit_check_running(ctx->worker, ctx->actor->unit);
+}
+
 void unit_actor_ended(struct worker *worker, struct actor_unit *unit, uint64_t id, const char *reason)
 {
     if (id == unit->root && unit->root != 0) {
@@ -134,7 +148,8 @@ static void unit_start_job(struct worker *worker, struct message *message)
     unit->has_started = true;
     if (root) {
         unit->root = actor_id(root);
-        unit_report(worker, unit, UNIT_RUNNING, "");
+        unit_report(worker, unit, UNIT_PRESENT, "");
+        unit_check_running(worker, unit);
         return;
     }
     unit->has_ended = true;

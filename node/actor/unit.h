@@ -16,8 +16,10 @@ struct actor_unit {
     struct actor_unit_spec spec; /* a deep copy */
     uint64_t epoch;
     unsigned worker;
-    uint64_t root;   /* actor id; 0: not started, or ended */
-    uint32_t actors; /* alive */
+    uint64_t root;     /* actor id; 0: not started, or ended */
+    uint32_t actors;   /* alive */
+    uint32_t starting; /* hosted actors that have yet to run for the first time, or are given up */
+    bool is_running;   /* was reported */
     bool has_started;
     bool has_ended;   /* the root did, or never began */
     bool is_stopping; /* on request */
@@ -44,6 +46,8 @@ static inline const char *unit_name(const struct actor_unit *unit)
 
 /* On the unit's worker: an actor of the unit ended; unit->actors is already lower. May free the unit. */
 void unit_actor_ended(struct worker *worker, struct actor_unit *unit, uint64_t id, const char *reason);
+/* Reports UNIT_RUNNING when the last one that it waits for has started. */
+void unit_check_running(struct worker *worker, struct actor_unit *unit);
 /* Asks all units to stop, last started first, and waits until they have. False when time ran out. Any thread
  * but a worker's. */
 bool units_stop_all(struct actor_system *system, uint32_t timeout_ms);

@@ -130,7 +130,8 @@ struct rpc_buffer *convert_lease(
 static Histrio__V1__UnitState unit_state(enum actor_unit_state state)
 {
     switch (state) {
-    case UNIT_STARTING: return HISTRIO__V1__UNIT_STATE__UNIT_STATE_STARTING;
+    case UNIT_STARTING:
+    case UNIT_PRESENT: return HISTRIO__V1__UNIT_STATE__UNIT_STATE_STARTING;
     case UNIT_RUNNING: return HISTRIO__V1__UNIT_STATE__UNIT_STATE_RUNNING;
     case UNIT_STOPPING: return HISTRIO__V1__UNIT_STATE__UNIT_STATE_STOPPING;
     case UNIT_FAILED: return HISTRIO__V1__UNIT_STATE__UNIT_STATE_FAILED;

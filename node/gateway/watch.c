@@ -176,7 +176,8 @@ void gateway_actor_exited(struct gateway *gateway, const struct actor_exit_repor
 static const char *state_name(enum actor_unit_state state)
 {
     switch (state) {
-    case UNIT_STARTING: return "Starting";
+    case UNIT_STARTING:
+    case UNIT_PRESENT: return "Starting";
     case UNIT_RUNNING: return "Running";
     case UNIT_STOPPING: return "Stopping";
     case UNIT_FAILED: return "Failed";

@@ -148,6 +148,8 @@ static enum histrio_result plain_receive(
 static const struct histrio_behavior plain = {.name = "plain", .receive = plain_receive};
 static const struct histrio_behavior *const behaviors[] = {&plain, NULL};
 
+static enum actor_restart child_restart; /* of unit/one */
+
 static void start(unsigned limit, bool pauses, uint32_t restarts_max)
 {
     if (!host.is_ready) {
@@ -159,8 +161,8 @@ static void start(unsigned limit, bool pauses, uint32_t restarts_max)
     host.pauses = pauses;
     host.kept_count = 0;
     support_start_hosting(2, behaviors, &hosting);
-    static const struct actor_child_spec children[] = {
-        {.name = "one", .under = "", .behavior = "module:One", .shutdown_ms = 200},
+    const struct actor_child_spec children[] = {
+        {.name = "one", .under = "", .behavior = "module:One", .shutdown_ms = 200, .restart = child_restart},
         {.name = "two", .under = "", .behavior = "test.plain", .shutdown_ms = 200},
     };
     struct actor_unit_spec spec = {.name = "unit",
@@ -171,7 +173,7 @@ static void start(unsigned limit, bool pauses, uint32_t restarts_max)
             .shutdown_ms = ACTOR_SHUTDOWN_INFINITY},
         .children = children,
         .child_count = 2};
-    support_unit_spec(&spec);
+    support_unit_present(&spec);
 }
 
 static void reply_first(struct worker *worker)
@@ -246,6 +248,61 @@ static void a_paused_actor_gets_no_turns(void **state)
     assert_int_equal(count_notes("row:unit/one:module:One:Running"), 1);
     run(unpause);
     wait_note("got:c");
+    support_stop();
+}
+
+static void crash_charged(struct worker *worker);
+
+static void fail_to_start(struct worker *worker)
+{
+    struct histrio_context ctx;
+    assert_true(hosted_enter(worker, host.id, &ctx));
+    hosted_end(&ctx, "start failed", false);
+}
+
+static void a_unit_runs_when_its_hosted_actors_do(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, true, 3);
+    assert_int_equal(ask_error("unit/two", "unknown"), HISTRIO_BAD_ARGUMENT); /* it is present */
+    run(fail_to_start);
+    wait_notes("start:module:One", 2);
+    assert_int_equal(count_notes("unit:unit:running"), 0);
+    run(unpause);
+    wait_note("unit:unit:running");
+    ask_later("first");
+    wait_note("got:first");
+    run(crash_charged);
+    wait_notes("start:module:One", 3);
+    run(unpause);
+    ask_later("second");
+    wait_note("got:second");
+    assert_int_equal(count_notes("unit:unit:running"), 1); /* a later restart is no news of the unit */
+    support_stop();
+}
+
+static void a_unit_that_never_ran_fails(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, true, 1);
+    run(fail_to_start);
+    wait_notes("start:module:One", 2);
+    run(fail_to_start);
+    wait_note("unit:unit:failed:too many restarts: unit/one: start failed");
+    assert_int_equal(count_notes("unit:unit:running"), 0);
+    support_stop();
+}
+
+/* Nobody waits for one that is not started again. */
+static void a_temporary_actor_holds_nothing_up(void **state)
+{
+    (void)state;
+    child_restart = ACTOR_TEMPORARY;
+    start(KEPT_MAX, true, 1);
+    child_restart = ACTOR_PERMANENT;
+    assert_int_equal(count_notes("unit:unit:running"), 0);
+    run(fail_to_start);
+    wait_note("unit:unit:running");
     support_stop();
 }
 
@@ -360,6 +417,9 @@ static void without_a_host_python_is_refused(void **state)
 const struct CMUnitTest hosted_tests[] = {
     cmocka_unit_test(kept_messages_are_answered_later),
     cmocka_unit_test(a_paused_actor_gets_no_turns),
+    cmocka_unit_test(a_unit_runs_when_its_hosted_actors_do),
+    cmocka_unit_test(a_unit_that_never_ran_fails),
+    cmocka_unit_test(a_temporary_actor_holds_nothing_up),
     cmocka_unit_test(messages_that_were_not_begun_survive),
     cmocka_unit_test(free_ends_do_not_count),
     cmocka_unit_test(exits_go_to_the_behavior),

@@ -71,7 +71,7 @@ static void on_unit(
 {
     (void)ctx;
     (void)epoch;
-    static const char *const names[] = {"", "running", "", "failed", "stopped"};
+    static const char *const names[] = {"", "running", "", "failed", "stopped", ""};
     if (names[state][0] != '\0')
         str_appendf(&world.log, "unit %s %s%s%s; ", unit, names[state], reason[0] ? ": " : "", reason);
 }

@@ -101,6 +101,10 @@ static void on_unit(
     (void)ctx;
     (void)epoch;
     static const char *const names[] = {"starting", "running", "stopping", "failed", "stopped"};
+    if (state == UNIT_PRESENT) {
+        note("present:%s", unit);
+        return;
+    }
     note("unit:%s:%s%s%s", unit, names[state], *reason ? ":" : "", reason);
 }
 
@@ -164,15 +168,27 @@ void support_stop(void)
     str_done(&support.joined);
 }
 
-void support_unit_spec(const struct actor_unit_spec *spec)
+static void start_unit(const struct actor_unit_spec *spec, const char *until)
 {
     struct err err = {0};
-    char text[256];
-    (void)snprintf(text, sizeof(text), "unit:%s:running", spec->name);
-    unsigned before = count_notes(text);
+    unsigned before = count_notes(until);
     if (actor_system_unit_start(support.system, spec, 1, &err) < 0)
         fail_msg("%s", err.text);
-    wait_notes(text, before + 1);
+    wait_notes(until, before + 1);
+}
+
+void support_unit_spec(const struct actor_unit_spec *spec)
+{
+    char text[256];
+    (void)snprintf(text, sizeof(text), "unit:%s:running", spec->name);
+    start_unit(spec, text);
+}
+
+void support_unit_present(const struct actor_unit_spec *spec)
+{
+    char text[256];
+    (void)snprintf(text, sizeof(text), "present:%s", spec->name);
+    start_unit(spec, text);
 }
 
 void support_unit(const char *name, const char *behavior)

@@ -29,6 +29,8 @@ struct actor_system *support_system(void);
 /* Starts a unit with one actor, or with a supervisor and children, and waits until it runs. */
 void support_unit(const char *name, const char *behavior);
 void support_unit_spec(const struct actor_unit_spec *spec);
+/* The same, but for hosted actors, which may still be starting. */
+void support_unit_present(const struct actor_unit_spec *spec);
 void support_unit_stop(const char *name);
 
 /* The log: one word or text an entry. Any thread. */

@@ -67,7 +67,7 @@ static void unit(enum actor_isolation isolation, const char *second_behavior, ui
             .shutdown_ms = ACTOR_SHUTDOWN_INFINITY},
         .children = children,
         .child_count = 2};
-    support_unit_spec(&spec);
+    support_unit_present(&spec);
 }
 
 static void done(void *ctx, enum histrio_error error, const uint8_t *value, size_t size)
@@ -134,7 +134,7 @@ static void starts_are_waited_for_by_messages_only(void **state)
 {
     (void)state;
     start(1);
-    unit(ACTOR_ISOLATION_PROCESS, "m:Slow", 3); /* the unit runs although one of it never has started */
+    unit(ACTOR_ISOLATION_PROCESS, "m:Slow", 3); /* which never starts */
     ask_later("x", "unit/two", "echo", "waits");
     ask_later("y", "unit/one", "echo", "goes");
     wait_note("y:OK:goes");
@@ -142,6 +142,7 @@ static void starts_are_waited_for_by_messages_only(void **state)
     assert_int_equal(count_notes("row:unit/two:m:Slow:Starting"), 1);
     assert_int_equal(count_notes("row:unit/one:m:One:Running"), 1);
     assert_string_equal(notes("x:"), "");
+    assert_int_equal(count_notes("unit:unit:running"), 0); /* it waits for all */
     stop();
 }
 
