@@ -12,6 +12,8 @@ class Actor(Work, histrio.Actor):
 
 for _name in METHODS:
     setattr(Actor, _name, histrio.method(vars(Work)[_name]))
+# It is crashed on purpose, again and again.
+histrio.actor(supervise=histrio.OneForOne(restarts=1000, period="10s"))(Actor)
 
 
 class Fetcher(histrio.Actor):
