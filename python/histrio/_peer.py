@@ -6,7 +6,7 @@ import itertools
 import secrets
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from . import _codec as codec
 from . import _frames as frames
@@ -136,6 +136,12 @@ class Peer:
                 self.sent()
             except Closed:
                 pass
+
+    def later(self, seconds: float, function: Callable[[], None]) -> None:
+        """Calls a function after a while, on whatever thread."""
+        timer = threading.Timer(seconds, function)
+        timer.daemon = True
+        timer.start()
 
     def sent(self) -> None:
         """Something waits for flush(): see to it that it happens."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ._call import Call
@@ -57,10 +56,9 @@ class RetriedCall(Call[Any]):
             self.fail(error)
             return
         self._left -= 1
-        timer = threading.Timer(self._wait * random.uniform(0.5, 1.0), self._again)
-        timer.daemon = True
+        wait = self._wait * random.uniform(0.5, 1.0)
         self._wait = min(LONGEST_WAIT, 2 * self._wait)
-        timer.start()
+        self._peer.later(wait, self._again)
 
     def _again(self) -> None:
         if self._cancelled:

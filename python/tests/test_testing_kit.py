@@ -1,0 +1,258 @@
+"""histrio.testing: the same actors without a node. What both can do is tested on both (the marker)."""
+
+import asyncio
+import threading
+
+import pytest
+from testing_actors import Clerk, Counter, Deep, Log, OneForAll, OneForOne, RestForOne, Sleeper, Teller, Writer
+
+import histrio
+from histrio import testing
+
+
+@pytest.fixture
+def system():
+    with testing.system(seed=1) as one:
+        yield one
+
+
+def settle(system):
+    asyncio.run(system.settle())
+
+
+# ---- on both ----
+
+
+@pytest.mark.histrio("test", "node")
+def test_asks_and_tells(histrio_system):
+    counter = histrio_system.spawn(Counter, 5, name="counter").result()
+    assert counter.add(1).result() == 6
+    counter.add.tell(4)
+    assert counter.add(0).result() == 10
+    with pytest.raises(ValueError, match="no") as caught:
+        counter.fail("no").result()
+    assert isinstance(caught.value.__cause__, histrio.RemoteError)
+    assert counter.add(0).result() == 10, "who asks is told, and the actor lives on"
+    with pytest.raises(histrio.NoSuchActor):
+        histrio_system.lookup("local/nobody", Counter).add(1).result()
+
+
+@pytest.mark.histrio("test", "node")
+def test_awaited(histrio_system):
+    async def main():
+        counter = await histrio_system.spawn(Counter)
+        assert await histrio.gather(*(counter.add(1) for _ in range(5))) == [1, 2, 3, 4, 5]
+        teller = await histrio_system.spawn(Teller, counter)
+        assert await teller.deposit_later(5) == 10
+
+    asyncio.run(main())
+
+
+@pytest.mark.histrio("test", "node")
+def test_an_actor_that_waits_for_another(histrio_system):
+    counter = histrio_system.spawn(Counter, name="counter").result()
+    teller = histrio_system.spawn(Teller, counter, name="teller").result()
+    assert teller.deposit_later(7).result(timeout=10) == 7
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_circle_of_asks(histrio_system):
+    counter = histrio_system.spawn(Counter).result()
+    one = histrio_system.spawn(Teller, counter, name="one").result()
+    two = histrio_system.spawn(Teller, counter, name="two").result()
+    with pytest.raises(histrio.DeadlockError, match="local/one -> local/two -> local/one"):
+        one.ask_me(two).result(timeout=20)
+
+
+@pytest.mark.histrio("test", "node")
+@pytest.mark.parametrize("kind, restarted", [(OneForOne, "b"), (OneForAll, "abc"), (RestForOne, "bc")])
+def test_strategies(histrio_system, kind, restarted):
+    group = histrio_system.spawn(kind, name="group").result()
+    with histrio_system.watch(group.b) as ends:
+        group.b.fail.tell("on purpose")
+        assert ends.next().result(timeout=20).reason.startswith("ValueError: on purpose (testing_actors.py:")
+    for name in "abc":
+        expected = 2 if name in restarted else 1
+        child = getattr(group, name)
+        while child.incarnation().result(timeout=20) != expected:
+            pass
+        assert child.incarnation().result() == expected
+
+
+@pytest.mark.histrio("test", "node")
+def test_giving_up(histrio_system):
+    group = histrio_system.spawn(OneForOne, name="group", restart="temporary").result()
+    with histrio_system.watch(group) as ends:
+        for _ in range(3):
+            group.a.fail.tell("again")
+        assert "ValueError: again" in ends.next().result(timeout=20).reason
+    with pytest.raises(histrio.NoSuchActor):
+        group.b.add(1).result(timeout=20)
+
+
+@pytest.mark.histrio("test", "node")
+def test_an_actor_that_stops(histrio_system):
+    counter = histrio_system.spawn(Counter, name="counter", restart="transient").result()
+    with histrio_system.watch(counter) as ends:
+        counter.stop_normally().result()
+        assert ends.next().result(timeout=20).reason == "normal"
+    with pytest.raises(histrio.NoSuchActor):
+        counter.add(1).result()
+
+
+# ---- what only the kit can ----
+
+
+def test_arguments_are_really_sent(system):
+    counter = system.spawn(Counter).result()
+    with pytest.raises(histrio.EncodingError, match="argument 1"):
+        counter.add(threading.Lock())
+    log = system.spawn(Log).result()
+    lines = log.read().result()
+    lines.append("mine")
+    assert log.read().result() == [], "an answer is a copy"
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_plain_method_that_waits(histrio_system):
+    counter = histrio_system.spawn(Counter).result()
+    clerk = histrio_system.spawn(Clerk, counter).result()
+    assert [clerk.deposit(1).result() for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_crash_keeps_the_mailbox(system):
+    counter = system.spawn(Counter, 10, name="counter").result()
+    calls = [counter.add(1) for _ in range(3)]
+    system.crash(counter)
+    assert [call.result() for call in calls] == [11, 12, 13]
+    assert counter.incarnation().result() == 2
+    assert system.trace.of("restart") == ["local/counter"]
+    assert system.trace.reasons("local/counter") == ["SIGSEGV"]
+
+
+def test_a_crash_in_a_message(system):
+    counter = system.spawn(Counter, name="counter", isolation="process").result()
+    calm = system.spawn(Counter, name="calm").result()
+    system.crash(counter, "ABRT", when="add")
+    first, second = counter.add(1), counter.add(2)
+    with pytest.raises(histrio.ActorCrashed) as caught:
+        first.result()
+    assert caught.value.signal == "SIGABRT"
+    assert second.result() == 2
+    assert calm.incarnation().result() == 1, "another process"
+
+
+def test_shared_actors_crash_together_but_one_is_charged(system):
+    one = system.spawn(Counter, name="one").result()
+    two = system.spawn(Counter, name="two").result()
+    for _ in range(3):
+        system.crash(one)
+        settle(system)
+    assert one.incarnation().result() == two.incarnation().result() == 4
+    system.crash(one)
+    with pytest.raises(histrio.NoSuchActor):
+        one.add(1).result()
+    assert two.incarnation().result() == 5, "it restarted for free"
+
+
+def test_drop_delay_duplicate(system):
+    counter = system.spawn(Counter, name="counter").result()
+    rule = system.drop(counter, "add")
+    with pytest.raises(histrio.AskTimeout):
+        counter.add.opt(timeout=5)(1).result()
+    assert rule.seen == 1 and system.clock.now >= 5
+    system.duplicate(counter, "add")
+    counter.add(10).result()
+    settle(system)
+    assert counter.add(0).result() == 20, "not idempotent: it shows"
+    system.delay(counter, 3, "add")
+    counter.add.tell(100)
+    assert counter.add(0).result() == 20, "overtaken"
+    asyncio.run(system.advance(3))
+    assert counter.add(0).result() == 120
+
+
+def test_a_lost_answer_and_an_idempotency_key(system):
+    counter = system.spawn(Counter, name="counter").result()
+    system.drop(counter, "add")
+    assert counter.add.opt(timeout=5, retries=2, idempotency_key="a")(7).result() == 7
+    assert counter.add.opt(idempotency_key="a")(7).result() == 7, "the same key is executed once"
+    assert counter.add(0).result() == 7
+
+
+def test_time_passes_when_all_wait(system):
+    sleeper = system.spawn(Sleeper, name="sleeper").result()
+    assert sleeper.sleep(50).result() == "slept 50 s"
+    assert system.clock.now == pytest.approx(50)
+    with pytest.raises(histrio.AskTimeout):
+        sleeper.sleep.opt(timeout=10)(3600).result()
+    assert system.clock.now == pytest.approx(60)
+
+
+def test_timers_and_a_clock_by_hand():
+    async def main():
+        async with testing.system(clock=testing.VirtualClock(auto=False)) as system:
+            sleeper = await system.spawn(Sleeper)
+            await system.advance(29)
+            assert await sleeper.count_ticks() == 0
+            await system.advance(61)
+            assert await sleeper.count_ticks() == 3
+            call = asyncio.ensure_future(sleeper.sleep(5))
+            await asyncio.sleep(0.02)
+            assert not call.done(), "nobody let time pass"
+            await system.advance(5)
+            assert await call == "slept 5 s"
+
+    asyncio.run(main())
+
+
+def test_methods_that_interleave(system):
+    sleeper = system.spawn(Sleeper).result()
+    calls = [sleeper.interleave(name) for name in "ab"]
+    assert calls[1].result() == ["a begins", "b begins", "a ends", "b ends"]
+    assert system.clock.now == pytest.approx(1), "side by side"
+
+
+def order(seed):
+    with testing.system(seed=seed) as system:
+        log = system.spawn(Log).result()
+        writers = [system.spawn(Writer, name, log).result() for name in "abc"]
+        for number in range(4):
+            for writer in writers:
+                writer.write.tell(number)
+        settle(system)
+        return "".join(log.read().result())
+
+
+def test_the_seed_decides_the_order():
+    orders = {seed: order(seed) for seed in range(20)}
+    assert len(set(orders.values())) > 10
+    assert all(order(seed) == orders[seed] for seed in orders), "the same seed, the same order"
+    for text in orders.values():
+        for name in "abc":
+            assert [text[i + 1] for i in range(0, len(text), 2) if text[i] == name] == list("0123"), "each writer's lines in order"
+
+
+def test_a_supervisor_below_a_supervisor(system):
+    deep = system.spawn(Deep, name="deep").result()
+    for _ in range(3):
+        deep.inner.a.fail.tell("again")
+    settle(system)
+    assert system.trace.of("give up") == ["local/deep/inner"]
+    assert deep.inner.b.incarnation().result() == 2, "its supervisor was started again by the one above"
+    assert deep.other.incarnation().result() == 1
+
+
+def test_the_end_stops_in_reverse_order():
+    with testing.system() as system:
+        system.spawn(OneForOne, name="group").result()
+        system.spawn(Counter, name="last").result()
+    ends = [entry.actor for entry in system.trace if entry.what == "end"]
+    assert ends == ["local/last", "local/group/c", "local/group/b", "local/group/a", "local/group"]
+    with pytest.raises(histrio.SystemClosed):
+        system.lookup("local/last", Counter).add(1).result()
+
+
+def test_a_constructor_that_raises(system):
+    with pytest.raises(histrio.StartFailed):
+        system.spawn(Writer).result()

@@ -1,0 +1,135 @@
+"""Actors for the tests of histrio.testing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import histrio
+
+
+class Counter(histrio.Actor):
+    def __init__(self, start: int = 0) -> None:
+        self.value = start
+
+    @histrio.method
+    def add(self, amount: int) -> int:
+        self.value += amount
+        return self.value
+
+    @histrio.method
+    def fail(self, text: str) -> None:
+        raise ValueError(text)
+
+    @histrio.method
+    def incarnation(self) -> int:
+        return self.ctx.incarnation
+
+    @histrio.method
+    def stop_normally(self) -> None:
+        self.ctx.stop()
+
+
+class Sleeper(histrio.Actor):
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.log: list[str] = []
+
+    @histrio.every(seconds=30)
+    async def tick(self) -> None:
+        self.ticks += 1
+
+    @histrio.method
+    async def count_ticks(self) -> int:
+        return self.ticks
+
+    @histrio.method
+    async def sleep(self, seconds: float) -> str:
+        await asyncio.sleep(seconds)
+        return f"slept {seconds:g} s"
+
+    @histrio.method(concurrency=4)
+    async def interleave(self, name: str) -> list[str]:
+        self.log.append(f"{name} begins")
+        await asyncio.sleep(1)
+        self.log.append(f"{name} ends")
+        return self.log
+
+
+class Clerk(histrio.Actor):
+    """Asks a counter, in the middle of a plain method."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+
+    @histrio.method
+    def deposit(self, amount: int) -> int:
+        return self.counter.add(amount).result()
+
+
+class Teller(histrio.Actor):
+    """The same in coroutines."""
+
+    def __init__(self, counter: Counter) -> None:
+        self.counter = counter
+
+    @histrio.method
+    async def deposit_later(self, amount: int) -> int:
+        return await self.counter.add(amount)
+
+    @histrio.method
+    async def ask_me(self, other: Teller) -> int:
+        return await other.ask_back(self.ref)
+
+    @histrio.method
+    async def ask_back(self, other: Teller) -> int:
+        return await other.deposit_later(1)
+
+
+class Log(histrio.Actor):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    @histrio.method
+    def write(self, line: str) -> None:
+        self.lines.append(line)
+
+    @histrio.method
+    def read(self) -> list[str]:
+        return self.lines
+
+
+class Writer(histrio.Actor):
+    def __init__(self, name: str, log: Log) -> None:
+        self.name = name
+        self.log = log
+
+    @histrio.method
+    def write(self, number: int) -> None:
+        self.log.write.tell(f"{self.name}{number}")
+
+
+@histrio.supervisor(strategy="one_for_one", restarts=2, period="10s")
+class OneForOne(histrio.Actor):
+    a = histrio.child(Counter)
+    b = histrio.child(Counter)
+    c = histrio.child(Counter)
+
+
+@histrio.supervisor(strategy="one_for_all", restarts=2, period="10s")
+class OneForAll(histrio.Actor):
+    a = histrio.child(Counter)
+    b = histrio.child(Counter)
+    c = histrio.child(Counter)
+
+
+@histrio.supervisor(strategy="rest_for_one", restarts=2, period="10s")
+class RestForOne(histrio.Actor):
+    a = histrio.child(Counter)
+    b = histrio.child(Counter)
+    c = histrio.child(Counter)
+
+
+@histrio.supervisor(strategy="one_for_one", restarts=5, period="10s")
+class Deep(histrio.Actor):
+    inner = histrio.child(OneForOne)
+    other = histrio.child(Counter)
