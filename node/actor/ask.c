@@ -68,11 +68,13 @@ void ask_drop(struct worker *worker, uint64_t number)
         ask_free(worker, ask);
 }
 
-void ask_cancel(struct worker *worker, const struct actor *asker, uint64_t number)
+bool ask_cancel(struct worker *worker, const struct actor *asker, uint64_t number)
 {
     struct ask *ask = handle_find(worker, &worker->asks, number);
-    if (ask && ask->asker == actor_id(asker))
-        ask_free(worker, ask);
+    if (!ask || ask->asker != actor_id(asker))
+        return false;
+    ask_free(worker, ask);
+    return true;
 }
 
 void ask_drop_all(struct worker *worker)

@@ -31,8 +31,8 @@ bool ask_settle(
     struct worker *worker, const struct actor *asker, const struct message *outcome, struct ask *ret_ask);
 /* Nobody waits for it any more. */
 void ask_drop(struct worker *worker, uint64_t number);
-/* The asker does not want its outcome any more. */
-void ask_cancel(struct worker *worker, const struct actor *asker, uint64_t number);
+/* The asker does not want its outcome any more; false: it has none, or never had. */
+bool ask_cancel(struct worker *worker, const struct actor *asker, uint64_t number);
 /* Ends all asks from outside with UNAVAILABLE, and frees the others. When the system goes. */
 void ask_drop_all(struct worker *worker);
 

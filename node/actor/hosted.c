@@ -6,6 +6,7 @@
 #include "actor/intern.h"
 #include "actor/life.h"
 #include "actor/send.h"
+#include "actor/supervisor.h"
 #include "actor/system_private.h"
 
 #include <assert.h>
@@ -154,9 +155,58 @@ bool hosted_is_suspended(const struct worker *worker)
     return atomic_load_explicit(&worker->suspended, memory_order_relaxed);
 }
 
-void hosted_cancel_ask(struct histrio_context *ctx, uint64_t number)
+static struct actor *find_here(const struct worker *worker, struct histrio_ref ref)
 {
-    ask_cancel(ctx->worker, ctx->actor, number);
+    uint64_t id = ref.node == 0 ? names_present(&worker->system->names, (uint32_t)ref.id) : ref.id;
+    bool is_here = id != 0 && (ref.node == 0 || ref.node == worker->node_uid);
+    return is_here ? registry_find(worker, id) : NULL;
+}
+
+bool hosted_is_ask(const struct histrio_context *ctx, const struct message *message, uint64_t ask)
+{
+    return message->kind == HISTRIO_ASK && (message->flags & MESSAGE_REMOTE) == 0 &&
+           message->reference == ask && message->sender == actor_id(ctx->actor);
+}
+
+/* True when it was there. */
+static bool take_ask_out(const struct histrio_context *ctx, struct actor *actor, uint64_t ask)
+{
+    struct message *previous = NULL, *message = actor->first;
+    for (; message && !hosted_is_ask(ctx, message, ask); message = message->next)
+        previous = message;
+    if (!message)
+        return false;
+    if (previous)
+        previous->next = message->next;
+    else
+        actor->first = message->next;
+    if (actor->last == message)
+        actor->last = previous;
+    actor_set_depth(actor, actor_depth(actor) - 1);
+    message_free(ctx->worker, message);
+    return true;
+}
+
+bool hosted_cancel_ask(
+    struct histrio_context *ctx, uint64_t ask, struct histrio_ref to, uint64_t *ret_handler)
+{
+    *ret_handler = 0;
+    if (!ask_cancel(ctx->worker, ctx->actor, ask))
+        return false;
+    struct actor *actor = find_here(ctx->worker, to);
+    if (actor && (actor->flags & ACTOR_HOSTED) != 0 && !take_ask_out(ctx, actor, ask))
+        *ret_handler = actor_id(actor);
+    return true;
+}
+
+struct histrio_ref hosted_exit_target(struct histrio_context *ctx, struct histrio_ref ref)
+{
+    const struct actor *actor = find_here(ctx->worker, ref);
+    const struct actor *above = actor ? registry_find(ctx->worker, actor->parent.id) : NULL;
+    if (above && above->name == 0 && above->parent.id == actor_id(ctx->actor) &&
+        supervisor_runs(above->behavior))
+        return (struct histrio_ref){ctx->worker->node_uid, actor_id(above)};
+    return ref;
 }
 
 struct histrio_ref hosted_present(struct histrio_context *ctx, const char *path)

@@ -34,6 +34,12 @@ static inline void hosted_forget(struct worker *worker, struct message *message)
  * asks only. */
 void hosted_put_back(struct histrio_context *ctx, struct message *const *messages, size_t count);
 
+/* From outside of all actors. */
+static inline bool hosted_is_of_client(const struct message *message)
+{
+    return (message->flags & MESSAGE_REMOTE) == 0 && id_slot(message->sender) == 0;
+}
+
 /* What the asker still waits for; 0: not known here. */
 uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message);
 
@@ -59,8 +65,16 @@ void hosted_end_later(struct histrio_context *ctx, const char *reason);
 /* It waits for a receiver that cannot keep up. */
 bool hosted_is_muted(const struct histrio_context *ctx);
 bool hosted_is_suspended(const struct worker *worker);
-/* An ask of ours that nobody waits for any more. */
-void hosted_cancel_ask(struct histrio_context *ctx, uint64_t ask);
+/* An ask of ours that nobody waits for any more: no outcome comes; false: it has come. Its message is taken
+ * out of the mailbox of a hosted actor that it may wait in; *ret_handler: that actor's number when it is in
+ * its process already, else 0. */
+bool hosted_cancel_ask(
+    struct histrio_context *ctx, uint64_t ask, struct histrio_ref to, uint64_t *ret_handler);
+/* Whether that message is the ask `ask` of the context's actor. */
+bool hosted_is_ask(const struct histrio_context *ctx, const struct message *message, uint64_t ask);
+/* Where an exit signal to ref goes: the root of a tree that the context's actor has spawned ends with the
+ * supervisor above it, which else would start it again. */
+struct histrio_ref hosted_exit_target(struct histrio_context *ctx, struct histrio_ref ref);
 /* Who has that path now; nobody when it is free. */
 struct histrio_ref hosted_present(struct histrio_context *ctx, const char *path);
 /* What runs in the place of hosted actors; NULL: this node has none. */

@@ -19,6 +19,7 @@ struct verdict {
     char culprit[REASON_PLACE_BYTES]; /* path of an actor that was executing; "": nobody was */
     bool is_start;                    /* no actor has ever run in it */
     bool is_charged_to_all;
+    char *stack; /* of the fault, as faulthandler wrote it; "": none */
 };
 
 static void find_reason(struct process *process, struct verdict *verdict)
@@ -36,7 +37,25 @@ static void find_reason(struct process *process, struct verdict *verdict)
         .trace = trace};
     host->out_of_memory_kills = kills;
     reason_write(&facts, verdict->reason, sizeof(verdict->reason));
+    verdict->stack = xstrdup(reason_stack(trace, STACK_BYTES - 1));
     free(trace);
+}
+
+const char *death_stack(const struct host *host, uint64_t actor)
+{
+    for (size_t i = 0; i < RECENT_STACKS; i++)
+        if (host->recent_stacks[i].actor == actor && host->recent_stacks[i].stack)
+            return host->recent_stacks[i].stack;
+    return "";
+}
+
+static void remember_stack(struct host *host, uint64_t actor, const char *stack)
+{
+    if (!*stack)
+        return;
+    struct recent_stack *place = &host->recent_stacks[host->next_stack++ % RECENT_STACKS];
+    free(place->stack);
+    *place = (struct recent_stack){actor, xstrdup(stack)};
 }
 
 static void path_of(struct host *host, const struct proxy *proxy, char *ret_path, size_t size)
@@ -86,7 +105,9 @@ static void end_actor(struct process *process, struct proxy *proxy, const struct
         proxy_detach(proxy);
         return;
     }
-    bool was_executing = deliveries_settle(&ctx, proxy, verdict->reason) > 0;
+    bool was_executing = deliveries_settle(&ctx, proxy, verdict->reason, verdict->stack) > 0;
+    if (was_executing)
+        remember_stack(process->host, proxy->id, verdict->stack);
     reason_of(process, verdict, was_executing, is_starting, reason, sizeof(reason));
     if (proxy->stop_reason)
         (void)snprintf(reason, sizeof(reason), "%s", proxy->stop_reason); /* it was on its way out */
@@ -100,7 +121,7 @@ static void end_actor(struct process *process, struct proxy *proxy, const struct
 
 static void log_end(const struct process *process, const struct verdict *verdict)
 {
-    if (process->was_told_to_end || process->is_script)
+    if (process->was_told_to_end || (process->is_script && !process->is_hostile))
         return;
     log_event(LOG_WARNING, "a worker process ended", "process", log_number(process->number), "pid",
         log_number(process->pid), "reason", verdict->reason, "actor",
@@ -126,6 +147,7 @@ void death_settle(struct process *process)
     }
     while (!list_is_empty(&process->proxies))
         end_actor(process, list_first_entry(&process->proxies, struct proxy, node), &verdict);
+    free(verdict.stack);
     if (process->is_script) {
         host->script = NULL;
         if (host->script_ended)

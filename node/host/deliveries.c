@@ -66,11 +66,24 @@ void delivery_free(struct process *process, struct delivery *delivery)
     HOST_COUNT(process->host->counters.open, (uint32_t)-1);
 }
 
+uint64_t delivery_of_ask(const struct histrio_context *ctx, const struct proxy *proxy, uint64_t ask)
+{
+    for (uint32_t index = proxy->first; index != DELIVERY_NONE;) {
+        const struct delivery *delivery = &proxy->process->deliveries.items[index];
+        if (delivery->message && hosted_is_ask(ctx, delivery->message, ask))
+            return delivery->number;
+        index = delivery->next;
+    }
+    return 0;
+}
+
 /* ---- all of one actor ---- */
 
-static void lose(struct histrio_context *ctx, struct delivery *delivery, const char *reason, bool is_over)
+/* Actors get the reason as the first line, and the stack; clients one line for people. */
+static void lose(struct histrio_context *ctx, struct delivery *delivery, const char *reason,
+    const char *stack, bool is_over)
 {
-    char text[REASON_BYTES + LIMIT_MESSAGE_TYPE_BYTES + LIMIT_ADDRESS_BYTES];
+    char text[REASON_BYTES + LIMIT_MESSAGE_TYPE_BYTES + LIMIT_ADDRESS_BYTES + STACK_BYTES];
     struct message *message = delivery->message;
     delivery->message = NULL;
     if (!message)
@@ -79,9 +92,13 @@ static void lose(struct histrio_context *ctx, struct delivery *delivery, const c
         hosted_forget(ctx->worker, message); /* it was handled */
         return;
     }
-    (void)snprintf(text, sizeof(text), "%s crashed in \"%s\": %s; %s", histrio_path(ctx),
-        histrio_type_name(delivery->method), reason,
-        is_over ? "it was executed, its answer is lost" : "maybe executed");
+    const char *how = is_over ? "it was executed, its answer is lost" : "maybe executed";
+    const char *path = histrio_path(ctx), *method = histrio_type_name(delivery->method);
+    if (hosted_is_of_client(message))
+        (void)snprintf(text, sizeof(text), "%s crashed in \"%s\": %s; %s", path, method, reason, how);
+    else
+        (void)snprintf(
+            text, sizeof(text), "%s\n%s crashed in \"%s\"; %s\n%s", reason, path, method, how, stack);
     hosted_lost(ctx, message, text);
 }
 
@@ -106,7 +123,8 @@ const struct proxy *deliveries_mark(struct process *process, const struct page_v
     return culprit;
 }
 
-unsigned deliveries_settle(struct histrio_context *ctx, struct proxy *proxy, const char *reason)
+unsigned deliveries_settle(
+    struct histrio_context *ctx, struct proxy *proxy, const char *reason, const char *stack)
 {
     struct process *process = proxy->process;
     VEC(struct message *) back = {0};
@@ -118,7 +136,7 @@ unsigned deliveries_settle(struct histrio_context *ctx, struct proxy *proxy, con
         /* Of a process that was not listened to any more nothing is known: its page may be ahead of what we
          * read. */
         if (entry != PAGE_NOT_BEGUN || process->is_hostile)
-            lose(ctx, delivery, reason, entry == PAGE_IS_OVER);
+            lose(ctx, delivery, reason, stack, entry == PAGE_IS_OVER);
         else if (delivery->message)
             vec_push(&back, delivery->message);
         delivery_free(process, delivery);
@@ -133,7 +151,7 @@ void deliveries_lose(struct histrio_context *ctx, struct proxy *proxy, const cha
     struct process *process = proxy->process;
     while (proxy->first != DELIVERY_NONE) {
         struct delivery *delivery = &process->deliveries.items[proxy->first];
-        lose(ctx, delivery, reason, false);
+        lose(ctx, delivery, reason, "", false);
         delivery_free(process, delivery);
     }
 }

@@ -298,6 +298,8 @@ void host_free(struct host *host)
         (void)close(host->epoll_fd);
     if (host->event_fd >= 0)
         (void)close(host->event_fd);
+    for (size_t i = 0; i < RECENT_STACKS; i++)
+        free(host->recent_stacks[i].stack);
     free(host->events);
     free(host->system);
     free(host->node);

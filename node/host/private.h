@@ -97,6 +97,13 @@ struct process_text {
     bool was_looked_up;
 };
 
+/* An ask of one of its actors, for CANCEL: of very many at once the oldest are not found any more. */
+enum { RECENT_ASKS = 4096 };
+struct recent_ask {
+    uint64_t theirs, ours;
+    struct histrio_ref to;
+};
+
 struct process {
     struct list_node node; /* of host->processes */
     struct host *host;
@@ -141,6 +148,8 @@ struct process {
     uint32_t free_delivery;
     uint64_t delivery_count; /* ever: the upper part of the next number */
 
+    struct recent_ask *recent_asks; /* by its number, modulo RECENT_ASKS; NULL: it never asked */
+
     VEC(uint32_t) told;    /* by the runtime's number: ours on this connection, 0: not told */
     VEC(uint32_t) told_by; /* by ours - 1: the runtime's */
     uint32_t next_text;
@@ -178,7 +187,12 @@ struct zygote {
     int64_t deadline_ns;
 };
 
-enum { EVENTS_MAX = 64 };
+enum { EVENTS_MAX = 64, RECENT_STACKS = 32, STACK_BYTES = 4096 };
+
+struct recent_stack {
+    uint64_t actor;
+    char *stack;
+};
 
 struct host {
     struct actor_hosting hosting;
@@ -210,6 +224,9 @@ struct host {
     struct list dirty;
     VEC(struct process *) garbage; /* freed when no event can name them any more */
     struct process *script;
+    struct recent_stack
+        recent_stacks[RECENT_STACKS]; /* of actors that were executing when their process died */
+    unsigned next_stack;
     uint64_t last_name; /* of actors spawned without one */
     struct timer timer; /* runs while there is anything to look at */
     bool timer_runs;
@@ -266,11 +283,14 @@ struct delivery *delivery_new(
     struct proxy *proxy, enum frame_kind kind, struct message *message, uint32_t method);
 struct delivery *delivery_find(struct process *process, uint64_t number);
 void delivery_free(struct process *process, struct delivery *delivery);
+/* The number of the delivery of that ask of the context's actor; 0: it is not with the process. */
+uint64_t delivery_of_ask(const struct histrio_context *ctx, const struct proxy *proxy, uint64_t ask);
 /* Notes which have begun. Returns whose was executing, first the one on the stack; NULL: nobody's. */
 const struct proxy *deliveries_mark(struct process *process, const struct page_view *page);
 /* All that are open of a proxy: those that have begun are answered, the others go back to its mailbox.
  * Returns how many had begun. */
-unsigned deliveries_settle(struct histrio_context *ctx, struct proxy *proxy, const char *reason);
+unsigned deliveries_settle(
+    struct histrio_context *ctx, struct proxy *proxy, const char *reason, const char *stack);
 /* All are as if they had begun. */
 void deliveries_lose(struct histrio_context *ctx, struct proxy *proxy, const char *reason);
 /* The system goes: nobody is told. */
@@ -332,6 +352,8 @@ void processes_forget(struct process *process);
 void processes_script(struct host *host, int fd);
 
 /* death.c */
+/* The stack of an incarnation that was executing when its process died, not long ago; "": there is none. */
+const char *death_stack(const struct host *host, uint64_t actor);
 void death_closed(struct process *process);
 void death_told(struct process *process, int status);
 void death_settle(struct process *process);

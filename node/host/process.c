@@ -69,6 +69,7 @@ void process_free(struct process *process)
     vec_done(&process->free_slots);
     vec_done(&process->deliveries);
     str_done(&process->output_line);
+    free(process->recent_asks);
     free(process->in);
     free(process->out);
     free(process->group);

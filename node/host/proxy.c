@@ -107,13 +107,18 @@ void proxy_start_in(struct proxy *proxy, struct process *process)
 static enum histrio_result deliver_signal(
     struct proxy *proxy, const struct histrio_message *message, struct frame *frame)
 {
-    size_t size = message->kind == HISTRIO_TIMER ? 0 : message->size;
+    struct str text = STR_INIT(REASON_BYTES * 4 + STACK_BYTES);
+    if (message->kind != HISTRIO_TIMER)
+        str_append_bytes(&text, message->value, message->size);
+    const char *stack = message->kind == HISTRIO_DOWN ? death_stack(proxy->host, message->sender.id) : "";
+    if (*stack)
+        str_appendf(&text, "\n%s", stack);
     const struct delivery *delivery = delivery_new(proxy, (enum frame_kind)frame->kind, NULL, message->type);
-    if (!delivery)
-        return HISTRIO_CONTINUE; /* a million are on their way */
     frame->actor = proxy->slot;
-    frame->number = delivery->number;
-    process_append(proxy->process, frame, message->value, size);
+    frame->number = delivery ? delivery->number : 0;
+    if (delivery) /* else a million are on their way */
+        process_append(proxy->process, frame, text.data, text.size);
+    str_done(&text);
     return HISTRIO_CONTINUE;
 }
 
@@ -216,7 +221,8 @@ void proxy_detach(struct proxy *proxy)
 static void leave(struct histrio_context *ctx, struct proxy *proxy, const char *reason)
 {
     struct process *process = proxy->process;
-    (void)deliveries_settle(ctx, proxy, reason); /* none is marked: those that had begun were ended before */
+    (void)deliveries_settle(
+        ctx, proxy, reason, ""); /* none is marked: those that had begun were ended before */
     vec_push(&process->free_slots, proxy->slot);
     proxy->state = PROXY_OVER;
     proxy_detach(proxy);
@@ -242,7 +248,8 @@ void proxy_end(struct histrio_context *ctx, struct proxy *proxy, const char *rea
 {
     struct worker *worker = ctx->worker;
     uint64_t supervisor = proxy->spawner ? proxy->spawn_supervisor : 0;
-    spawn_finished(ctx, proxy, reason);
+    static const char start[] = "start failed: "; /* what a SPAWN's ERROR says by itself */
+    spawn_finished(ctx, proxy, text_starts_with(reason, start) ? reason + strlen(start) : reason);
     hosted_end(ctx, reason, is_free);
     struct histrio_context above;
     /* Who wanted it was told that it does not run: it is not tried again. */

@@ -96,6 +96,19 @@ bool reason_place(const char *trace, char *ret_place, size_t size)
     return found || first.file != NULL;
 }
 
+char *reason_stack(char *trace, size_t size)
+{
+    const char *stack = last_stack(trace, "Current thread ");
+    const char *line = stack ? strchr(stack, '\n') : NULL;
+    char *begin = trace + (line ? (size_t)(line + 1 - trace) : strlen(trace));
+    char *end = strstr(begin, "\n\n");
+    if (end)
+        *end = 0;
+    if (strlen(begin) > size)
+        begin[size] = 0;
+    return begin;
+}
+
 static void write_end(const struct reason_facts *facts, char *ret_end, size_t size)
 {
     if (facts->killed) {

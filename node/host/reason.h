@@ -20,6 +20,10 @@ struct reason_facts {
  * is not the SDK's own. False: the trace has none. */
 bool reason_place(const char *trace, char *ret_place, size_t size);
 
+/* The last stack of a trace, its heading left out: ends trace there, at most size bytes further. "": it has
+ * none. */
+char *reason_stack(char *trace, size_t size);
+
 /* "SIGSEGV bank.py:41 in add", "exit code 3", "SIGKILL (out of memory)", "timeout bank.py:41 in add". */
 void reason_write(const struct reason_facts *facts, char *ret_reason, size_t size);
 

@@ -170,7 +170,7 @@ void receive_frame(struct process *process, const struct frame *frame, const uin
     case FRAME_HELLO: receive_hello(process, frame, payload); break;
     case FRAME_INTERN: receive_intern(process, frame, payload); break;
     case FRAME_LOG: output_frame(process, frame, payload); break;
-    case FRAME_CANCEL: break; /* its answer is ignored there */
+    case FRAME_CANCEL:
     case FRAME_TELL:
     case FRAME_ASK:
     case FRAME_REPLY:

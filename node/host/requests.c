@@ -123,8 +123,32 @@ static void send_message_of(
         return;
     }
     proxy->requests++;
-    (void)histrio_ask_then(ctx, to, method, payload, size, frame->timeout_ms, asked,
+    uint64_t ask = histrio_ask_then(ctx, to, method, payload, size, frame->timeout_ms, asked,
         (void *)(uintptr_t)frame->number); /* its outcome says everything */
+    if (!process->recent_asks)
+        process->recent_asks = xcalloc(RECENT_ASKS, sizeof(*process->recent_asks));
+    process->recent_asks[frame->number % RECENT_ASKS] = (struct recent_ask){frame->number, ask, to};
+}
+
+/* Its process does not wait for it any more: who handles it is told, if that is hosted here. */
+static void cancel_ask(struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame)
+{
+    struct recent_ask *ask =
+        proxy->process->recent_asks ? &proxy->process->recent_asks[frame->number % RECENT_ASKS] : NULL;
+    uint64_t handler;
+    if (!ask || ask->theirs != frame->number || !hosted_cancel_ask(ctx, ask->ours, ask->to, &handler))
+        return;
+    uint64_t ours = ask->ours;
+    *ask = (struct recent_ask){0};
+    proxy->requests--;
+    struct histrio_context other;
+    if (handler == 0 || !hosted_enter(ctx->worker, handler, &other))
+        return;
+    const struct proxy *to = other.actor->state;
+    uint64_t delivery = to->process ? delivery_of_ask(ctx, to, ours) : 0;
+    struct frame cancel = {.kind = FRAME_CANCEL, .actor = to->slot, .number = delivery};
+    if (delivery)
+        process_append(to->process, &cancel, NULL, 0);
 }
 
 /* ---- the rest ---- */
@@ -157,7 +181,7 @@ static void send_exit(
     struct histrio_ref to = receive_target(proxy->process, frame);
     (void)snprintf(reason, sizeof(reason), "%.*s", (int)frame_payload_bytes(frame), (const char *)payload);
     if (!proxy->process->is_hostile)
-        histrio_exit(ctx, to, reason);
+        histrio_exit(ctx, hosted_exit_target(ctx, to), reason);
 }
 
 void request_handle(
@@ -169,6 +193,7 @@ void request_handle(
     switch (frame->kind) { /* an enum frame_kind: receive.c knows all */
     case FRAME_TELL:
     case FRAME_ASK: send_message_of(ctx, proxy, frame, payload); break;
+    case FRAME_CANCEL: cancel_ask(ctx, proxy, frame); break;
     case FRAME_SPAWN: spawn_handle(ctx, proxy, frame, payload); break;
     case FRAME_MONITOR: watch(ctx, proxy, frame); break;
     case FRAME_DEMONITOR:
