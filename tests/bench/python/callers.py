@@ -68,8 +68,9 @@ class Blocking:
         receiver.join()
         return seconds
 
-    def blocking_loop(self, actor, value, rate, count):
+    def blocking_loop(self, actor, value, rate, count, ask=None):
         """The same by one caller that waits for each answer; what is not asked within the time is not answered."""
+        ask = ask or (lambda: self.ask(actor, "echo", value))
         seconds = []
         started = now()
         for number in range(count):
@@ -77,7 +78,7 @@ class Blocking:
             if now() > started + count / rate:
                 break
             time.sleep(max(0, due - now()))
-            self.ask(actor, "echo", value)
+            ask()
             seconds.append(now() - due)
         return seconds
 

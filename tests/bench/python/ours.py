@@ -1,7 +1,7 @@
 """Histrio's actors: each in a process of its own, so that it is what the peers' are."""
 
 import histrio
-from callers import Awaited
+from callers import Awaited, Blocking, now
 from slow_calls import fetch
 from work import METHODS, Work
 
@@ -37,6 +37,26 @@ class Histrio(Awaited):
         self.system = histrio.local(workers=1)
         await self.system.__aenter__()
         return await self.system.spawn(Fetcher)
+
+    async def one_by_one(self, actor, method, arguments, count):
+        """`.result()` in plain code is its quickest way."""
+        bound, seconds = getattr(actor, method), []
+        for _ in range(count):
+            started = now()
+            bound(*arguments).result()
+            seconds.append(now() - started)
+        return seconds
+
+    async def in_flight(self, actors, method, arguments, count, window):
+        bounds = [getattr(actor, method) for actor in actors]
+        started = now()
+        for first in range(0, count, window):
+            for call in [bounds[number % len(bounds)](*arguments) for number in range(first, min(first + window, count))]:
+                call.result()
+        return now() - started
+
+    async def blocking_loop(self, actor, value, rate, count):
+        return Blocking.blocking_loop(self, actor, value, rate, count, lambda: actor.echo(value).result())
 
     async def ask(self, actor, method, *arguments):
         return await getattr(actor, method)(*arguments)
