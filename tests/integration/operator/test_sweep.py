@@ -244,7 +244,7 @@ class Lane:
     # ---- one step ----
 
     def is_over(self, step):
-        return (not step.nodes or self.bank.is_settled(step.nodes)) and step.is_done()
+        return (not step.nodes or self.bank.is_settled(step.nodes, self.operator)) and step.is_done()
 
     def is_quiet(self):
         """What comes a moment later, as a move for balance, has come."""
