@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/mutex.h"
 #include "base/thread.h"
@@ -29,11 +28,9 @@ struct status_pool {
 
 static void perform(struct status_job *job)
 {
-    int64_t began_ms = clock_now_ms(clock_system());
     job->failed = job->may_act(job->ctx, job->leadership)
                       ? status_writer_work(job->writer, &job->status, job->version, &job->err)
                       : err_set(&job->err, ERR_CANCELED, "somebody else leads by now");
-    job->took_ms = clock_now_ms(clock_system()) - began_ms;
     status_done(&job->status);
     job->status = (struct status){0};
 }

@@ -31,7 +31,6 @@ struct status_job {
     /* When it has ended. */
     int failed;
     struct err err;
-    int64_t took_ms;
 };
 
 /* The queue lives longer. */

@@ -17,6 +17,7 @@
 #include "drivers/kubernetes.h"
 #include "drivers/pod_build.h"
 #include "kube/store.h"
+#include "types/system.h"
 
 enum {
     /* A KubeNode may be missing because its Pod was seen first. */
@@ -170,19 +171,37 @@ static void take_loss(
 
 /* ---- what a Pod shows ---- */
 
+/* Those labels of a machine that the manifest asks for, borrowed: each node keeps a copy of what it is told.
+ */
+static void pick_labels(
+    const struct system_spec *spec, const struct kube_node *machine, struct label_list *ret_labels)
+{
+    vec_for_each (entry, &spec->entries)
+        vec_for_each (wanted, &entry->placement.kube_node_selector) {
+            const char *value = machine ? label_list_get(&machine->labels, wanted->key) : NULL;
+            if (!value || label_list_get(ret_labels, wanted->key))
+                continue;
+            struct label label = {wanted->key, (char *)(uintptr_t)value}; /* only read */
+            vec_push(ret_labels, label);
+        }
+}
+
 static void tell_facts(struct system_nodes *nodes, struct seen_node *seen, const struct pod *pod,
     const struct kube_node *machine)
 {
+    struct label_list labels = {0};
+    pick_labels(core_spec(nodes->core), machine, &labels);
     struct core_node_facts facts = {.node = seen->name,
         .pod_uid = pod->head.uid,
         .kube_node = pod->kube_node,
         .zone = machine ? machine->zone : "",
         .template_hash = pod->template_hash,
-        .kube_labels = machine ? &machine->labels : NULL,
+        .kube_labels = &labels,
         .index = pod->index,
         .is_ending = pod->is_deleting || pod->is_disrupted,
         .is_unready = !pod->is_ready};
     core_node_found(nodes->core, &facts);
+    vec_done(&labels);
 }
 
 static void tell_wishes(struct system_nodes *nodes, struct seen_node *seen, const struct pod *pod)

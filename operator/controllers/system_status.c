@@ -10,7 +10,7 @@
 #include "core/core.h"
 #include "kube/event.h"
 
-enum { SETTLE_MS = 5000, STATUS_INTERVAL_MS = 1000, STATUS_INTERVAL_MAX_MS = 10000, STATUS_SHARE = 10 };
+enum { SETTLE_MS = 5000, STATUS_INTERVAL_MS = 1000 };
 
 const char *const failover_rule_names[FAILOVER_RULES] = {"Proof", "Assertion"};
 
@@ -131,17 +131,11 @@ static void fill(
         set_condition(status, CONDITION_STALLED, true, "InvalidSpec", object->problems, wall_ms);
 }
 
-/* How the last write went. An API server that takes long for one is not asked again at once. */
-static int take_ended(struct system *system, int64_t now_ms, struct err *err)
+/* How the last write went. */
+static int take_ended(struct system *system, struct err *err)
 {
     struct status_job *job = &system->status_job;
-    if (!status_pool_take(system->context->statuses, job))
-        return 0;
-    int64_t rest_ms = job->took_ms * STATUS_SHARE;
-    rest_ms = rest_ms < STATUS_INTERVAL_MAX_MS ? rest_ms : STATUS_INTERVAL_MAX_MS;
-    if (system->status_due_ms < now_ms + rest_ms)
-        system->status_due_ms = now_ms + rest_ms;
-    if (!job->failed)
+    if (!status_pool_take(system->context->statuses, job) || !job->failed)
         return 0;
     system->is_status_changed = true;
     return err_set(err, job->err.kind, "%s", job->err.text);
@@ -158,7 +152,7 @@ int system_write_status(
         status_done(&status);
         status = (struct status){0};
     }
-    int failed = take_ended(system, now_ms, err);
+    int failed = take_ended(system, err);
     bool has_content = system->core || system->trouble || !object->spec;
     if (!has_content || !system->is_status_changed || now_ms < system->status_due_ms ||
         status_pool_has(system->context->statuses, &system->status_job))

@@ -61,11 +61,13 @@ static struct json *parse(const char *text)
     return tree;
 }
 
-static struct kube_node *make_machine(const char *rest)
+static struct kube_node *make_machine(const char *disk, const char *rest)
 {
-    char *text = xasprintf("{\"metadata\": {\"name\": \"m1\", \"uid\": \"m\", \"resourceVersion\": \"1\", "
-                           "\"labels\": {\"topology.kubernetes.io/zone\": \"z1\"}}, \"spec\": {%s}}",
-        rest);
+    char *text =
+        xasprintf("{\"metadata\": {\"name\": \"m1\", \"uid\": \"m\", \"resourceVersion\": \"1\", "
+                  "\"labels\": {\"topology.kubernetes.io/zone\": \"z1\", \"disk\": \"%s\", \"a\": \"b\"}}, "
+                  "\"spec\": {%s}}",
+            disk, rest);
     struct json *tree = parse(text);
     struct kube_object *object = NULL;
     assert_int_equal(kube_object_read(tree, kube_node_decode, kube_node_release, NULL, &object, NULL), 0);
@@ -169,10 +171,11 @@ static int begin(void **state)
     entry->root.name = xstrdup("vandal");
     entry->root.under = xstrdup("");
     entry->root.behavior_c = xstrdup("bank.vandal");
+    label_list_add(&entry->placement.kube_node_selector, "disk", "ssd");
     str_init(&fixture->dials, 10000);
     fixture->now_ms = 1000;
     fixture->version = 10;
-    fixture->machine = make_machine("");
+    fixture->machine = make_machine("ssd", "");
     fixture->core = core_new(&options, spec, NULL);
     fixture->driver = kubernetes_driver_new(&driver);
     fixture->nodes = (struct system_nodes){.owner_uid = "uid-1",
@@ -411,8 +414,8 @@ static void test_machine_out_of_service(void **state)
     say_hello(fixture);
     core_node_disconnected(fixture->core, UID_A);
     kube_object_unref(&fixture->machine->head);
-    fixture->machine = make_machine("\"taints\": [{\"key\": \"node.kubernetes.io/out-of-service\", "
-                                    "\"value\": \"nodeshutdown\", \"effect\": \"NoExecute\"}]");
+    fixture->machine = make_machine("ssd", "\"taints\": [{\"key\": \"node.kubernetes.io/out-of-service\", "
+                                           "\"value\": \"nodeshutdown\", \"effect\": \"NoExecute\"}]");
     observe(fixture, 10);
     observe(fixture, 4000);
     assert_true(is_dead(fixture));
@@ -449,6 +452,27 @@ static void test_cordon_by_annotation(void **state)
     assert_int_equal(core_fence_record(fixture->core)->cordons.count, 0);
 }
 
+static void expect_unit_on(struct fixture *fixture, const char *disk, const char *node)
+{
+    const struct core_inventory inventory = {.is_full = true};
+    kube_object_unref(&fixture->machine->head);
+    fixture->machine = make_machine(disk, "");
+    show_take(fixture, make_pod("bank-nodes-0", "uid-1", "", ON_MACHINE, RUNNING));
+    observe(fixture, 10);
+    say_hello(fixture);
+    core_node_inventory(fixture->core, UID_A, &inventory);
+    observe(fixture, CORE_INITIAL_WAIT_MS);
+    struct json *told = core_explain(fixture->core, "vandal", NULL);
+    assert_string_equal(json_string(json_get(told, "node")), node);
+    json_free(told);
+}
+
+static void test_labels_of_machines(void **state)
+{
+    expect_unit_on(*state, "hdd", "");
+    expect_unit_on(*state, "ssd", "bank-nodes-0");
+}
+
 const struct CMUnitTest nodes_tests[] = {
     cmocka_unit_test_setup_teardown(test_dialed_when_it_runs, begin, end),
     cmocka_unit_test_setup_teardown(test_addresses_of_version_6, begin, end),
@@ -463,5 +487,6 @@ const struct CMUnitTest nodes_tests[] = {
     cmocka_unit_test_setup_teardown(test_machine_out_of_service, begin, end),
     cmocka_unit_test_setup_teardown(test_pods_of_a_former_system, begin, end),
     cmocka_unit_test_setup_teardown(test_cordon_by_annotation, begin, end),
+    cmocka_unit_test_setup_teardown(test_labels_of_machines, begin, end),
 };
 const size_t nodes_test_count = sizeof(nodes_tests) / sizeof(nodes_tests[0]);
