@@ -9,7 +9,10 @@ actor) exec python3 tests/bench/actor.py --build build/release "$@" ;;
 remote) exec python3 tests/bench/remote.py --build build/release "$@" ;;
 failover) exec python3 tests/bench/failover.py --build build/release "$@" ;;
 python) exec python3 tests/bench/python/run.py "$@" ;;
-operator) exec python3 tests/bench/operator_bench.py --build build/release "$@" ;;
+operator)
+    tests/cluster/build.sh
+    exec python3 tests/bench/operator_bench.py --build build/release "$@"
+    ;;
 rpc) exec build/release/bin/rpc_bench "$@" ;;
 *)
     echo "usage: ./dev bench actor|remote|failover|operator|python|rpc [ARGUMENTS]" >&2
