@@ -285,7 +285,7 @@ void manager_free(struct manager *manager)
 {
     if (!manager)
         return;
-    kube_workqueue_shut_down(manager->queue);
+    kube_workqueue_drain(manager->queue);
     vec_for_each (thread, &manager->workers)
         thread_join(*thread);
     vec_done(&manager->workers);

@@ -406,6 +406,22 @@ class Operators(Bank):
         self.assertEqual({row["rule"] for row in self.rows().values()}, {"Initial"}, "and still say what placed the units")
         self.assertNotIn('"level":"warning"', self.operator.log())  # no node refuses the new leader
 
+    def test_ends_without_the_rest(self):
+        """Whoever is asked to end does not begin with what waits in its queue, but lets the next one lead."""
+        count, workers = 100, 4
+        self.assertEqual(self.operator.stop(), 0)
+        for number in range(count):
+            self.client.create(SYSTEMS, {**MANIFEST, "metadata": {"name": f"many{number}"},
+                                         "spec": {**MANIFEST["spec"], "nodes": {**MANIFEST["spec"]["nodes"], "replicas": 0}}})
+        self.operator = self.enterContext(self.start_operator())
+        wait_until("it begins", lambda: self.operator.lines("system taken over"))
+        self.assertEqual(self.operator.stop(), 0)
+        before, after = self.operator.log().split('"text":"stopping"')
+        self.assertLess(before.count("system taken over") + workers, count, "it was too fast for this test")
+        self.assertLessEqual(after.count("system taken over"), workers)
+        for number in range(count):
+            self.client.delete(f"{SYSTEMS}/many{number}")
+
     def test_api_server_away(self):
         self.create(replicas=2)
         self.wait_ready(ready=2)
