@@ -84,6 +84,9 @@ class Local(System):
             "HISTRIO_WORKERS": "1",
             "HISTRIO_LOG_LEVEL": os.environ.get("HISTRIO_LOG_LEVEL", "info"),
         }
+        ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        if os.path.basename(ours) not in ("site-packages", "dist-packages"):  # not installed: the zygote must find it all the same
+            told["PYTHONPATH"] = os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH")]))
         script = app.script_of_this_process()
         if script is not None:
             told["HISTRIO_PYTHON_SCRIPT"] = script

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from typing import IO, Any
@@ -46,5 +47,12 @@ def show(line: bytes) -> None:
 
 
 def _write(stream: Any, text: str) -> None:
-    stream.write(text + "\n")
-    stream.flush()
+    """A whole line at once: not in the midst of one that this program's print() is writing in parts."""
+    data = (text + "\n").encode("utf-8", "replace")
+    if stream is sys.__stdout__ or stream is sys.__stderr__:
+        fd = stream.fileno()
+        while data:
+            data = data[os.write(fd, data):]
+    else:
+        stream.write(data.decode())  # a notebook's, or a test's
+        stream.flush()

@@ -306,7 +306,7 @@ with histrio.local(workers=1) as s:
     c.add(1).result()
 """)
     out, err = run(["app.py"], tmp_path)
-    assert "[local/c] hello\n[local/c] and no end\n" in out
+    assert "[local/c] hello\n[local/c] and no end\n" in out, out + err
     assert "[local/c] WARNING logged hello" in err
     assert "[local/c] ERROR ValueError: no money (actors.py:" in err and 'raise ValueError(text)' in err
 
