@@ -162,6 +162,11 @@ static struct actor *find_here(const struct worker *worker, struct histrio_ref r
     return is_here ? registry_find(worker, id) : NULL;
 }
 
+void hosted_watch_processes(struct worker *worker, bool any)
+{
+    worker->watches_processes = any;
+}
+
 bool hosted_is_ask(const struct histrio_context *ctx, const struct message *message, uint64_t ask)
 {
     return message->kind == HISTRIO_ASK && (message->flags & MESSAGE_REMOTE) == 0 &&

@@ -65,6 +65,9 @@ void hosted_end_later(struct histrio_context *ctx, const char *reason);
 /* It waits for a receiver that cannot keep up. */
 bool hosted_is_muted(const struct histrio_context *ctx);
 bool hosted_is_suspended(const struct worker *worker);
+/* Processes exist whose sockets actor_hosting.wait looks at: the worker does not spin before it calls that.
+ */
+void hosted_watch_processes(struct worker *worker, bool any);
 /* An ask of ours that nobody waits for any more: no outcome comes; false: it has come. Its message is taken
  * out of the mailbox of a hosted actor that it may wait in; *ret_handler: that actor's number when it is in
  * its process already, else 0. */

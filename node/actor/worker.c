@@ -311,7 +311,7 @@ static bool spin_once(struct worker *worker)
 static bool spin(struct worker *worker)
 {
 #ifndef HISTRIO_SIM
-    if (worker->system->clock != clock_system())
+    if (worker->system->clock != clock_system() || worker->watches_processes)
         return false;
     if (worker->spins_in_vain >= SPINS_IN_VAIN_MAX && ++worker->spins_skipped % SPIN_ONE_IN != 0)
         return false;

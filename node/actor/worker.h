@@ -97,7 +97,9 @@ struct worker {
     struct actor *urgent; /* in the run queue, and to run before the others; NULL: none */
     struct actor_system *system;
     uint64_t node_uid;
-    struct worker *peers;                /* all workers of the system, by number */
+    struct worker *peers;   /* all workers of the system, by number */
+    bool watches_processes; /* something comes by descriptors, not only by the inbox: spinning would overlook
+                               it */
     const struct actor_hosting *hosting; /* NULL on all but worker 0 of a system that has one */
     unsigned number;
     unsigned worker_count;

@@ -195,6 +195,7 @@ static bool host_poll(void *ctx, struct worker *worker, bool is_idle)
     while (!list_is_empty(&host->dirty))
         process_flush(list_first_entry(&host->dirty, struct process, dirty));
     empty_garbage(host);
+    hosted_watch_processes(worker, host->process_count > 0);
     return any;
 }
 

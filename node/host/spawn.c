@@ -89,8 +89,8 @@ static int read_isolation(
     bool is_python = child->behavior && strchr(child->behavior, ':');
     int isolation = read_choice(
         spawn, map, "isolation", names, is_python ? ACTOR_ISOLATION_SHARED : ACTOR_ISOLATION_NODE);
-    if (isolation < 0 || (is_python && isolation == ACTOR_ISOLATION_NODE))
-        return err_set(err, ERR_INVALID, "isolation must be Shared, Group or Process (Node is for C)");
+    if (isolation < 0 || is_python == (isolation == ACTOR_ISOLATION_NODE))
+        return err_set(err, ERR_INVALID, "isolation must be Shared, Group or Process; of actors in C Node");
     child->isolation = (enum actor_isolation)isolation;
     return 0;
 }

@@ -414,6 +414,20 @@ static void without_a_host_python_is_refused(void **state)
     support_stop();
 }
 
+static void actors_in_c_stay_in_the_node(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, false, 3);
+    struct actor_unit_spec spec = {.name = "c",
+        .root = {
+            .name = "c", .behavior = "test.plain", .period_ms = 1, .isolation = ACTOR_ISOLATION_PROCESS}};
+    struct err err = {0};
+    assert_int_equal(actor_system_unit_start(support_system(), &spec, 1, &err), -1);
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_non_null(strstr(err.text, "isolation of actors in C is not supported yet"));
+    support_stop();
+}
+
 const struct CMUnitTest hosted_tests[] = {
     cmocka_unit_test(kept_messages_are_answered_later),
     cmocka_unit_test(a_paused_actor_gets_no_turns),
@@ -424,6 +438,7 @@ const struct CMUnitTest hosted_tests[] = {
     cmocka_unit_test(free_ends_do_not_count),
     cmocka_unit_test(exits_go_to_the_behavior),
     cmocka_unit_test(a_hosted_actor_that_does_not_end_is_killed),
+    cmocka_unit_test(actors_in_c_stay_in_the_node),
     cmocka_unit_test(without_a_host_python_is_refused),
 };
 const size_t hosted_test_count = sizeof(hosted_tests) / sizeof(hosted_tests[0]);
