@@ -59,7 +59,7 @@ async def evening() -> None:
     async with histrio.local(workers=1) as system:
         rooms = await system.spawn(Rooms, name="rooms")
         async with asyncio.timeout(30):
-            heard = rooms.cats.listen.opt(window=1)()  # each line at once, not several together
+            heard = rooms.cats.listen()
             print(await anext(heard))
             print(await rooms.cats.say("eve", "hello"), "heard it")
             print(await anext(heard))

@@ -1,7 +1,7 @@
 """Streams: many values from one method, pulled in batches by asks that name the stream.
 
 The first ask opens it; each ask wants as many items as its consumer has room for, and is answered with (items, over). A
-generator that takes its time has its items sent one by one. Leaving a stream early is told, and closes the generator.
+generator that takes its time has its items sent one by one; an async one that waits has those sent that are there. Leaving a stream early is told, and closes the generator.
 """
 
 from __future__ import annotations
@@ -123,12 +123,14 @@ class RemoteStream(Stream[Any]):
 class Served:
     """The actor's side: a generator between two asks. Used by its actor's handlers only."""
 
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: Any, page: Any) -> None:
         self.generator = generator
+        self.page = page
         self.slow = False
         self.error: BaseException | None = None
         self.task: asyncio.Task[Any] | None = None
         self.dropped = False
+        self.coming: asyncio.Future[Any] | None = None  # an item that an async generator waits with
 
     def pull(self, want: int) -> Any:
         """A plain generator's next items."""
@@ -156,7 +158,11 @@ class Served:
             while len(items) < want:
                 began = time.monotonic()
                 try:
-                    items.append(await self.generator.__anext__())
+                    if not await self._next_is_there(bool(items)):
+                        break
+                    coming, self.coming = self.coming, None
+                    assert coming is not None
+                    items.append(coming.result())
                 except StopAsyncIteration:
                     return items, True
                 except asyncio.CancelledError:
@@ -171,15 +177,37 @@ class Served:
             self.task = None
         return items, False
 
+    async def _next_is_there(self, has_items: bool) -> bool:
+        """The next item is in `coming`; False: the generator waits, and there are others to be sent meanwhile."""
+        if self.coming is None:
+            from ._loop_thread import Step
+
+            step = Step(_result_of(self.generator.__anext__()), self.page)
+            self.coming = asyncio.get_running_loop().create_task(step)
+        await asyncio.wait([self.coming], timeout=SLOW if has_items else None)
+        if self.coming.done():
+            error = self.coming.exception()
+            if isinstance(error, _Over):
+                raise StopAsyncIteration
+            return True
+        return False
+
     def drop(self) -> None:
         """The actor stops, or nobody wants the rest."""
         self.dropped = True
         if self.task is not None:
             self.task.cancel()
-        elif hasattr(self.generator, "aclose"):
-            asyncio.ensure_future(self.generator.aclose())
+        if hasattr(self.generator, "aclose"):
+            asyncio.ensure_future(self._close())
         else:
             self.generator.close()
+
+    async def _close(self) -> None:
+        """Ends an async generator where it waits, be it for an item or for its consumer."""
+        if self.coming is not None and not self.coming.done():
+            self.coming.cancel()
+            await asyncio.wait([self.coming])
+        await self.generator.aclose()
 
     def _takes_time(self, began: float) -> bool:
         was_slow, self.slow = self.slow, time.monotonic() - began > SLOW
@@ -193,12 +221,23 @@ class Served:
         return items, False
 
 
+class _Over(Exception):
+    """A generator's end; a future cannot hold StopAsyncIteration's kin."""
+
+
+async def _result_of(item: Any) -> Any:
+    try:
+        return await item
+    except StopAsyncIteration:
+        raise _Over from None
+
+
 def serve(cell: Cell, delivery: Delivery, message: Message) -> Any:
     """An ask or tell of a generator's method; what it returns may be a coroutine. Without a stream in it: all items."""
     told = delivery.stream
     is_async = inspect.isasyncgenfunction(message.function)
     if told is None:
-        served = Served(message.function(cell.object, *delivery.args, **delivery.kwargs))
+        served = Served(message.function(cell.object, *delivery.args, **delivery.kwargs), cell.runtime.page)
         return _all_async(served) if is_async else _all(served)
     served_id = told["id"]
     if told.get("close"):
@@ -207,7 +246,7 @@ def serve(cell: Cell, delivery: Delivery, message: Message) -> Any:
             found.drop()
         return None
     if told["open"]:
-        cell.streams[served_id] = Served(message.function(cell.object, *delivery.args, **delivery.kwargs))
+        cell.streams[served_id] = Served(message.function(cell.object, *delivery.args, **delivery.kwargs), cell.runtime.page)
     found = cell.streams.get(served_id)
     if found is None:
         raise BadArgument("this stream is over: its actor was restarted, or it was closed")
@@ -232,6 +271,7 @@ async def _pulled_async(cell: Cell, served_id: Any, served: Served, want: int) -
         answer = await served.pull_async(want)
     except BaseException:
         cell.streams.pop(served_id, None)
+        served.drop()
         raise
     if answer[1]:
         cell.streams.pop(served_id, None)

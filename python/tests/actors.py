@@ -190,6 +190,13 @@ class Slow(histrio.Actor):
             self.events.append("closed")
 
     @histrio.method
+    async def live(self, count):
+        """Some items at once, and then none for very long."""
+        for i in range(count):
+            yield i
+        await asyncio.sleep(3600)
+
+    @histrio.method
     async def broken(self):
         yield 1
         raise ValueError("after one")

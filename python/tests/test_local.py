@@ -148,6 +148,12 @@ def test_streams(system):
         list(slow.broken())
 
 
+def test_a_live_stream_does_not_hold_back_what_there_is(system):
+    slow = system.spawn(Slow).result()
+    stream = iter(slow.live.opt(timeout=PATIENCE)(3))
+    assert [next(stream) for _ in range(3)] == [0, 1, 2]
+
+
 def test_a_crash_and_who_watches(system):
     c = system.spawn(Counter, 5, name="crashing", isolation="process").result()
     with system.watch(c) as events:
