@@ -25,6 +25,7 @@ from ._ref import ActorRef
 from ._system import System
 
 if TYPE_CHECKING:
+    from ._connect import Connected, connect
     from ._pool import Pool
     from ._watch import Event, Terminated, Watch
 
@@ -33,11 +34,11 @@ StopReason = str
 RestartReason = str
 
 __all__ = [
-    "Actor", "ActorCrashed", "ActorError", "ActorRef", "AskTimeout", "BadArgument", "Call", "Context", "DeadlockError",
+    "Actor", "ActorCrashed", "ActorError", "ActorRef", "AskTimeout", "BadArgument", "Call", "Connected", "Context", "DeadlockError",
     "Denied", "EncodingError", "Event", "Fenced", "Local", "MailboxFull", "Method", "NoSuchActor", "NoSuchMethod", "NodeNotFound",
     "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "Pool", "RemoteError", "RestForOne", "StartFailed", "Strategy", "Stream",
     "StreamMethod", "System", "SystemClosed", "Terminated", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "Watch", "actor", "child",
-    "current", "every", "gather", "local", "method", "per_cpu", "supervisor",
+    "connect", "current", "every", "gather", "local", "method", "per_cpu", "supervisor",
 ]
 
 
@@ -46,6 +47,10 @@ def __getattr__(name: str) -> Any:
         from . import _watch
 
         return getattr(_watch, name)
+    if name in ("Connected", "connect"):
+        from . import _connect
+
+        return getattr(_connect, name)
     if name == "Pool":
         from ._pool import Pool
 

@@ -49,7 +49,7 @@ def show(line: bytes) -> None:
 def _write(stream: Any, text: str) -> None:
     """A whole line at once: not in the midst of one that this program's print() is writing in parts."""
     data = (text + "\n").encode("utf-8", "replace")
-    if stream is sys.__stdout__ or stream is sys.__stderr__:
+    if stream is not None and stream in (sys.__stdout__, sys.__stderr__):
         fd = stream.fileno()
         while data:
             data = data[os.write(fd, data):]

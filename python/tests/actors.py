@@ -251,6 +251,9 @@ class Plain:
     def path(self):
         return histrio.current().path
 
+    def same(self, value):
+        return value
+
     def _hidden(self):
         return "hidden"
 
