@@ -2,9 +2,10 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
-from testing_actors import Clerk, Counter, Deep, Log, OneForAll, OneForOne, RestForOne, Sleeper, Teller, Writer
+from testing_actors import Clerk, Counter, Deep, Log, OneForAll, OneForOne, RestForOne, Sleeper, Teller, TwoOfAName, Writer
 
 import histrio
 from histrio import testing
@@ -18,6 +19,18 @@ def system():
 
 def settle(system):
     asyncio.run(system.settle())
+
+
+def until(ask, expected):
+    """What an ask gives, once it is what is expected; there may be nobody to ask in between."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if ask() == expected:
+                return expected
+        except histrio.NoSuchActor:
+            pass
+    return ask()
 
 
 # ---- on both ----
@@ -74,9 +87,7 @@ def test_strategies(histrio_system, kind, restarted):
     for name in "abc":
         expected = 2 if name in restarted else 1
         child = getattr(group, name)
-        while child.incarnation().result(timeout=20) != expected:
-            pass
-        assert child.incarnation().result() == expected
+        assert until(lambda: child.incarnation().result(timeout=20), expected) == expected
 
 
 @pytest.mark.histrio("test", "node")
@@ -98,6 +109,42 @@ def test_an_actor_that_stops(histrio_system):
         assert ends.next().result(timeout=20).reason == "normal"
     with pytest.raises(histrio.NoSuchActor):
         counter.add(1).result()
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_supervisor_below_a_supervisor(histrio_system):
+    deep = histrio_system.spawn(Deep, name="deep").result()
+    for supervisor, child in ((deep.inner, deep.inner.a), (deep.fragile, deep.fragile.d)):
+        with histrio_system.watch(supervisor) as ends:
+            for _ in range(3):
+                child.fail.tell("again")
+            assert ends.next().result(timeout=20).reason == "shutdown", "it gave up"
+    assert until(lambda: deep.inner.b.incarnation().result(timeout=20), 2) == 2, "started again by the one above"
+    with pytest.raises(histrio.NoSuchActor):
+        deep.fragile.e.incarnation().result(timeout=20)  # a transient one is not
+    assert deep.other.incarnation().result() == 1
+
+
+@pytest.mark.histrio("test", "node")
+@pytest.mark.parametrize("reason, told", [("kill", "killed"), ("shutdown", "shutdown")])
+def test_exits(histrio_system, reason, told):
+    counter = histrio_system.spawn(Counter, name="counter", restart="permanent").result()
+    group = histrio_system.spawn(OneForOne, name="group").result()
+    for ref in (counter, group.a):
+        with histrio_system.watch(ref) as ends:
+            histrio_system.exit(ref, reason)
+            assert ends.next().result(timeout=20).reason == told
+    with pytest.raises(histrio.NoSuchActor):
+        counter.add(1).result()
+    assert group.b.incarnation().result() == 1
+
+
+@pytest.mark.histrio("test", "node")
+def test_what_cannot_be_started(histrio_system):
+    with pytest.raises(histrio.StartFailed):
+        histrio_system.spawn(Writer).result()
+    with pytest.raises(histrio.StartFailed, match='two children are named "a"'):
+        histrio_system.spawn(TwoOfAName).result()
 
 
 # ---- what only the kit can ----
@@ -233,16 +280,6 @@ def test_the_seed_decides_the_order():
             assert [text[i + 1] for i in range(0, len(text), 2) if text[i] == name] == list("0123"), "each writer's lines in order"
 
 
-def test_a_supervisor_below_a_supervisor(system):
-    deep = system.spawn(Deep, name="deep").result()
-    for _ in range(3):
-        deep.inner.a.fail.tell("again")
-    settle(system)
-    assert system.trace.of("give up") == ["local/deep/inner"]
-    assert deep.inner.b.incarnation().result() == 2, "its supervisor was started again by the one above"
-    assert deep.other.incarnation().result() == 1
-
-
 def test_the_end_stops_in_reverse_order():
     with testing.system() as system:
         system.spawn(OneForOne, name="group").result()
@@ -252,7 +289,3 @@ def test_the_end_stops_in_reverse_order():
     with pytest.raises(histrio.SystemClosed):
         system.lookup("local/last", Counter).add(1).result()
 
-
-def test_a_constructor_that_raises(system):
-    with pytest.raises(histrio.StartFailed):
-        system.spawn(Writer).result()

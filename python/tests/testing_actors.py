@@ -129,7 +129,20 @@ class RestForOne(histrio.Actor):
     c = histrio.child(Counter)
 
 
+@histrio.supervisor(strategy="one_for_one", restarts=2, period="10s")
+class Fragile(histrio.Actor):
+    d = histrio.child(Counter)
+    e = histrio.child(Counter)
+
+
+@histrio.supervisor(strategy="one_for_one")
+class TwoOfAName(histrio.Actor):
+    first = histrio.child(OneForOne)
+    second = histrio.child(OneForAll)
+
+
 @histrio.supervisor(strategy="one_for_one", restarts=5, period="10s")
 class Deep(histrio.Actor):
-    inner = histrio.child(OneForOne)
+    inner = histrio.child(OneForOne, restart="permanent")
     other = histrio.child(Counter)
+    fragile = histrio.child(Fragile)

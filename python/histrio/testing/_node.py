@@ -365,11 +365,10 @@ class Node:
         if reason != "kill" and target.traps:
             self.hand(target, Message(frames.EXIT, "", reason.encode()))
         elif reason == "kill":
-            self.put_back(target)
-            self.worker.take(Frame(frames.DROP, 0, target.slot, "", 0, 0, "", 0, 0, b""))
-            self.supervision.ended(target, "killed", None)
+            self.supervision.drop(target, "killed")
+            self.supervision.told_to_end(target, "killed")
         elif reason != "normal":
-            self.supervision.stop(target, reason, lambda: self.supervision.decide(target, reason))
+            self.supervision.stop(target, reason, lambda: self.supervision.told_to_end(target, reason))
 
     def _start_timer(self, frame: Frame) -> None:
         actor = self.supervision.actors.get(frame.actor)

@@ -114,6 +114,11 @@ class Supervision:
         if path in self.names:
             self.node.answer_error(asked, errors.BAD_ARGUMENT, f"{path} exists")
             return
+        names = [entry["name"] for entry in request.get("children") or []]
+        twice = next((one for one in names if names.count(one) > 1), None)
+        if twice is not None:
+            self.node.answer_error(asked, errors.APPLICATION, f'two children are named "{twice}"')
+            return
         root = Actor(path, request["root"], parent)
         self._add_children(root, request.get("children") or [])
         parent.children.append(root)
@@ -176,7 +181,7 @@ class Supervision:
             self._started(supervisor, "")
             return
         for child in reversed(supervisor.children):
-            self._drop(child, "shutdown")
+            self.drop(child, "shutdown")
         supervisor.state = "over"
         self._started(supervisor, why)
 
@@ -199,7 +204,7 @@ class Supervision:
     def stop(self, actor: Actor, reason: str, then: Callable[[], None]) -> None:
         """In good order: what is below it first, in reverse."""
         if actor.state != "running":
-            self._drop(actor, reason)
+            self.drop(actor, reason)
             then()
             return
         actor.state, actor.then = "stopping", lambda why: then()
@@ -233,10 +238,10 @@ class Supervision:
         if then is not None:
             then(reason)
 
-    def _drop(self, actor: Actor, reason: str) -> None:
+    def drop(self, actor: Actor, reason: str) -> None:
         """At once, with all below it."""
         for child in reversed(actor.children):
-            self._drop(child, reason)
+            self.drop(child, reason)
         if actor.state == "over":
             return
         if not actor.is_supervisor:
@@ -253,7 +258,7 @@ class Supervision:
         self.node.over(actor, reason)
         if not actor.is_supervisor:  # what it spawned ends with it
             for child in list(reversed(actor.children)):
-                self._drop(child, "shutdown")
+                self.drop(child, "shutdown")
                 self._remove(child)
 
     def _remove(self, actor: Actor) -> None:
@@ -280,6 +285,13 @@ class Supervision:
             return
         self.decide(actor, reason, is_charged)
 
+    def told_to_end(self, actor: Actor, reason: str) -> None:
+        """By an exit signal. A spawned actor stays ended: whoever spawned it wanted it so."""
+        if actor.parent is None or not actor.parent.is_supervisor or actor.parent is self.script:
+            self._remove(actor)
+        else:
+            self.decide(actor, reason)
+
     def decide(self, actor: Actor, reason: str, is_charged: bool = True) -> None:
         """Whether and with whom it is started again."""
         restart = actor.entry.get("restart", "Permanent")
@@ -305,7 +317,8 @@ class Supervision:
         if holder is actor:
             self._remove(actor)
             return
-        why = f"too many restarts: {actor.label}: {reason}"
+        is_below = holder.parent is not None and holder.parent.is_supervisor and holder.parent is not self.script
+        why = "shutdown" if is_below else f"too many restarts: {actor.label}: {reason}"
         self._remove(actor)
 
         def alone() -> None:
