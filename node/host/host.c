@@ -137,7 +137,7 @@ static bool app_equals(const struct app *left, const struct app *right)
            left->memory_bytes_max == right->memory_bytes_max;
 }
 
-static bool take_app(struct host *host)
+bool host_take_app(struct host *host)
 {
     if (!atomic_load_explicit(&host->has_new_app, memory_order_relaxed))
         return false;
@@ -177,17 +177,22 @@ static void empty_garbage(struct host *host)
     zygote_empty_garbage(host);
 }
 
+void host_attach(struct host *host, struct worker *worker)
+{
+    if (host->worker)
+        return;
+    host->worker = worker;
+    looks_start(host);
+}
+
 static bool host_poll(void *ctx, struct worker *worker, bool is_idle)
 {
     struct host *host = ctx;
-    if (!host->worker) {
-        host->worker = worker;
-        looks_start(host);
-    }
+    host_attach(host, worker);
     follow_suspension(host, hosted_is_suspended(worker));
     if (host->is_suspended)
         return false;
-    bool any = take_app(host);
+    bool any = host_take_app(host);
     if (host->event_count == 0 && !is_idle && host->process_count > 0 && ++host->polls % LOOKS_WHEN_BUSY == 0)
         wait_for_events(host, 0);
     any |= host->event_count > 0;

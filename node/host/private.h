@@ -252,6 +252,9 @@ int host_watch(struct host *host, struct watched *watched, uint32_t events, stru
 void host_rewatch(struct host *host, struct watched *watched, uint32_t events);
 void host_unwatch(struct host *host, struct watched *watched); /* and closes it */
 void app_free(struct app *app);
+/* What happens before anything else, be it a poll or the first actor. */
+void host_attach(struct host *host, struct worker *worker);
+bool host_take_app(struct host *host);
 
 /* process.c: one connection */
 struct process *process_new(struct host *host, enum actor_isolation isolation, const char *group);

@@ -102,6 +102,8 @@ bool processes_place(
     struct host *host, struct histrio_context *ctx, struct proxy *proxy, char *ret_why, size_t size)
 {
     struct process *process;
+    host_attach(host, ctx->worker);
+    (void)host_take_app(host); /* this actor may be the first that is of it */
     if (strcmp(proxy->spec->behavior, HOST_SCRIPT_BEHAVIOR) == 0) {
         process = host->script && host->script->proxy_count == 0 ? host->script : NULL;
         if (!process)

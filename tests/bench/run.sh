@@ -13,9 +13,10 @@ operator)
     tests/cluster/build.sh
     exec python3 tests/bench/operator_bench.py --build build/release "$@"
     ;;
+host) exec build/release/bin/host_bench "$@" ;;
 rpc) exec build/release/bin/rpc_bench "$@" ;;
 *)
-    echo "usage: ./dev bench actor|remote|failover|operator|python|rpc [ARGUMENTS]" >&2
+    echo "usage: ./dev bench actor|remote|failover|operator|python|host|rpc [ARGUMENTS]" >&2
     exit 2
     ;;
 esac

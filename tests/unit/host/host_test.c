@@ -417,6 +417,26 @@ static void handlers_that_do_not_return_end_their_process(void **state)
     stop();
 }
 
+/* What was configured before a unit is there for it, also when the worker has never polled or is not idle. */
+static void the_app_is_there_before_its_units(void **state)
+{
+    (void)state;
+    struct actor_unit_spec spec = {.name = "unit",
+        .root = {.name = "unit", .behavior = "m:One", .period_ms = 60000, .shutdown_ms = 500}};
+    for (unsigned i = 0; i < 20; i++) {
+        struct err err = {0};
+        struct host_config config = {
+            .system = "bank", .node = "node-0", .node_uid = TEST_NODE_UID, .script_fd = -1};
+        assert_int_equal(host_new(&config, &host, &err), 0);
+        support_start_hosting(1, behaviors, host_hosting(host));
+        host_configure(host, &(struct host_app){.interpreter = HOST_PUPPET, .workers = 1});
+        assert_int_equal(actor_system_unit_start(support_system(), &spec, 1, &err), 0);
+        wait_note("unit:unit:running");
+        assert_string_equal(notes("exit"), "");
+        stop();
+    }
+}
+
 static void a_missing_interpreter_is_told(void **state)
 {
     (void)state;
@@ -494,6 +514,7 @@ const struct CMUnitTest host_tests[] = {
     cmocka_unit_test(signals_and_timers_are_deliveries),
     cmocka_unit_test(hostile_processes_are_killed),
     cmocka_unit_test(handlers_that_do_not_return_end_their_process),
+    cmocka_unit_test(the_app_is_there_before_its_units),
     cmocka_unit_test(a_missing_interpreter_is_told),
     cmocka_unit_test(a_zygote_that_ends_is_told),
     cmocka_unit_test(windows_are_bounded),
