@@ -96,6 +96,28 @@ def histrio(*arguments, namespace, check=True):
     return Answer(result.stdout)
 
 
+def make_pod(name, namespace, secrets=()):
+    """One that has nothing to do with any system, of the node image, which has bash. Secrets are mounted below /secrets, /work is its own."""
+    volumes = [{"name": "work", "emptyDir": {}}] + [{"name": secret, "secret": {"secretName": secret}} for secret in secrets]
+    mounts = [{"name": "work", "mountPath": "/work"}] + [{"name": secret, "mountPath": f"/secrets/{secret}"} for secret in secrets]
+    kubectl("apply", "-n", namespace, "-f", "-", text=json.dumps({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 0, "volumes": volumes,
+            "containers": [{"name": "client", "image": image("node"), "command": ["sleep", "infinity"], "volumeMounts": mounts,
+                            "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                                "capabilities": {"drop": ["ALL"]}}}]}}))
+    kubectl("wait", "--for=condition=Ready", f"pod/{name}", "-n", namespace, "--timeout=60s")
+
+
+def http_from(pod, namespace, host, method, path):
+    """Status and body of a request that this pod makes, with nothing but bash."""
+    script = (f"exec 3<>/dev/tcp/{host}/7072; printf '{method} {path} HTTP/1.1\\r\\nHost: {host}\\r\\nContent-Length: 0\\r\\n"
+              "Connection: close\\r\\n\\r\\n' >&3; timeout 10 cat <&3")
+    head, _, body = kubectl("exec", pod, "-n", namespace, "--", "bash", "-c", script).replace("\r\n", "\n").partition("\n\n")
+    return int(head.split()[1]), Answer(body)
+
+
 def make_namespace(name):
     kubectl("apply", "-f", "-", text=json.dumps({"apiVersion": "v1", "kind": "Namespace",
                                                  "metadata": {"name": name, "labels": RESTRICTED}}))
@@ -109,17 +131,20 @@ def install(*values, chart=os.path.join(ROOT, "charts/histrio")):
 
 
 def refused_requests():
-    """What the API server refused to the operator and to nodes for want of rights (403), by the audit log."""
-    refused = []
+    """What the API server refused to the operator and to nodes (403), by the audit log: for want of rights, and because a namespace
+    was being deleted."""
+    refused, too_late = [], []
     with open(os.path.join(CLUSTER_DIR, "run/log/audit.log")) as file:
         for line in file:
             entry = json.loads(line)
             if entry.get("responseStatus", {}).get("code") != 403:
                 continue
             user = entry["user"]["username"]
+            message = entry["responseStatus"].get("message", "")
             if user.startswith(f"system:serviceaccount:{RELEASE_NAMESPACE}:"):
-                refused.append(f"{user} {entry['verb']} {entry['requestURI']}: {entry['responseStatus'].get('message')}")
-    return refused
+                told = too_late if message.endswith("because it is being terminated") else refused
+                told.append(f"{user} {entry['verb']} {entry['requestURI']}: {message}")
+    return refused, too_late
 
 
 class Story(unittest.TestCase):
@@ -148,4 +173,4 @@ class Story(unittest.TestCase):
 
 
 __all__ = ["BUILD", "ON_BED", "RELEASE_NAMESPACE", "ROOT", "CommandError", "Story", "bed", "condition", "get", "helm", "histrio", "image",
-           "install", "items", "kubectl", "make_namespace", "refused_requests", "run", "wait_until"]
+           "http_from", "install", "items", "kubectl", "make_namespace", "make_pod", "refused_requests", "run", "wait_until"]

@@ -4,6 +4,7 @@ import copy
 import json
 import threading
 import time
+import urllib.request
 
 from histrio_operator import condition, wait_until
 from kube_client import ApiError
@@ -59,6 +60,21 @@ class BankSystem:
     def incarnations(self):
         return {path: (row.get("node"), row.get("epoch"), row.get("incarnation")) for path, row in self.rows().items()}
 
+    def hosted(self):
+        """What the nodes themselves say, in the form of incarnations()."""
+        hosted = {}
+        for name, pod in self.pods().items():
+            with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7072/v1/actors", timeout=5) as answer:
+                hosted.update({row["actor"]: (name, row["epoch"], row["incarnation"]) for row in json.load(answer)["items"]})
+        return hosted
+
+    def is_told(self):
+        """The placements are not behind: they are written at most once a second, and later on a machine that is busy."""
+        try:
+            return self.hosted() == self.incarnations()
+        except (OSError, ValueError):
+            return False  # a node that is coming or going
+
     def fence(self):
         found = self.client.find(f"{API}/namespaces/{self.namespace}/actorfences/{self.name}")
         return found["record"] if found else {"term": None}
@@ -82,7 +98,8 @@ class BankSystem:
                 and status["nodes"]["ready"] == status["nodes"]["updated"] == status["nodes"]["desired"] == nodes
                 and len(pods) == nodes and not any("deletionTimestamp" in pod["metadata"] for pod in pods.values())
                 and len(rows) == ACTORS
-                and all(row["state"] == "Running" and row["incarnation"] and row["node"] in pods for row in rows.values()))
+                and all(row["state"] == "Running" and row["incarnation"] and row["node"] in pods for row in rows.values())
+                and self.is_told())
 
     def wait_settled(self, nodes, operator=None, seconds=40):
         def told():

@@ -52,7 +52,7 @@ static void say_hello(struct control_client *client)
     Histrio__V1__Hello hello = HISTRIO__V1__HELLO__INIT;
     const struct control_client_config *config = &client->config;
     hello.protocol_min = hello.protocol_max = config->protocol ? config->protocol : 1;
-    hello.system = (char *)(uintptr_t)NODE_SYSTEM; /* only read */
+    hello.system = (char *)(uintptr_t)(config->system ? config->system : NODE_SYSTEM); /* only read */
     hello.system_uid = (char *)(uintptr_t)(config->system_uid ? config->system_uid : NODE_SYSTEM_UID);
     hello.credential.data = (uint8_t *)(uintptr_t)(config->credential ? config->credential : node_credential);
     hello.credential.len = config->creds ? 0 : sizeof(node_credential);
@@ -118,7 +118,8 @@ struct control_client *control_client_new(const struct control_client_config *co
     char server_name[ROLE_NAME_BYTES];
     struct rpc_client_config client_config = {.address = config->address,
         .creds = config->creds,
-        .server_name = role_name(ROLE_NODE, NODE_SYSTEM_UID, server_name)};
+        .server_name =
+            config->server_name ? config->server_name : role_name(ROLE_NODE, NODE_SYSTEM_UID, server_name)};
     client->config = *config;
     mutex_init(&client->lock, RANK_CONTROL_CLIENT, "control_client");
     mutex_lock(&client->lock);

@@ -13,7 +13,10 @@ struct rpc_creds;
 
 struct control_client_config {
     const char *address;
-    const char *system_uid;    /* NULL: the right one */
+    const char *system;     /* NULL: the one of node_process.h */
+    const char *system_uid; /* NULL: the right one; what hello says */
+    const char
+        *server_name; /* with creds: as whom the node must show itself; NULL: a node of the right system */
     const uint8_t *credential; /* NULL: the right one, of 16 bytes */
     uint64_t term;
     uint32_t protocol; /* 0: 1 */
