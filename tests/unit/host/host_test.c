@@ -417,6 +417,62 @@ static void handlers_that_do_not_return_end_their_process(void **state)
     stop();
 }
 
+static void a_zygote_is_replaced(void **state)
+{
+    (void)state;
+    start(2);
+    unit(ACTOR_ISOLATION_SHARED, "m:Two", 0);
+    ask_later("a", "unit/two", "echo", "1");
+    wait_note("a:OK:1");
+    tell_text("unit/one", "orphan", ""); /* kills it, and with it all processes: nobody's fault */
+    wait_note("exit:unit/one:host process ended: its zygote ended:Restart");
+    wait_note("exit:unit/two:host process ended: its zygote ended:Restart");
+    ask_later("b", "unit/two", "echo", "2");
+    ask_later("c", "unit/one", "echo", "3");
+    wait_note("b:OK:2");
+    wait_note("c:OK:3");
+    stop();
+}
+
+static void memory_is_limited(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    skip(); /* a puppet has more than that from the beginning */
+#endif
+    start_app(
+        &(struct host_app){.interpreter = HOST_PUPPET, .workers = 1, .memory_bytes_max = UINT64_C(1) << 29});
+    unit(ACTOR_ISOLATION_PROCESS, "m:Two", 3);
+    ask_later("x", "unit/one", "eat", "");
+    struct host_counters counters;
+    do
+        host_counters(host, &counters);
+    while (counters.processes_lost == 0);
+    ask_later("y", "unit/one", "echo", "again");
+    wait_note("y:OK:again");
+    assert_non_null(strstr(notes("exit:unit/one"), "MiB of 512 MiB:Restart"));
+    stop();
+}
+
+/* A node that may not act: neither do its processes. */
+static void suspended_processes_stand_still(void **state)
+{
+    (void)state;
+    start(1);
+    unit(ACTOR_ISOLATION_SHARED, "m:Two", 3);
+    ask_later("a", "unit/one", "echo", "1");
+    wait_note("a:OK:1");
+    actor_system_set_suspended(support_system(), true);
+    struct actor_counters counters;
+    for (unsigned i = 0; i < 100; i++)
+        actor_system_counters(support_system(), &counters);
+    assert_int_equal(actor_system_tell(support_system(), "unit/one", "tell", NULL, 0), HISTRIO_UNAVAILABLE);
+    actor_system_set_suspended(support_system(), false);
+    ask_later("b", "unit/one", "echo", "2");
+    wait_note("b:OK:2");
+    stop();
+}
+
 /* What was configured before a unit is there for it, also when the worker has never polled or is not idle. */
 static void the_app_is_there_before_its_units(void **state)
 {
@@ -514,6 +570,9 @@ const struct CMUnitTest host_tests[] = {
     cmocka_unit_test(signals_and_timers_are_deliveries),
     cmocka_unit_test(hostile_processes_are_killed),
     cmocka_unit_test(handlers_that_do_not_return_end_their_process),
+    cmocka_unit_test(a_zygote_is_replaced),
+    cmocka_unit_test(memory_is_limited),
+    cmocka_unit_test(suspended_processes_stand_still),
     cmocka_unit_test(the_app_is_there_before_its_units),
     cmocka_unit_test(a_missing_interpreter_is_told),
     cmocka_unit_test(a_zygote_that_ends_is_told),

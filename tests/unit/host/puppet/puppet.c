@@ -146,6 +146,19 @@ static void do_hostile(const char *what)
         send_frame((struct frame){.kind = FRAME_START, .actor = 1}, NULL, 0);
 }
 
+/* Memory, until somebody says stop. */
+static void eat(void)
+{
+    enum { PIECE = 4 << 20, PIECES = 256 };
+    for (unsigned i = 0; i < PIECES; i++) {
+        void *piece = mmap(NULL, PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (piece != MAP_FAILED)
+            memset(piece, 1, PIECE);
+    }
+    for (;;)
+        (void)pause();
+}
+
 static void spawn_child(const struct frame *from, const char *behavior)
 {
     struct str text = STR_INIT(4096);
@@ -208,6 +221,10 @@ static void do_deed(const struct frame *frame, const uint8_t *payload, size_t si
         _exit(3);
     else if (strcmp(deed, "print") == 0)
         (void)!write(STDOUT_FILENO, "printed\n", strlen("printed\n"));
+    else if (strcmp(deed, "orphan") == 0)
+        (void)kill(getppid(), SIGKILL);
+    else if (strcmp(deed, "eat") == 0)
+        eat();
     else if (strcmp(deed, "hostile") == 0)
         do_hostile(what);
     else if (strcmp(deed, "tell") == 0)
