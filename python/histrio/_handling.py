@@ -205,15 +205,15 @@ def failed(worker: Worker, cell: Cell, delivery: Delivery, error: BaseException)
                 worker.fail(cell, codec.where(error), None)
             return
     elif refused:
-        logs.log(port, logs.WARNING, f"a message was dropped: {delivery.method}: {error}")
+        logs.log(port, logs.WARNING, f"a message was dropped: {delivery.method}: {error}", cell.slot)
         port.send(frames.DONE, 0, cell.slot, "", delivery.number)
         return
     if delivery.kind == frames.STOP:
-        _log_failure(worker, error)
+        _log_failure(worker, cell, error)
         port.send(frames.DONE, 0, cell.slot, "", delivery.number)
         worker.end(cell)
         return
-    _log_failure(worker, error)
+    _log_failure(worker, cell, error)
     worker.fail(cell, codec.where(error), delivery)
 
 
@@ -261,9 +261,9 @@ def _what(cell: Cell, delivery: Delivery) -> str:
     return f"{delivery.method} of {cell.label}"
 
 
-def _log_failure(worker: Worker, error: BaseException) -> None:
+def _log_failure(worker: Worker, cell: Cell, error: BaseException) -> None:
     text = "".join(traceback.format_exception(type(error), error, codec._without_ours(error.__traceback__)))
-    logs.log(worker.port, logs.ERROR, codec.where(error), traceback=text[-logs.LINE_MAX:])
+    logs.log(worker.port, logs.ERROR, codec.where(error), cell.slot, traceback=text[-logs.LINE_MAX:])
 
 
 def is_coroutine(value: Any) -> bool:

@@ -16,12 +16,11 @@ DEBUG, INFO, WARNING, ERROR = range(4)
 LINE_MAX = 16 * 1024
 
 
-def log(port: Any, level: int, message: str, **told: Any) -> None:
-    """A line of the log of the actor that runs."""
+def log(port: Any, level: int, message: str, slot: int = 0, **told: Any) -> None:
+    """A line of the log of the actor that runs, or of another one."""
     execution = executing.get()
-    slot = 0
     if execution is not None:
-        slot = execution.cell.slot if execution.cell is not None else 0
+        slot = slot or (execution.cell.slot if execution.cell is not None else 0)
         if execution.trace:
             told["traceId"] = execution.trace
     payload = codec.pack({"message": message[:LINE_MAX], **told}, "a line of the log")
@@ -73,7 +72,7 @@ class Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            told = {"logger": record.name}
+            told: dict[str, Any] = {"logger": record.name}
             if record.exc_info and record.exc_info[0] is not None:
                 told["traceback"] = "".join(traceback.format_exception(*record.exc_info))[-LINE_MAX:]
             log(self._port, level_of(record.levelno), record.getMessage(), **told)

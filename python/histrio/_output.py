@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import threading
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 
 def relay(pipe: IO[bytes]) -> threading.Thread:
@@ -46,10 +46,12 @@ def show(line: bytes) -> None:
             _write(sys.stderr, str(told[key]).rstrip())
 
 
-def _write(stream: Any, text: str) -> None:
+def _write(stream: TextIO | None, text: str) -> None:
     """A whole line at once: not in the midst of one that this program's print() is writing in parts."""
+    if stream is None:
+        return  # a program without such a stream
     data = (text + "\n").encode("utf-8", "replace")
-    if stream is not None and stream in (sys.__stdout__, sys.__stderr__):
+    if stream is sys.__stdout__ or stream is sys.__stderr__:
         fd = stream.fileno()
         while data:
             data = data[os.write(fd, data):]

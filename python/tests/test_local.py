@@ -287,7 +287,7 @@ asyncio.run(main())
 
 def run(arguments, folder):
     done = subprocess.run([sys.executable, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=PATIENCE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, check=False)
+                          timeout=PATIENCE, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""}, check=False)
     return done.stdout, done.stderr
 
 
