@@ -14,11 +14,11 @@
 #include "host/host.h"
 #include "node/crash.h"
 #include "node/environment.h"
+#include "node/hosting.h"
 #include "node/parent.h"
 #include "node/peers.h"
 #include "node_control/control.h"
 #include "node_control/life.h"
-#include "node_control/loader.h"
 #include "rpc/creds.h"
 #include "rpc/loop.h"
 #include "rpc/server.h"
@@ -57,7 +57,7 @@ struct runtime {
     struct node_control *control;
     struct actor_events control_events;
     struct transport *transport;
-    struct host *host;
+    struct hosting hosting;
     struct actor_system *actors;
     struct gateway *gateway;
     struct rpc_creds *creds; /* NULL: plaintext, on Unix sockets with a credential */
@@ -167,29 +167,6 @@ static int start_transport(struct runtime *runtime, struct err *err)
     return transport_new(&config, &runtime->transport, err);
 }
 
-static void configure_python(void *ctx, const struct loader_python *python)
-{
-    const struct runtime *runtime = ctx;
-    struct host_app app = {.paths = (const char *const *)python->paths.items,
-        .path_count = python->paths.count,
-        .preload = (const char *const *)python->preload.items,
-        .preload_count = python->preload.count,
-        .workers = python->workers,
-        .interpreter = getenv("HISTRIO_PYTHON"),
-        .handler_timeout_ms = python->handler_timeout_ms,
-        .memory_bytes_max = python->memory_bytes_max};
-    host_configure(runtime->host, &app);
-}
-
-static int start_host(struct runtime *runtime, struct err *err)
-{
-    struct host_config config = {.system = runtime->environment->system,
-        .node = runtime->environment->node_name,
-        .node_uid = runtime->life.node_uid,
-        .script_fd = -1};
-    return host_new(&config, &runtime->host, err);
-}
-
 static int start_control(struct runtime *runtime, struct err *err)
 {
     const struct environment *environment = runtime->environment;
@@ -209,7 +186,7 @@ static int start_control(struct runtime *runtime, struct err *err)
         .life = &runtime->life,
         .worker_count = environment->workers,
         .peers = peers_of(runtime->transport),
-        .code = {.configure = configure_python, .ctx = runtime},
+        .code = {.configure = hosting_configure, .ctx = &runtime->hosting},
         .events = {.drained = drained, .fenced = fenced, .ctx = runtime}};
     if (node_control_new(&config, &runtime->control, err) < 0)
         return -1;
@@ -225,7 +202,7 @@ static int start_actors(struct runtime *runtime, struct err *err)
         .worker_count = environment->workers,
         .handler_timeout_ms = environment->handler_timeout_ms,
         .outbound = transport_outbound(runtime->transport),
-        .hosting = host_hosting(runtime->host),
+        .hosting = host_hosting(runtime->hosting.host),
         .events = {
             .exited = actor_exited, .unit_changed = unit_changed, .stuck = handler_stuck, .ctx = runtime}};
     rng_system_bytes(&config.seed, sizeof(config.seed));
@@ -287,6 +264,7 @@ static int start_http(struct runtime *runtime, struct err *err)
     struct gateway_http_config config = {.address = runtime->environment->http_address,
         .gateway = runtime->gateway,
         .not_ready = not_ready,
+        .metrics = {hosting_make_metrics, hosting_collect, &runtime->hosting},
         .ctx = runtime->control};
     if (!*config.address)
         return 0;
@@ -320,9 +298,10 @@ static int start(struct runtime *runtime, struct err *err)
     if (sysconf(_SC_NPROCESSORS_ONLN) >= CORES_TO_SPARE)
         rpc_loop_set_busy_poll(runtime->link_loop, LINK_BUSY_POLL_US);
     log_step(runtime, "loops run");
-    if (start_host(runtime, err) < 0 || start_transport(runtime, err) < 0 ||
-        start_control(runtime, err) < 0 || start_actors(runtime, err) < 0 ||
-        start_gateway(runtime, err) < 0 || start_servers(runtime, err) < 0 || start_http(runtime, err) < 0)
+    if (hosting_start(&runtime->hosting, runtime->environment, runtime->life.node_uid, err) < 0 ||
+        start_transport(runtime, err) < 0 || start_control(runtime, err) < 0 ||
+        start_actors(runtime, err) < 0 || start_gateway(runtime, err) < 0 ||
+        start_servers(runtime, err) < 0 || start_http(runtime, err) < 0)
         return -1;
     log_step(runtime, "link listens");
     /* Last: who reaches Control finds a whole node behind it. */
@@ -349,7 +328,7 @@ static void stop(struct runtime *runtime)
     rpc_server_free(runtime->link_server, LINK_GRACE_MS);
     if (runtime->actors)
         actor_system_free(runtime->actors, ACTORS_GRACE_MS);
-    host_free(runtime->host);
+    host_free(runtime->hosting.host);
     gateway_free(runtime->gateway);
     transport_free(runtime->transport);
     rpc_loop_free(runtime->link_loop);

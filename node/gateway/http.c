@@ -316,6 +316,8 @@ static void collect(void *ctx)
         now.messages, now.spawned, now.exited, now.restarts, now.dead_letters, now.timers_fired};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         metric_set(http->counters[i], (double)counts[i]);
+    if (http->config.metrics.make)
+        http->config.metrics.collect(http->config.metrics.ctx);
     metric_set(http->actors, now.actors);
     metric_set(http->mailbox_depth, (double)now.mailbox_depth);
     metric_set(http->ready, http->config.not_ready(http->config.ctx) ? 0 : 1);
@@ -331,6 +333,8 @@ static void make_metrics(struct gateway_http *http)
         metrics_gauge(http->metrics, "histrio_node_mailbox_depth", "Messages that wait in mailboxes.", NULL);
     http->ready =
         metrics_gauge(http->metrics, "histrio_node_ready", "1 while the node serves, else 0.", NULL);
+    if (http->config.metrics.make)
+        http->config.metrics.make(http->config.metrics.ctx, http->metrics);
     metrics_on_write(http->metrics, collect, http);
 }
 

@@ -19,12 +19,20 @@ struct gateway;
 struct gateway_http;
 struct metrics;
 
+/* Metrics of other parts of the node, served with ours. */
+struct gateway_http_metrics {
+    void (*make)(void *ctx, struct metrics *metrics); /* NULL: there are none */
+    void (*collect)(void *ctx);                       /* before they are written, on http's thread */
+    void *ctx;
+};
+
 struct gateway_http_config {
     const char *address; /* "0.0.0.0:7072", with a numeric host */
     struct gateway *gateway;
     /* Why the node does not serve now; NULL: it does. On http's thread. */
     const char *(*not_ready)(void *ctx);
     void *ctx;
+    struct gateway_http_metrics metrics;
 };
 
 /* After gateway_attach(). Any thread. Everything is borrowed until gateway_http_free(). */

@@ -15,5 +15,6 @@ int main(void)
     failed += RUN(parent);
     failed += RUN(report);
     failed += RUN(termination);
+    failed += RUN(hosting);
     return failed;
 }
