@@ -16,6 +16,7 @@ if [ "$sources" != "$(cat "$venv/sources" 2>/dev/null)" ]; then
     copy=$(mktemp -d)
     trap 'rm -rf "$copy"' EXIT
     cp -r python/. "$copy"
+    rm -rf "$copy/build" # of an earlier pip install: its files would be taken for those of now
     "$venv/bin/pip" install -q --no-build-isolation "$copy[test]" >&2
     "$venv/bin/pip" install -q --no-build-isolation --force-reinstall --no-deps "$copy" >&2
     echo "$sources" >"$venv/sources"
