@@ -75,7 +75,7 @@ class Handler(logging.Handler):
             told: dict[str, Any] = {"logger": record.name}
             if record.exc_info and record.exc_info[0] is not None:
                 told["traceback"] = "".join(traceback.format_exception(*record.exc_info))[-LINE_MAX:]
-            log(self._port, level_of(record.levelno), record.getMessage(), **told)
+            log(self._port, level_of(record.levelno), record.getMessage(), 0, **told)
         except Exception:
             self.handleError(record)
 

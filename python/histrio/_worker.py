@@ -161,7 +161,7 @@ class Worker(Peer):
             self.ready.append((cell, delivery))
 
     def _load_failed(self, cell: Cell, delivery: Delivery, error: Exception) -> None:
-        logs.log(self.port, logs.ERROR, f"an actor could not be started: {error}")
+        logs.log(self.port, logs.ERROR, f"an actor could not be started: {error}", cell.slot)
         self.fail(cell, str(error), delivery)
 
     def _run(self, cell: Cell, delivery: Delivery | None) -> None:

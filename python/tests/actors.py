@@ -31,6 +31,10 @@ class Counter(histrio.Actor):
         raise ValueError(text)
 
     @histrio.method
+    def refuse(self):
+        raise histrio.BadArgument("k: above 0")
+
+    @histrio.method
     def fail_own(self):
         raise NoAmount("ann", 5)
 

@@ -45,6 +45,8 @@ def test_plain_values_for_others_than_python(node):
     assert (error.kind, error.code) == (frames.ERROR, 9)
     assert error.payload.decode().startswith("ValueError: no amount (actors.py:")
     assert error.payload.decode().endswith(" in fail)")
+    error = node.ask_plain(slot, "refuse", None)
+    assert (error.kind, error.code, error.payload) == (frames.ERROR, 8, b"k: above 0")
 
 
 def test_a_class_without_ceremony(node):
