@@ -84,7 +84,9 @@ static void test_bad_names_and_values(void **state)
     check_refused("a/", "echo", NULL, 0);
     check_refused(name, "echo", NULL, 0);
     check_refused("a", method, NULL, 0);
-    check_refused("a", "echo", "\xc1", 1);     /* not msgpack */
+    check_refused("a", "echo", "\xc1", 1);      /* not msgpack */
+    check_refused("a", "echo", "\xd4\x50.", 3); /* a pickle: only actors in Python send each other these */
+    check_refused("a", "echo", "\x81\xa1k\xc7\x01\x51.", 7);
     check_refused("a", "echo", "\x01\x02", 2); /* two values */
     char *large = calloc(1, LIMIT_VALUE_BYTES + 1);
     assert_non_null(large);
