@@ -68,6 +68,9 @@ static void describe(struct process *process, const struct page_view *page, char
     const struct delivery *delivery = delivery_find(process, page->executing);
     struct histrio_context ctx;
     ret_path[0] = ret_method[0] = 0;
+    for (size_t i = 0; i < PAGE_ENTRIES && !delivery;
+         i++) /* the event loop's: one of those that have begun */
+        delivery = delivery_find(process, page->entries[i]);
     if (!delivery || !hosted_enter(process->host->worker, delivery->proxy->id, &ctx))
         return;
     (void)snprintf(ret_path, path_size, "%s", histrio_path(&ctx)); /* cut */

@@ -43,6 +43,7 @@ void page_look(const struct page *page, struct page_view *ret_view)
     ret_view->busy_since_ns = first != 0 && (second == 0 || first < second) ? first : second;
     for (size_t i = 0; i < PAGE_ENTRIES; i++)
         ret_view->entries[i] = page->words[2 + i];
+    ret_view->loop_busy_since_ns = second;
     ret_view->executing = first != 0 ? ret_view->entries[0] & ~PAGE_OVER : 0;
 }
 

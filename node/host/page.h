@@ -27,8 +27,9 @@ enum page_entry {
 
 /* The page at one moment. */
 struct page_view {
-    uint64_t busy_since_ns; /* the earlier of both threads' handlers; 0: none runs */
-    uint64_t executing;     /* the delivery on the stack; 0: none */
+    uint64_t busy_since_ns;      /* the earlier of both threads' handlers; 0: none runs */
+    uint64_t loop_busy_since_ns; /* of the handler that the event loop runs */
+    uint64_t executing;          /* the delivery on the stack of the thread that dispatches; 0: none */
     uint64_t entries[PAGE_ENTRIES];
 };
 

@@ -1,6 +1,7 @@
 /* The behavior that runs in the place of a hosted actor: it hands messages to the process, and acts for the
  * actor when the process says so. */
 #include "actor/intern.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/value.h"
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { START_DOCUMENT_BYTES = LIMIT_VALUE_BYTES + 8192 };
+enum { START_DOCUMENT_BYTES = LIMIT_VALUE_BYTES + 8192, LOOP_STUCK_MS = 100 };
 
 static void pause_proxy(struct histrio_context *ctx, struct proxy *proxy)
 {
@@ -299,6 +300,25 @@ void proxy_exit(void *host, struct histrio_context *ctx, void *state, const char
     process_append_text(proxy->process, &frame, reason);
 }
 
+/* Its code runs now, and will not see that it should not: on the stack of the thread that dispatches, or, as
+ * far as can be told, on that of an event loop that has not come round for a while. */
+static bool is_on_stack(const struct proxy *proxy, const struct page_view *page)
+{
+    const struct delivery *delivery = delivery_find(proxy->process, page->executing);
+    if (delivery && delivery->proxy == proxy)
+        return true;
+    int64_t now_ns = clock_now_ns(clock_system());
+    if (page->loop_busy_since_ns == 0 ||
+        now_ns - (int64_t)page->loop_busy_since_ns < LOOP_STUCK_MS * NS_PER_MS)
+        return false;
+    for (size_t i = 1; i < PAGE_ENTRIES; i++) {
+        delivery = delivery_find(proxy->process, page->entries[i]);
+        if (delivery && delivery->proxy == proxy)
+            return true;
+    }
+    return false;
+}
+
 /* It ends without its process having said so: what it runs there must not go on, and what it was given may
  * have been begun. */
 static void abandon(struct histrio_context *ctx, struct proxy *proxy, const char *reason)
@@ -307,8 +327,7 @@ static void abandon(struct histrio_context *ctx, struct proxy *proxy, const char
     struct page_view page = {0};
     if (process->page.words)
         page_look(&process->page, &page);
-    const struct delivery *executing = delivery_find(process, page.executing);
-    bool is_executing = executing && executing->proxy == proxy;
+    bool is_executing = is_on_stack(proxy, &page);
     deliveries_lose(ctx, proxy, reason);
     if (is_executing) {
         char why[REASON_PLACE_BYTES];
