@@ -117,7 +117,8 @@ def publish(samples, python, rounds):
     listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout
     versions = ", ".join(line.replace("==", " ") for line in listed.splitlines()
                          if re.match(r"(pykka|distributed|ray|xoscar|thespian|numpy)==", line.lower()))
-    machine = f"{platform.system()} {platform.release().split('-')[0]}, {os.cpu_count()} processors, CPython {platform.python_version()}; {versions}"
+    machine = f"{platform.system()} {platform.release().split('-')[0]}, {os.cpu_count()} processors (load average {os.getloadavg()[1]:.1f}), CPython "\
+              f"{platform.python_version()}; {versions}"
     path = os.path.join(ROOT, "docs", "performance-python.md")
     with open(path, encoding="utf-8") as file:
         text = file.read()

@@ -98,7 +98,7 @@ def text(seed, words):
 
 def jobs(name, quick):
     """(method, list of arguments, function that makes one value to check of all results) of a CPU-bound work."""
-    scale = 1 if quick else 4
+    scale = 2 if quick else 4
     if name == "primes":
         step = 4000 * scale
         return "primes", [(first, first + step) for first in range(0, 24 * step, step)], sum
@@ -108,7 +108,7 @@ def jobs(name, quick):
     if name == "words":
         return "words", [(text(seed, 20_000 * scale),) for seed in range(24)], merged
     if name == "queens":
-        size = 7 if quick else 9
+        size = 8 if quick else 9
         return "queens", [(size, first) for first in range(size)], sum
     if name == "pi":
         return "pi", [(seed, 20_000 * scale) for seed in range(24)], sum
