@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness import BUILD, get, image, items, kubectl, make_pod, wait_until
+from harness import BUILD, get, image, items, kubectl, make_pod, term_of, wait_until
 
 SMALL = "small"
 POD = "attacker"
@@ -51,6 +51,6 @@ def words_of(system, namespace):
 
 def attack(namespace, system):
     """All of attacker.c against that system, with the small one beside it."""
-    term = get("actorsystem", SMALL, namespace)["status"]["term"]
+    term = term_of(SMALL, namespace)
     return kubectl("exec", POD, "-n", namespace, "--", "env", "LD_LIBRARY_PATH=/work", "/work/attacker", *words_of(system, namespace),
                    *words_of(SMALL, namespace), str(term))

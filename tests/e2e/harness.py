@@ -74,6 +74,11 @@ def items(kind, namespace, *selection):
     return kubectl("get", kind, "-n", namespace, "-o", "json", *selection).json["items"]
 
 
+def term_of(system, namespace):
+    """Of the present leader: the status has that of the one who wrote it last."""
+    return get("actorfence", system, namespace)["record"]["term"]
+
+
 def condition(thing, kind):
     for one in thing.get("status", {}).get("conditions", []):
         if one["type"] == kind:
@@ -173,4 +178,4 @@ class Story(unittest.TestCase):
 
 
 __all__ = ["BUILD", "ON_BED", "RELEASE_NAMESPACE", "ROOT", "CommandError", "Story", "bed", "condition", "get", "helm", "histrio", "image",
-           "http_from", "install", "items", "kubectl", "make_namespace", "make_pod", "refused_requests", "run", "wait_until"]
+           "http_from", "install", "items", "kubectl", "make_namespace", "make_pod", "refused_requests", "run", "term_of", "wait_until"]

@@ -14,7 +14,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from attack import POD as ATTACKER, apply_small, attack, delete_small, make_attacker, small_rows, wait_small  # noqa: E402
 from harness import (ON_BED, RELEASE_NAMESPACE, ROOT, CommandError, Story, bed, condition, get, helm, histrio, http_from, image, install,  # noqa: E402
-                     items, kubectl, make_namespace, make_pod, refused_requests, wait_until)
+                     items, kubectl, make_namespace, make_pod, refused_requests, term_of, wait_until)
 
 NAMESPACE = "bank"
 OTHER_NAMESPACE = "bank-other"
@@ -322,10 +322,10 @@ class Bank(Story):
         self.assertGreaterEqual(least, 2, "node by node")
 
     def kill_operator(self):
-        before, term = incarnations(), system()["status"]["term"]
+        before, term = incarnations(), term_of("bank", NAMESPACE)
         kubectl("delete", "pods", "-n", RELEASE_NAMESPACE, "-l", "app.kubernetes.io/name=histrio-operator", "--force", "--grace-period=0")
         kubectl("rollout", "status", "deployment/histrio", "-n", RELEASE_NAMESPACE, "--timeout=120s")
-        wait_until("another operator has taken over", lambda: system()["status"]["term"] > term, 60)
+        wait_until("another operator has taken over", lambda: term_of("bank", NAMESPACE) > term, 60)
         wait_ready()
         self.unchanged(before)
 
