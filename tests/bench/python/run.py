@@ -64,6 +64,12 @@ class Samples:
         self.units[told["work"]] = told["unit"]
         self.rows.append([number, system, told["work"], told["value"], told["unit"]])
 
+    def read(self, path):
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                told = {"work": row["work"], "value": float(row["value"]), "unit": row["unit"]}
+                self.add(int(row["round"]), row["system"], json.dumps(told))
+
     def systems(self, work):
         return [system for name, system in self.values if name == work]
 
@@ -101,6 +107,19 @@ def measure(samples, python, number, system, group, options):
     return None
 
 
+def measure_all(samples, problems, python, missing, options):
+    for number in range(1, options.rounds + 1):
+        for group in options.groups:
+            for system in options.systems:
+                if system in missing or (system, group) in LEFT_OUT:
+                    continue
+                problem = measure(samples, python, number, system, group, options)
+                if problem:
+                    print(problem, file=sys.stderr)
+                    problems.append(problem)
+        print(f"round {number} of {options.rounds} done", file=sys.stderr)
+
+
 def results_differ(samples):
     """Works whose results are not the same everywhere."""
     wrong = []
@@ -121,20 +140,15 @@ def main():
     parser.add_argument("--groups", nargs="+", default=GROUPS, choices=GROUPS)
     parser.add_argument("--csv", default=os.path.join(ROOT, "build", "bench", "python.csv"))
     parser.add_argument("--publish", action="store_true", help="write docs/performance-python.md and its pictures")
+    parser.add_argument("--report", action="store_true", help="measure nothing: report what the CSV file has")
     options = parser.parse_args()
     python, missing = environment(os.path.join(ROOT, "build"))
     samples, problems = Samples(), []
-    for number in range(1, options.rounds + 1):
-        for group in options.groups:
-            for system in options.systems:
-                if system in missing or (system, group) in LEFT_OUT:
-                    continue
-                problem = measure(samples, python, number, system, group, options)
-                if problem:
-                    print(problem, file=sys.stderr)
-                    problems.append(problem)
-        print(f"round {number} of {options.rounds} done", file=sys.stderr)
-    samples.write(options.csv)
+    if options.report:
+        samples.read(options.csv)
+    else:
+        measure_all(samples, problems, python, missing, options)
+        samples.write(options.csv)
     problems += results_differ(samples)
     print(report.tables(samples))
     missed = report.gates(samples)
