@@ -74,7 +74,7 @@ static void judge(struct process *process, struct verdict *verdict)
     *verdict = (struct verdict){.is_start = process->state == PROCESS_DYING && !process->was_welcomed,
         .is_charged_to_all = !culprit && !process->others_are_free};
     find_reason(process, verdict);
-    if (culprit && !process->is_orphan) /* whose zygote ended: nobody's fault */
+    if (culprit && !process->others_are_free) /* else it was executing, and has done nothing wrong */
         path_of(process->host, culprit, verdict->culprit, sizeof(verdict->culprit));
 }
 
@@ -108,13 +108,15 @@ static void end_actor(struct process *process, struct proxy *proxy, const struct
     bool was_executing = deliveries_settle(&ctx, proxy, verdict->reason, verdict->stack) > 0;
     if (was_executing)
         remember_stack(process->host, proxy->id, verdict->stack);
-    reason_of(process, verdict, was_executing && !process->is_orphan, is_starting, reason, sizeof(reason));
+    reason_of(
+        process, verdict, was_executing && !process->others_are_free, is_starting, reason, sizeof(reason));
     if (proxy->stop_reason)
         (void)snprintf(reason, sizeof(reason), "%s", proxy->stop_reason); /* it was on its way out */
     reason[REASON_BYTES - 1] = 0;
     proxy->state = PROXY_OVER;
     proxy_detach(proxy);
-    proxy_end(&ctx, proxy, reason, !verdict->is_charged_to_all && (!was_executing || process->is_orphan));
+    proxy_end(
+        &ctx, proxy, reason, process->others_are_free || (!was_executing && !verdict->is_charged_to_all));
 }
 
 /* ---- the process ---- */

@@ -63,6 +63,6 @@ void page_read_trace(const struct page *page, char *ret_text, size_t size)
 void page_clear_trace(const struct page *page)
 {
     /* The descriptor shares its place with the process's: it writes from the beginning again. */
-    (void)ftruncate(page->trace_fd, 0); /* what a failure leaves is an older stack before the new one */
+    (void)!ftruncate(page->trace_fd, 0); /* what a failure leaves is an older stack before the new one */
     (void)lseek(page->trace_fd, 0, SEEK_SET);
 }

@@ -115,10 +115,11 @@ struct process {
     uint64_t generation; /* of the app */
     bool is_script;
     bool was_told_to_end;
-    bool is_hostile;           /* it broke the protocol: nothing of it counts any more */
-    bool was_welcomed;         /* it ran before it began to die */
-    bool is_orphan;            /* its zygote is gone: nobody will tell how it ended */
-    bool others_are_free;      /* it was killed because of one actor, which has ended already */
+    bool is_hostile;   /* it broke the protocol: nothing of it counts any more */
+    bool was_welcomed; /* it ran before it began to die */
+    bool is_orphan;    /* its zygote is gone: nobody will tell how it ended */
+    bool
+        others_are_free; /* it was killed because of one actor, which has ended already, or with its zygote */
     bool has_started_one;      /* an actor: its death is no failed start any more */
     char killed[REASON_BYTES]; /* why the node killed it */
     pid_t pid;

@@ -328,6 +328,22 @@ static void a_killed_actor_does_not_go_on(void **state)
     stop();
 }
 
+static void an_event_loop_that_is_stuck_does_not_go_on(void **state)
+{
+    (void)state;
+    start(1);
+    unit(ACTOR_ISOLATION_SHARED, "m:Two", 3);
+    ask_later("x", "unit/one", "loop", "");
+    ask_later("y", "unit/two", "echo", "behind");
+    wait_note("y:OK:behind");
+    tell_text("unit/two", "kill", "unit/one");
+    wait_note("exit:unit/one:killed:Restart");
+    wait_note("exit:unit/two:host process ended: killed with unit/one:Restart");
+    ask_later("z", "unit/one", "echo", "again");
+    wait_note("z:OK:again");
+    stop();
+}
+
 static void spawned_actors_have_supervisors(void **state)
 {
     (void)state;
@@ -565,6 +581,7 @@ const struct CMUnitTest host_tests[] = {
     cmocka_unit_test(stops_are_behind_what_was_delivered),
     cmocka_unit_test(what_does_not_stop_is_dropped),
     cmocka_unit_test(a_killed_actor_does_not_go_on),
+    cmocka_unit_test(an_event_loop_that_is_stuck_does_not_go_on),
     cmocka_unit_test(spawned_actors_have_supervisors),
     cmocka_unit_test(a_spawn_that_fails_leaves_nothing),
     cmocka_unit_test(signals_and_timers_are_deliveries),

@@ -192,6 +192,9 @@ static bool do_lasting(const struct frame *frame, const char *deed, const char *
             send_on(frame, FRAME_ASK, what, "echo");
         else
             spawn_child(frame, what);
+    } else if (strcmp(deed, "loop") == 0) { /* what an event loop does that never comes round */
+        puppet.page[1] = 1;
+        puppet.page[2 + frame->actor] = frame->number;
     } else if (strcmp(deed, "stuck") == 0) {
         begin(frame->number, 0);
         for (;;)
