@@ -15,6 +15,10 @@ R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 
+# Of what calls settle and who waits for them. Held for a few lines, so one serves all.
+_lock = threading.Lock()
+
+
 class Waiting(Protocol):
     """What a runtime does while somebody waits for one of its calls."""
 
@@ -37,7 +41,7 @@ class Call(Generic[R_co]):
     The message is sent when the method is called, so calls that are made one after the other run side by side.
     """
 
-    __slots__ = ("_done", "_value", "_error", "_waiters", "_waiting", "_lock", "number", "context", "__weakref__")
+    __slots__ = ("_done", "_value", "_error", "_waiters", "_waiting", "number", "context", "__weakref__")
 
     def __init__(self, waiting: Waiting | None = None) -> None:
         self._done = False
@@ -45,7 +49,6 @@ class Call(Generic[R_co]):
         self._error: BaseException | None = None
         self._waiters: list[Callable[[], None]] = []
         self._waiting = waiting
-        self._lock = threading.Lock()
         self.number = 0
         self.context: Any = None
 
@@ -78,7 +81,7 @@ class Call(Generic[R_co]):
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Calls `callback` once, from any thread, when the call is done; at once when it is done already."""
-        with self._lock:
+        with _lock:
             if not self._done:
                 self._waiters.append(callback)
                 return
@@ -116,7 +119,7 @@ class Call(Generic[R_co]):
         return event.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _settle(self, value: Any, error: BaseException | None) -> None:
-        with self._lock:
+        with _lock:
             if self._done:
                 return
             self._value, self._error, self._done = value, error, True

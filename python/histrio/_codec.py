@@ -53,14 +53,21 @@ def dumps(value: Any) -> bytes:
     return pickle.dumps(value, 5)
 
 
-def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any] | None, what: str) -> bytes:
-    """The payload of a message to a Python actor. what: "add of local/c", for errors."""
+def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any] | None, method: str,
+                target: object = None) -> bytes:
+    """The payload of a message to a Python actor. method and target: for errors."""
     call = (args, kwargs) if context is None else (args, kwargs, context)
     try:
         data = dumps(call)
     except Exception as error:
-        raise EncodingError(f"{what}: {_culprit(args, kwargs)} cannot be sent: {error}") from error
-    return checked(wrap(PICKLE, data), what)
+        raise EncodingError(f"{_named(method, target)}: {_culprit(args, kwargs)} cannot be sent: {error}") from error
+    if len(data) > PAYLOAD_MAX - _EXT_SIZE:
+        checked(wrap(PICKLE, data), _named(method, target))
+    return _EXT.pack(0xC9, len(data), PICKLE) + data
+
+
+def _named(method: str, target: object) -> str:
+    return method if target is None else f"{method} of {target}"
 
 
 def decode_call(payload: bytes) -> tuple[Sequence[Any], Mapping[str, Any], Mapping[str, Any] | None, bool]:

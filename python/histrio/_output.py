@@ -51,7 +51,8 @@ def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return  # a program without such a stream
     data = (text + "\n").encode("utf-8", "replace")
-    if stream is sys.__stdout__ or stream is sys.__stderr__:
+    is_own = any(stream is own for own in (sys.__stdout__, sys.__stderr__))
+    if is_own:
         fd = stream.fileno()
         while data:
             data = data[os.write(fd, data):]

@@ -35,14 +35,20 @@ class Request:
     would make a circle once the asker waits for this request.
     """
 
-    __slots__ = ("what", "asker", "awaited", "suspects", "spawns")
+    __slots__ = ("method", "target", "asker", "awaited", "suspects", "spawns")
 
-    def __init__(self, what: str, asker: Execution | None) -> None:
-        self.what = what
+    def __init__(self, method: str, target: Address | None, asker: Execution | None) -> None:
+        self.method = method
+        self.target = target
         self.asker = asker
         self.awaited = False
         self.suspects: list[Any] = []
-        self.spawns = False
+        self.spawns = target is None
+
+    @property
+    def what(self) -> str:
+        """For errors: "add of local/c"."""
+        return self.method if self.target is None else f"{self.method} of {self.target}"
 
 
 class Peer:
@@ -102,8 +108,7 @@ class Peer:
         request = spawn_request(cls, args, kwargs, options, encode)
         payload = codec.checked(codec.pack(request, what), what)
         execution = executing.get()
-        call = self._register(what, execution)
-        call.context.spawns = True
+        call = self._register(what, None, execution)
         self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
         self.sent()
 
@@ -153,12 +158,11 @@ class Peer:
                 extra: Mapping[str, Any] | None) -> Call[Any]:
         """An ask. extra: what this package tells itself beside the arguments (key, stream)."""
         execution = executing.get()
-        what = f"{method} of {address}"
-        call = self._register(what, execution)
+        call = self._register(method, address, execution)
         try:
             timeout_ms = self._timeout_ms(timeout, execution)
             if timeout_ms == 0:
-                raise AskTimeout(f"{what}: the time of the message that is being handled is over", queued=True)
+                raise AskTimeout(f"{call.context.what}: the time of the message that is being handled is over", queued=True)
             context = self._context(execution, call, method)
             if extra is not None:
                 context = {**(context or {}), **extra}
@@ -170,19 +174,20 @@ class Peer:
         self.sent()
         return call
 
-    def _register(self, what: str, execution: Execution | None) -> Call[Any]:
+    def _register(self, method: str, target: Address | None, execution: Execution | None) -> Call[Any]:
+        request = Request(method, target, execution)
         if self.closed is not None:
-            raise SystemClosed(f"{what}: {self.closed}")
+            raise SystemClosed(f"{request.what}: {self.closed}")
         call: Call[Any] = Call(self)
         call.number = next(self._next)
-        call.context = Request(what, execution)
+        call.context = request
         self.requests[call.number] = call
         return call
 
     def _encode(self, address: Address, method: str, args: Sequence[Any], kwargs: Mapping[str, Any],
                 context: Mapping[str, Any] | None) -> bytes:
         if address.python:
-            return codec.encode_call(args, kwargs, context, f"{method} of {address}")
+            return codec.encode_call(args, kwargs, context, method, address)
         return codec.pack_call(args, kwargs, f"{method} of {address}")
 
     def _send(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address | None, payload: bytes) -> None:

@@ -33,9 +33,7 @@ class ActorRef:
             if name in behavior.children:
                 child = behavior.children[name]
                 return child_ref(self, child.name, child.cls)
-            message = behavior.message(name)
-            kind: Callable[..., Any] = StreamBound if message.is_stream else Bound
-            return kind(runtime_of(self), self._histrio_address, message)
+            return _bound(behavior.message(name))(self)
         return Bound(runtime_of(self), self._histrio_address, _any_message(name))
 
     def __dir__(self) -> list[str]:
@@ -61,6 +59,16 @@ class ActorRef:
         return _restore, (cls, "", address.node, address.id)
 
 
+def _bound(message: Message) -> Callable[[ActorRef], Any]:
+    """The look-up of a method on a reference."""
+    kind: Callable[..., Any] = StreamBound if message.is_stream else Bound
+
+    def look_up(ref: ActorRef) -> Any:
+        return kind(ref._histrio_runtime or runtime_of(ref), ref._histrio_address, message)
+
+    return look_up
+
+
 _classes: dict[type, type[ActorRef]] = {}
 _messages: dict[str, Message] = {}
 
@@ -72,9 +80,9 @@ def make_ref(address: Address, cls: type | None, runtime: Runtime | None = None)
     kind = _classes.get(cls)
     if kind is None:
         behavior = behavior_of(cls)
-        kind = _classes[cls] = type(
-            f"{cls.__name__}Ref", (ActorRef,), {"__slots__": (), "_histrio_behavior": behavior, "__doc__": cls.__doc__}
-        )
+        members: dict[str, Any] = {"__slots__": (), "_histrio_behavior": behavior, "__doc__": cls.__doc__}
+        members.update({name: property(_bound(message)) for name, message in behavior.messages.items()})
+        kind = _classes[cls] = type(f"{cls.__name__}Ref", (ActorRef,), members)
     return kind(address, runtime)
 
 
