@@ -136,8 +136,8 @@ def install(*values, chart=os.path.join(ROOT, "charts/histrio")):
 
 
 def refused_requests():
-    """What the API server refused to the operator and to nodes (403), by the audit log: for want of rights, and because a namespace
-    was being deleted."""
+    """What the API server refused to the operator and to nodes (403), by the audit log: for want of rights, and by admission, as
+    when a namespace is being deleted. One that has just started knows no role of anybody yet, its own ones included: not counted."""
     refused, too_late = [], []
     with open(os.path.join(CLUSTER_DIR, "run/log/audit.log")) as file:
         for line in file:
@@ -146,8 +146,9 @@ def refused_requests():
                 continue
             user = entry["user"]["username"]
             message = entry["responseStatus"].get("message", "")
-            if user.startswith(f"system:serviceaccount:{RELEASE_NAMESPACE}:"):
-                told = too_late if message.endswith("because it is being terminated") else refused
+            if user.startswith(f"system:serviceaccount:{RELEASE_NAMESPACE}:") and '"system:discovery" not found' not in message:
+                is_right = entry.get("annotations", {}).get("authorization.k8s.io/decision") == "allow"
+                told = too_late if is_right else refused
                 told.append(f"{user} {entry['verb']} {entry['requestURI']}: {message}")
     return refused, too_late
 
