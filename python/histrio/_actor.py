@@ -57,7 +57,6 @@ def actor(
     on_restart: str = "keep",
     supervise: Strategy | None = None,
     on_error: OnError = "reply",
-    snapshot: str | None = None,
     shutdown: Duration = 5.0,
 ) -> Callable[[C], C]: ...
 def actor(cls: Any = None, /, **options: Any) -> Any:
@@ -128,8 +127,7 @@ else:
         return Child(cls, args, kwargs, options)
 
 
-def supervisor(*, strategy: StrategyName = "one_for_one", restarts: int = 3, period: Duration = 5.0,
-               backoff: tuple[Duration, Duration] | None = None) -> Callable[[C], C]:
+def supervisor(*, strategy: StrategyName = "one_for_one", restarts: int = 3, period: Duration = 5.0) -> Callable[[C], C]:
     """Makes a class a supervisor of its children, in the order in which they are written:
 
         @histrio.supervisor(strategy="rest_for_one")
@@ -148,7 +146,7 @@ def supervisor(*, strategy: StrategyName = "one_for_one", restarts: int = 3, per
             children.update({name: value for name, value in vars(base).items() if isinstance(value, Child)})
         if not children:
             raise TypeError(f"{one.__name__} has no children: give it some with histrio.child(...)")
-        setattr(one, "__histrio_strategy__", kind(restarts, period, backoff))
+        setattr(one, "__histrio_strategy__", kind(restarts, period))
         setattr(one, "__histrio_children__", children)
         if Behavior(one).messages:
             raise TypeError(f"{one.__name__} is a supervisor, which only supervises: move its methods into a child")

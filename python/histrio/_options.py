@@ -51,23 +51,14 @@ def manifest_word(option: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class Strategy:
-    """What a supervisor restarts when a child failed, and how often within `period` before it gives up.
-
-    backoff: (initial, max) waits before a restart; None restarts at once.
-    """
+    """What a supervisor restarts when a child failed, and how often within `period` before it gives up. It restarts at once."""
 
     restarts: int = 3
     period: Duration = 5.0
-    backoff: tuple[Duration, Duration] | None = None
     word: ClassVar[str] = ""
 
     def as_manifest(self) -> dict[str, object]:
-        told: dict[str, object] = {
-            "strategy": self.word, "restarts": self.restarts, "period_ms": milliseconds(self.period),
-        }
-        if self.backoff:
-            told["backoff_ms"] = [milliseconds(self.backoff[0]), milliseconds(self.backoff[1])]
-        return told
+        return {"strategy": self.word, "restarts": self.restarts, "period_ms": milliseconds(self.period)}
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,6 @@ class ActorOptions:
     on_restart: str = "Keep"
     supervise: Strategy | None = None
     on_error: OnError = "reply"
-    snapshot: str | None = None
     shutdown: float = 5.0
 
     def mailbox_as_manifest(self) -> dict[str, object]:

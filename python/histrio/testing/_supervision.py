@@ -333,16 +333,8 @@ class Supervision:
             at = holder.children.index(actor)
             rest = {"OneForAll": holder.children, "RestForOne": holder.children[at:]}
             group = list(rest.get(holder.intensity["strategy"], group))
-        backoff = holder.intensity.get("backoff_ms")
-        wait = 0.0 if not backoff else min(backoff[1], backoff[0] * 2 ** (max(1, len(holder.restarts)) - 1)) / 1000
-
-        def start() -> None:
-            if wait:
-                self.node.clock.after(wait, lambda: self._start_again(group))
-            else:
-                self._start_again(group)
-
-        self._stop_all([one for one in reversed(group) if one is not actor and one.state != "over"], start)
+        self._stop_all([one for one in reversed(group) if one is not actor and one.state != "over"],
+                       lambda: self._start_again(group))
 
     def _start_again(self, group: list[Actor]) -> None:
         for one in group:

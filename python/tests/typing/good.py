@@ -8,7 +8,7 @@ from histrio import ActorRef, Call, Stream
 
 
 @histrio.actor(isolation="process", mailbox=1000, overflow="fail",
-               supervise=histrio.OneForOne(restarts=5, period=timedelta(minutes=1), backoff=(0.05, 5.0)))
+               supervise=histrio.OneForOne(restarts=5, period=timedelta(minutes=1)))
 class Counter(histrio.Actor):
     def __init__(self, start: int = 0) -> None:
         self.n = start
