@@ -124,7 +124,7 @@ cluster() {
     code=$?
     [ "$long_seeds" = 0 ] || deploy/images.sh --from-source from-source || code=1
     count "a cluster with our images" $code
-    [ $code != 0 ] || KUBECONFIG=$admin_kubeconfig HISTRIO_TEST_BED=1 suite dev '^cluster$' 1
+    [ $code != 0 ] || KUBECONFIG=$admin_kubeconfig HISTRIO_TEST_BED=1 suite dev '^(cluster|bed)$' 1
     tests/cluster/down.sh
     cluster_is_up=""
     tests/cluster/left.sh

@@ -95,7 +95,21 @@ class Run:
             "HISTRIO_STATE_DIR": os.path.join(self.folder, "state"),
             "HISTRIO_TEST_MARK": self.folder,
         }
-        return {**environment(BUILD), **mine}
+        mine = {**environment(BUILD), **mine}
+        return {**mine, **self.cluster(home, mine["PATH"])} if is_for_cluster(self.page) else mine
+
+    @staticmethod
+    def cluster(home, path):
+        """The programs of the cluster, kubectl-histrio, and a copy of its kubeconfig, which a page may change."""
+        programs = os.path.join(home, "bin")
+        os.mkdir(programs)
+        os.symlink(os.path.join(BUILD, "bin", "histrio"), os.path.join(programs, "kubectl-histrio"))
+        folder = os.environ.get("CLUSTER_DIR") or os.path.join(
+            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "histrio-cluster")
+        mine = {"PATH": os.pathsep.join([programs, os.path.join(folder, "bin"), path])}
+        if "KUBECONFIG" in os.environ:
+            mine["KUBECONFIG"] = shutil.copy(os.environ["KUBECONFIG"], home)
+        return mine
 
     def play(self):
         for block in self.page.blocks:
@@ -167,10 +181,14 @@ class Run:
             file.write("".join(line + "\n" for line in lines))
 
 
+def is_for_cluster(page):
+    return any(block.has("cluster") for block in page.blocks)
+
+
 def run_page(path, cluster=False, update=False):
     """Runs a page; PageError when it is not true. Returns False for a page that is for the other kind of run."""
     page = Page(path)
-    if any(block.has("cluster") for block in page.blocks) != cluster:
+    if is_for_cluster(page) != cluster:
         return False
     run = Run(page, update)
     try:
