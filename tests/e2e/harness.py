@@ -21,6 +21,7 @@ CLUSTER_DIR = os.environ.get("CLUSTER_DIR") or os.path.join(
 ON_BED = bool(os.environ.get("HISTRIO_TEST_BED"))
 REGISTRY = os.environ.get("HISTRIO_IMAGE_REGISTRY", "")
 TAG = os.environ.get("HISTRIO_IMAGE_TAG", "dev")
+AUDIT_LOG = os.path.join(CLUSTER_DIR, "run/log/audit.log")
 RELEASE_NAMESPACE = "histrio"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 ENVIRONMENT = dict(os.environ, PATH=f"{os.path.join(CLUSTER_DIR, 'bin')}:{os.environ['PATH']}")
@@ -135,11 +136,18 @@ def install(*values, chart=os.path.join(ROOT, "charts/histrio")):
          "--set", f"global.imageRegistry={REGISTRY}", "--set", f"image.tag={TAG}", *values)
 
 
-def refused_requests():
+def audit_size():
+    """How much the audit log has now, in whole lines: what comes behind it is of this test."""
+    with open(AUDIT_LOG, "rb") as file:
+        return file.read().rfind(b"\n") + 1
+
+
+def refused_requests(begin):
     """What the API server refused to the operator and to nodes (403), by the audit log: for want of rights, and by admission, as
     when a namespace is being deleted. One that has just started knows no role of anybody yet, its own ones included: not counted."""
     refused, too_late = [], []
-    with open(os.path.join(CLUSTER_DIR, "run/log/audit.log")) as file:
+    with open(AUDIT_LOG, "rb") as file:
+        file.seek(begin)
         for line in file:
             entry = json.loads(line)
             if entry.get("responseStatus", {}).get("code") != 403:
@@ -178,5 +186,5 @@ class Story(unittest.TestCase):
                 print(f"==== kubectl {' '.join(command)}\n{kubectl(*command, check=False)[-6000:]}", flush=True)
 
 
-__all__ = ["BUILD", "ON_BED", "RELEASE_NAMESPACE", "ROOT", "CommandError", "Story", "bed", "condition", "get", "helm", "histrio", "image",
+__all__ = ["BUILD", "ON_BED", "RELEASE_NAMESPACE", "ROOT", "CommandError", "Story", "audit_size", "bed", "condition", "get", "helm", "histrio", "image",
            "http_from", "install", "items", "kubectl", "make_namespace", "make_pod", "refused_requests", "run", "term_of", "wait_until"]

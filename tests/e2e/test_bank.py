@@ -13,8 +13,8 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from attack import POD as ATTACKER, apply_small, attack, delete_small, make_attacker, small_rows, wait_small  # noqa: E402
-from harness import (ON_BED, RELEASE_NAMESPACE, ROOT, CommandError, Story, bed, condition, get, helm, histrio, http_from, image, install,  # noqa: E402
-                     items, kubectl, make_namespace, make_pod, refused_requests, term_of, wait_until)
+from harness import (ON_BED, RELEASE_NAMESPACE, ROOT, CommandError, Story, audit_size, bed, condition, get, helm, histrio, http_from,  # noqa: E402
+                     image, install, items, kubectl, make_namespace, make_pod, refused_requests, term_of, wait_until)
 
 NAMESPACE = "bank"
 OTHER_NAMESPACE = "bank-other"
@@ -121,6 +121,7 @@ class Bank(Story):
     old_events = frozenset()
 
     def test_story(self):
+        begin = audit_size() if ON_BED else 0
         self.step("helm install", self.install)
         self.step("helm test", self.helm_test)
         self.step("kubectl apply, wait for Ready", self.apply)
@@ -142,7 +143,7 @@ class Bank(Story):
         self.step("helm upgrade", self.upgrade)
         self.step("deletion and helm uninstall leave nothing", self.uninstall)
         if ON_BED:
-            refused, too_late = refused_requests()
+            refused, too_late = refused_requests(begin)
             self.assertEqual(refused, [], "for want of rights:\n" + "\n".join(refused))
             print("\n".join(too_late))
             self.assertLess(len(too_late), 20, "in a namespace that ends hardly anything is tried")
