@@ -56,6 +56,8 @@ class Rights(unittest.TestCase):
         self.ask_as_helm_test(client.items(PODS)[0]["status"]["podIP"])
         client.request("PATCH", BANK, {"spec": {"nodes": {"replicas": 3}}}, content_type=MERGE_PATCH)
         wait_ready(3)
+        running.stop()
+        running = self.enterContext(Operator(account, "--log-level=debug", *operator))  # which reads what the former one left
         client.request("PATCH", BANK, {"spec": {"nodes": {"replicas": 1}}}, content_type=MERGE_PATCH)
         wait_ready(1)
         client.request("PATCH", BANK, {"metadata": {"annotations": {"histrio.dev/resume": "vandal"}}}, content_type=MERGE_PATCH)
