@@ -40,7 +40,7 @@ def make_attacker(namespace, *systems):
     make_pod(POD, namespace, [f"{system}-histrio-tls" for system in systems])
     libraries = subprocess.run(["ldd", PROGRAM], check=True, stdout=subprocess.PIPE, text=True).stdout
     for path in (PROGRAM, re.search(r"libcmocka\S* => (\S+)", libraries).group(1)):
-        kubectl("cp", os.path.realpath(path), f"{namespace}/{POD}:/work/{os.path.basename(path)}")
+        kubectl("cp", os.path.realpath(path), f"{namespace}/{POD}:/scratch/{os.path.basename(path)}")
 
 
 def words_of(system, namespace):
@@ -52,5 +52,5 @@ def words_of(system, namespace):
 def attack(namespace, system):
     """All of attacker.c against that system, with the small one beside it."""
     term = term_of(SMALL, namespace)
-    return kubectl("exec", POD, "-n", namespace, "--", "env", "LD_LIBRARY_PATH=/work", "/work/attacker", *words_of(system, namespace),
+    return kubectl("exec", POD, "-n", namespace, "--", "env", "LD_LIBRARY_PATH=/scratch", "/scratch/attacker", *words_of(system, namespace),
                    *words_of(SMALL, namespace), str(term))

@@ -103,9 +103,9 @@ def histrio(*arguments, namespace, check=True):
 
 
 def make_pod(name, namespace, secrets=()):
-    """One that has nothing to do with any system, of the node image, which has bash. Secrets are mounted below /secrets, /work is its own."""
-    volumes = [{"name": "work", "emptyDir": {}}] + [{"name": secret, "secret": {"secretName": secret}} for secret in secrets]
-    mounts = [{"name": "work", "mountPath": "/work"}] + [{"name": secret, "mountPath": f"/secrets/{secret}"} for secret in secrets]
+    """One that has nothing to do with any system, of the node image, which has bash. Secrets are mounted below /secrets, /scratch is its own."""
+    volumes = [{"name": "scratch", "emptyDir": {}}] + [{"name": secret, "secret": {"secretName": secret}} for secret in secrets]
+    mounts = [{"name": "scratch", "mountPath": "/scratch"}] + [{"name": secret, "mountPath": f"/secrets/{secret}"} for secret in secrets]
     kubectl("apply", "-n", namespace, "-f", "-", text=json.dumps({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
             "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
