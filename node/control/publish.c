@@ -27,6 +27,33 @@ void control_acknowledge(struct node_control *control)
         true);
 }
 
+/* ---- load ---- */
+
+static uint64_t resident_bytes(void)
+{
+    char text[128] = "";
+    unsigned long long total_pages = 0;
+    unsigned long long resident_pages = 0;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t size = read(fd, text, sizeof(text) - 1);
+    (void)close(fd); /* only read */
+    if (size <= 0 || sscanf(text, "%llu %llu", &total_pages, &resident_pages) != 2)
+        return 0;
+    return resident_pages * (unsigned long long)sysconf(_SC_PAGE_SIZE);
+}
+
+void control_send_load(struct node_control *control)
+{
+    struct convert_sender sender = control_sender(control);
+    struct actor_counters counters = {0};
+    if (!control->current)
+        return;
+    actor_system_counters(control->actors, &counters);
+    (void)control_send_take(control, convert_load(&sender, &counters, resident_bytes()), false);
+}
+
 /* ---- inventory ---- */
 
 struct rows {
@@ -65,6 +92,7 @@ void control_send_inventory(struct node_control *control)
         control->is_inventory_due = true; /* the next session begins with one */
         return;
     }
+    control_send_load(control); /* first: a status made from the inventory has it */
     actor_system_list(control->actors, "", add_row, &rows);
     vec_sort(&rows.list, compare_rows);
     bool is_sent = control_send_take(control,
@@ -121,31 +149,4 @@ void control_send_exits(struct node_control *control)
     }
     if (has_sent)
         control_inventory_changed(control, false); /* with the states after the restarts */
-}
-
-/* ---- load ---- */
-
-static uint64_t resident_bytes(void)
-{
-    char text[128] = "";
-    unsigned long long total_pages = 0;
-    unsigned long long resident_pages = 0;
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t size = read(fd, text, sizeof(text) - 1);
-    (void)close(fd); /* only read */
-    if (size <= 0 || sscanf(text, "%llu %llu", &total_pages, &resident_pages) != 2)
-        return 0;
-    return resident_pages * (unsigned long long)sysconf(_SC_PAGE_SIZE);
-}
-
-void control_send_load(struct node_control *control)
-{
-    struct convert_sender sender = control_sender(control);
-    struct actor_counters counters = {0};
-    if (!control->current)
-        return;
-    actor_system_counters(control->actors, &counters);
-    (void)control_send_take(control, convert_load(&sender, &counters, resident_bytes()), false);
 }

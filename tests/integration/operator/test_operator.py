@@ -37,6 +37,7 @@ def counted_writes(server):
 
 
 class Bank(unittest.TestCase):
+    maxDiff = None
     """Each class has a server and a kubelet, each test an operator and a bank of its own."""
     machines = 3
     operator_arguments = ("--identity=one",)  # so that the next one need not wait for the Lease of the killed one
@@ -400,8 +401,8 @@ class Operators(Bank):
         time.sleep(6)
         self.assertEqual(set(self.pods()), pods)
         self.assertEqual(self.incarnations(), before)
-        self.assertEqual([row.split("?")[0] for row in counted_writes(self.server)[writes:]], [f"update {FENCES}/bank"])
         self.assertEqual(self.system()["status"], status)
+        self.assertEqual([row.split("?")[0] for row in counted_writes(self.server)[writes:]], [f"update {FENCES}/bank"])
         self.assertEqual(self.placements(), placements, "the placements were not written again")
         self.assertEqual({row["rule"] for row in self.rows().values()}, {"Initial"}, "and still say what placed the units")
         self.assertNotIn('"level":"warning"', self.operator.log())  # no node refuses the new leader
