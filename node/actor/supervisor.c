@@ -1,4 +1,4 @@
-#include "actor/supervisor.h"
+#include "actor/supervisor_private.h"
 
 #include <histrio/value.h>
 #include <stdio.h>
@@ -7,171 +7,17 @@
 
 #include "actor/behavior.h"
 #include "actor/hosted.h"
-#include "actor/intern.h"
 #include "actor/spec.h"
-#include "actor/supervision.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
-#include "base/map.h"
 #include "base/mem.h"
-
-enum { WHY_BYTES = 512 };
-
-struct supervised {
-    const struct actor_child_spec *spec; /* of the unit's copy */
-    char *path;
-    struct histrio_ref ref;
-    uint64_t monitor; /* 0: no incarnation runs */
-    bool was_started;
-};
-
-struct supervisor {
-    struct supervision *machine;
-    const struct actor_child_spec *spec; /* ours */
-    const struct actor_unit_spec *tree;  /* all of what we are part of */
-    struct actor_unit_spec own_tree;     /* of a spawned one */
-    bool is_root;
-    bool is_implicit; /* unnamed, above the only actor of a unit */
-    bool is_starting; /* inside of start: nothing can be waited for */
-    bool is_ending;
-    struct supervised *children; /* child number n is children[n - 1] */
-    uint32_t child_count;
-    struct map64 by_monitor; /* -> struct supervised, of those that run */
-    struct map64 by_retry;   /* timer -> struct supervised, to be started again */
-    struct map64 callers;    /* request -> struct histrio_caller */
-    uint64_t last_request;
-    uint64_t shutdown_timer;
-    uint32_t shutdown_child; /* which the timer is for */
-    uint32_t type_retry, type_shutdown_time, type_terminate, type_restart, type_delete;
-    char why[WHY_BYTES]; /* it gave up; "": it did not */
-};
-
-/* What a supervisor below another one is started with. */
-struct place {
-    const struct actor_child_spec *spec;
-    const struct actor_unit_spec *tree;
-};
-
-/* ---- starting and ending one child ---- */
-
-static struct supervised *child_of(struct supervisor *s, uint32_t number)
-{
-    return &s->children[number - 1];
-}
-
-static uint32_t number_of(const struct supervisor *s, const struct supervised *child)
-{
-    return (uint32_t)(child - s->children) + 1;
-}
-
-static int64_t now_ms(struct histrio_context *ctx)
-{
-    return histrio_now_ns(ctx) / NS_PER_MS;
-}
-
-static const struct histrio_behavior actor_supervisor_below;
-
-static int spawn(struct histrio_context *ctx, const struct supervisor *s, struct supervised *child,
-    struct histrio_ref *ret_ref, uint64_t *ret_monitor, struct err *err)
-{
-    const struct actor_child_spec *spec = child->spec;
-    struct place place = {spec, s->tree};
-    struct actor_spawn options = {
-        .behavior = &actor_supervisor_below,
-        .behavior_name = "supervisor",
-        .path = child->path,
-        .arguments = (const uint8_t *)&place,
-        .arguments_size = sizeof(place),
-        .mailbox_capacity = spec->mailbox_capacity,
-        .overflow = spec->overflow,
-        .drop_mailbox_on_exit = spec->drop_mailbox_on_restart,
-        .link = true,
-        .monitor = true,
-        .hold = true,
-    };
-    if (actor_child_is_hosted(spec)) {
-        options.behavior = actor_hosted_behavior(ctx);
-        options.behavior_name = intern_text(intern(spec->behavior, strlen(spec->behavior)));
-        options.arguments = (const uint8_t *)spec;
-        options.arguments_size = sizeof(*spec);
-        options.is_hosted = true;
-        if (!options.behavior)
-            return err_set(err, ERR_INVALID, "this node hosts no actors outside of its process");
-    } else if (!spec->is_supervisor) {
-        options.behavior =
-            actor_behavior_find(actor_context_system(ctx), spec->behavior, &options.behavior_name);
-        options.arguments = spec->arguments;
-        options.arguments_size = spec->arguments_size;
-        if (!options.behavior)
-            return err_set(err, ERR_NOT_FOUND, "no behavior \"%s\"", spec->behavior);
-    }
-    return actor_spawn(ctx, &options, ret_ref, ret_monitor, err);
-}
-
-static void start_child(struct histrio_context *ctx, struct supervisor *s, uint32_t number)
-{
-    struct supervised *child = child_of(s, number);
-    struct err err = {0};
-    if (child->was_started)
-        actor_count_restart(ctx);
-    if (spawn(ctx, s, child, &child->ref, &child->monitor, &err) < 0) {
-        supervision_child_start_failed(s->machine, number, err.text);
-        return;
-    }
-    child->was_started = true;
-    map64_put(&s->by_monitor, child->monitor, child);
-    supervision_child_started(s->machine, number);
-}
-
-static void child_ended(
-    struct histrio_context *ctx, struct supervisor *s, struct supervised *child, const char *reason)
-{
-    bool is_free = hosted_end_was_free(ctx, child->path);
-    map64_remove(&s->by_monitor, child->monitor);
-    child->monitor = 0;
-    if (s->shutdown_timer && s->shutdown_child == number_of(s, child)) {
-        (void)histrio_timer_cancel(ctx, s->shutdown_timer);
-        s->shutdown_timer = 0;
-    }
-    if (is_free)
-        supervision_child_lost(s->machine, number_of(s, child), reason, now_ms(ctx));
-    else
-        supervision_child_exited(s->machine, number_of(s, child), reason, now_ms(ctx));
-}
-
-/* Ends the child inside of this call, whatever it traps. */
-static void end_child_now(
-    struct histrio_context *ctx, struct supervisor *s, struct supervised *child, const char *reason)
-{
-    histrio_demonitor(ctx, child->monitor);
-    actor_end_now(ctx, child->ref, reason);
-    child_ended(ctx, s, child, reason);
-}
-
-static void shut_down_child(
-    struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
-{
-    struct supervised *child = child_of(s, action->child);
-    bool brutal = action->kind == SUPERVISION_KILL;
-    if (s->is_starting) {
-        end_child_now(ctx, s, child, brutal ? "killed" : "shutdown");
-        return;
-    }
-    actor_set_state(ctx, child->path, "Stopping");
-    histrio_exit(ctx, child->ref, brutal ? "kill" : "shutdown");
-    if (!brutal && action->timeout_ms != ACTOR_SHUTDOWN_INFINITY) {
-        s->shutdown_timer = histrio_timer_start(ctx, action->timeout_ms, 0, s->type_shutdown_time);
-        s->shutdown_child = action->child;
-    }
-}
 
 /* ---- what the machine wants ---- */
 
 static void report(struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
 {
-    const struct supervised *child = child_of(s, action->child);
-    const char *cause = action->cause ? child_of(s, action->cause)->path : "";
+    const struct supervised *child = supervisor_child(s, action->child);
+    const char *cause = action->cause ? supervisor_child(s, action->cause)->path : "";
     actor_report_exit(
         ctx, child->path, 0, action->reason, supervision_decision_name(action->decision), cause);
     if (action->decision == SUPERVISION_GIVE_UP && s->why[0] == '\0')
@@ -225,10 +71,10 @@ static enum histrio_result perform(struct histrio_context *ctx, struct superviso
     struct supervision_action action;
     while (supervision_next(s->machine, &action)) {
         switch (action.kind) {
-        case SUPERVISION_START: start_child(ctx, s, action.child); break;
+        case SUPERVISION_START: supervisor_child_start(ctx, s, action.child); break;
         case SUPERVISION_SHUTDOWN:
-        case SUPERVISION_KILL: shut_down_child(ctx, s, &action); break;
-        case SUPERVISION_RELEASE: actor_release(ctx, child_of(s, action.child)->path); break;
+        case SUPERVISION_KILL: supervisor_child_shut_down(ctx, s, &action); break;
+        case SUPERVISION_RELEASE: actor_release(ctx, supervisor_child(s, action.child)->path); break;
         case SUPERVISION_REPORT:
             report(ctx, s, &action);
             if (s->is_implicit && action.decision == SUPERVISION_REMOVE)
@@ -236,7 +82,8 @@ static enum histrio_result perform(struct histrio_context *ctx, struct superviso
             break;
         case SUPERVISION_RETRY:
             /* Behind what waits in the mailbox already; ends with us, unlike a message. */
-            map64_put(&s->by_retry, histrio_timer_start(ctx, 0, 0, s->type_retry), child_of(s, action.child));
+            map64_put(&s->by_retry, histrio_timer_start(ctx, 0, 0, s->type_retry),
+                supervisor_child(s, action.child));
             break;
         case SUPERVISION_ANSWER: answer(ctx, s, &action); break;
         case SUPERVISION_FAILED:
@@ -378,7 +225,7 @@ static void handle_down(
 {
     struct supervised *child = map64_get(&s->by_monitor, message->reference);
     if (child)
-        child_ended(ctx, s, child, (const char *)message->value);
+        supervisor_child_ended(ctx, s, child, (const char *)message->value);
 }
 
 /* Exits of children come as DOWN besides; of others only the parent counts. */
@@ -398,7 +245,7 @@ static void handle_timer(
 {
     const struct supervised *again = map64_remove(&s->by_retry, message->reference);
     if (again) {
-        supervision_retry(s->machine, number_of(s, again), now_ms(ctx));
+        supervision_retry(s->machine, supervisor_child_number(s, again), supervisor_now_ms(ctx));
     } else if (message->reference == s->shutdown_timer) {
         s->shutdown_timer = 0;
         supervision_shutdown_expired(s->machine, s->shutdown_child);
@@ -437,7 +284,7 @@ static void stop(struct histrio_context *ctx, void *state, const char *reason)
             continue;
         bool brutal = child->spec->shutdown_ms == ACTOR_SHUTDOWN_BRUTAL;
         const char *why = brutal ? "killed" : reason;
-        end_child_now(ctx, s, child, why);
+        supervisor_child_end_now(ctx, s, child, why);
         actor_report_exit(
             ctx, child->path, 0, why, supervision_decision_name(SUPERVISION_SHUT_DOWN), histrio_path(ctx));
     }
@@ -453,7 +300,7 @@ const struct histrio_behavior actor_supervisor_root = {
     .flags = HISTRIO_TRAP_EXITS,
 };
 
-static const struct histrio_behavior actor_supervisor_below = {
+const struct histrio_behavior actor_supervisor_below = {
     .name = "supervisor",
     .state_size = sizeof(struct supervisor),
     .start = start_below,
