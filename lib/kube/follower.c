@@ -1,6 +1,7 @@
 #include "kube/follower.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/json.h"
@@ -240,6 +241,34 @@ static void judge(struct kube_follower *follower, const struct kube_watch_event 
     end_problem(follower);
 }
 
+/* Cut as a key is, and then of no object that is known. */
+static void copy_part(const struct kube_part *part, char *text)
+{
+    size_t size = part->value_size < KUBE_KEY_BYTES ? part->value_size : KUBE_KEY_BYTES - 1;
+    if (size > 0)
+        memcpy(text, part->value, size);
+    text[size] = '\0';
+}
+
+/* A stream tells everything once more to who only wants to know what is new: trees of 10,000 Pods take a
+ * second, and a new leader waits for that. */
+static bool is_known(struct kube_follower *follower, const char *text, size_t size)
+{
+    struct kube_watch_head head;
+    char namespace[KUBE_KEY_BYTES], name[KUBE_KEY_BYTES], key[KUBE_KEY_BYTES];
+    if (!follower->staged || !follower->has_synced || !kube_watch_head_read(text, size, &head))
+        return false;
+    copy_part(&head.namespace, namespace);
+    copy_part(&head.name, name);
+    kube_key_format(namespace, name, key);
+    const struct kube_object *known = kube_store_peek(follower->config.store, key);
+    if (!known || known->resource_version != head.version || strlen(known->uid) != head.uid.value_size ||
+        memcmp(known->uid, head.uid.value, head.uid.value_size) != 0)
+        return false;
+    kube_replacement_keep(follower->staged, key);
+    return true;
+}
+
 static bool take_line(const char *text, size_t size, void *ctx)
 {
     struct kube_follower *follower = ctx;
@@ -247,6 +276,8 @@ static bool take_line(const char *text, size_t size, void *ctx)
     struct err err = {0};
     if (size > follower->counts.largest_bytes)
         follower->counts.largest_bytes = size;
+    if (is_known(follower, text, size))
+        return true;
     if (kube_watch_event_read(text, size, &event, &err) < 0) {
         tell_problem(follower, &err);
         give_up(follower, REFLECTOR_SENSELESS, 0);

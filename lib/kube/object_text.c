@@ -65,19 +65,16 @@ static int parse(const char *text, size_t size, enum level level, struct json **
 
 /* ---- managedFields ---- */
 
-/* Narrows part down to its direct part of that name. */
-static bool find_part(struct kube_part *part, const char *key)
+static bool find_managed(const char *text, size_t size, enum level level, struct kube_part *ret_part)
 {
     struct kube_split split;
-    struct kube_part found;
-    if (kube_split_begin(part->value, part->value_size, '{', &split, NULL) < 0)
+    if (kube_split_begin(text, size, '{', &split, NULL) < 0 ||
+        (level == LEVEL_EVENT && kube_split_enter(&split, "object", NULL) <= 0) ||
+        kube_split_enter(&split, "metadata", NULL) <= 0)
         return false;
-    while (kube_split_next(&split, &found, NULL) > 0) {
-        if (kube_part_is(&found, key)) {
-            *part = found;
-            return true;
-        }
-    }
+    while (kube_split_next(&split, ret_part, NULL) > 0)
+        if (kube_part_is(ret_part, "managedFields"))
+            return ret_part->value[0] == '[';
     return false;
 }
 
@@ -85,9 +82,8 @@ static bool find_part(struct kube_part *part, const char *key)
 static int parse_without_managed(
     const char *text, size_t size, enum level level, struct json **ret_tree, struct err *err)
 {
-    struct kube_part part = {.value = text, .value_size = size};
-    if ((level == LEVEL_EVENT && !find_part(&part, "object")) || !find_part(&part, "metadata") ||
-        !find_part(&part, "managedFields") || part.value[0] != '[')
+    struct kube_part part;
+    if (!find_managed(text, size, level, &part))
         return parse(text, size, level, ret_tree, err);
     size_t before = (size_t)(part.value - text);
     size_t after = size - before - part.value_size;

@@ -99,9 +99,9 @@ static int read_key(struct kube_split *split, struct kube_part *part, struct err
     return 0;
 }
 
-int kube_split_next(struct kube_split *split, struct kube_part *ret_part, struct err *err)
+/* Up to the value of the next part: 1; 0 at the end. */
+static int next_value(struct kube_split *split, struct kube_part *part, struct err *err)
 {
-    struct kube_part part = {0};
     split->at = skip_blanks(split->at, split->end);
     if (split->at == split->end)
         return fail(split, err);
@@ -113,16 +113,45 @@ int kube_split_next(struct kube_split *split, struct kube_part *ret_part, struct
         split->at = skip_blanks(split->at + 1, split->end);
     }
     split->has_begun = true;
-    if (split->closing == '}' && read_key(split, &part, err) < 0)
-        return -1;
+    return split->closing == '}' && read_key(split, part, err) < 0 ? -1 : 1;
+}
+
+static int read_value(struct kube_split *split, struct kube_part *part, struct err *err)
+{
     const char *behind = skip_value(split->at, split->end);
     if (!behind)
         return fail(split, err);
-    part.value = split->at;
-    part.value_size = (size_t)(behind - split->at);
+    part->value = split->at;
+    part->value_size = (size_t)(behind - split->at);
     split->at = behind;
-    *ret_part = part;
     return 1;
+}
+
+int kube_split_next(struct kube_split *split, struct kube_part *ret_part, struct err *err)
+{
+    struct kube_part part = {0};
+    int found = next_value(split, &part, err);
+    if (found > 0 && read_value(split, &part, err) < 0)
+        return -1;
+    if (found > 0)
+        *ret_part = part;
+    return found;
+}
+
+int kube_split_enter(struct kube_split *split, const char *key, struct err *err)
+{
+    struct kube_part part = {0};
+    int found;
+    while ((found = next_value(split, &part, err)) > 0) {
+        if (kube_part_is(&part, key) && split->at < split->end && *split->at == '{') {
+            split->at++;
+            split->has_begun = false;
+            return 1;
+        }
+        if (read_value(split, &part, err) < 0)
+            return -1;
+    }
+    return found;
 }
 
 bool kube_part_is(const struct kube_part *part, const char *key)

@@ -32,6 +32,11 @@ int kube_split_begin(
  */
 int kube_split_next(struct kube_split *split, struct kube_part *ret_part, struct err *err);
 
+/* Goes on to the part of that key, an object, and into it: what comes next are its parts, and behind them -1,
+ * not 0, as the text goes on. What stands behind its opening is not looked at. 1: it is in; 0: there is none;
+ * -1: as above. */
+int kube_split_enter(struct kube_split *split, const char *key, struct err *err);
+
 bool kube_part_is(const struct kube_part *part, const char *key);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kube/split.h"
 #include "kube/status.h"
 
 struct err;
@@ -32,6 +33,18 @@ struct kube_watch_event {
 /* ERR_INVALID when the line is no event, or an object that a store could hold lacks its name, or its version
  * is no number. */
 int kube_watch_event_read(const char *text, size_t size, struct kube_watch_event *ret_event, struct err *err);
+/* Of an ADDED event: which object in which state it tells of. Raw pieces of the line. */
+struct kube_watch_head {
+    struct kube_part namespace; /* value NULL: none was seen */
+    struct kube_part name;
+    struct kube_part uid;
+    uint64_t version;
+};
+
+/* Reads only up to these, and makes no tree. false: it is another event, or is to be read as a whole to be
+ * understood. */
+bool kube_watch_head_read(const char *text, size_t size, struct kube_watch_head *ret_head);
+
 /* Accepts a zeroed event. */
 void kube_watch_event_done(struct kube_watch_event *event);
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-extern const struct CMUnitTest text_tests[8];
+extern const struct CMUnitTest text_tests[9];
 extern const struct CMUnitTest config_tests[9];
 extern const struct CMUnitTest exec_tests[7];
 extern const struct CMUnitTest auth_tests[8];

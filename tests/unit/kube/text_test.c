@@ -261,7 +261,31 @@ static void broken_pages_are_refused(void **state)
     }
 }
 
-const struct CMUnitTest text_tests[8] = {
+static void an_object_inside_is_entered(void **state)
+{
+    (void)state;
+    const char text[] = " {\"a\" : [1,{}], \"b\":{\"c\":\"x\", \"d\":{}} , and more";
+    struct kube_split split;
+    struct kube_part part;
+    struct err err = {0};
+    assert_int_equal(kube_split_begin(text, strlen(text), '{', &split, NULL), 0);
+    assert_int_equal(kube_split_enter(&split, "b", NULL), 1);
+    assert_int_equal(kube_split_next(&split, &part, NULL), 1);
+    assert_true(kube_part_is(&part, "c"));
+    assert_int_equal(kube_split_next(&split, &part, NULL), 1);
+    assert_true(kube_part_is(&part, "d"));
+    assert_int_equal(kube_split_next(&split, &part, &err), -1);
+    assert_int_equal(err.kind, ERR_INVALID);
+
+    const char other[] = "{\"b\":[1], \"a\":2}"; /* b is no object */
+    assert_int_equal(kube_split_begin(other, strlen(other), '{', &split, NULL), 0);
+    assert_int_equal(kube_split_enter(&split, "b", NULL), 0);
+    const char broken[] = "{\"a\":[1, \"b\":{}";
+    assert_int_equal(kube_split_begin(broken, strlen(broken), '{', &split, NULL), 0);
+    assert_int_equal(kube_split_enter(&split, "b", &err), -1);
+}
+
+const struct CMUnitTest text_tests[9] = {
     cmocka_unit_test(paths_are_built),
     cmocka_unit_test(queries_are_escaped),
     cmocka_unit_test(metadata_is_read),
@@ -270,4 +294,5 @@ const struct CMUnitTest text_tests[8] = {
     cmocka_unit_test(refusals_have_details),
     cmocka_unit_test(pages_are_cut),
     cmocka_unit_test(broken_pages_are_refused),
+    cmocka_unit_test(an_object_inside_is_entered),
 };

@@ -12,6 +12,7 @@ struct stage {
     struct kube_follower *follower;
     struct reflector_request request;
     struct str told; /* problems, one a line; "over" for their end */
+    int changes;
     int64_t now_ms;
 };
 
@@ -21,7 +22,17 @@ static void note_problem(void *ctx, const struct err *problem)
     str_appendf(&stage->told, "%s\n", problem ? problem->text : "over");
 }
 
-static int setup(void **state)
+static void note_change(
+    void *ctx, const struct kube_object *old_object, const struct kube_object *new_object, bool is_initial)
+{
+    struct stage *stage = ctx;
+    (void)old_object;
+    (void)new_object;
+    (void)is_initial;
+    stage->changes++;
+}
+
+static int setup_as(void **state, bool can_stream)
 {
     struct stage *stage = xcalloc(1, sizeof(*stage));
     str_init(&stage->told, 10000);
@@ -31,10 +42,22 @@ static int setup(void **state)
         .decode = thing_decode,
         .release = thing_release,
         .on_problem = note_problem,
-        .ctx = stage};
+        .on_change = note_change,
+        .ctx = stage,
+        .can_stream = can_stream};
     stage->follower = kube_follower_new(&config);
     *state = stage;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_as(state, false);
+}
+
+static int setup_stream(void **state)
+{
+    return setup_as(state, true);
 }
 
 static int teardown(void **state)
@@ -174,6 +197,44 @@ static void a_line_beyond_the_limit_ends_the_watch(void **state)
     assert_int_equal(next(stage), REFLECTOR_LIST);
 }
 
+#define HEAD(name, uid, version)                                                                             \
+    "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"" name "\",\"uid\":\"" uid                     \
+    "\",\"resourceVersion\":\"" version "\"}"
+#define INITIAL_END(version)                                                                                 \
+    "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"" version                        \
+    "\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}"
+
+/* A new leader asks for everything once more: the rest of what it knows is not even read. */
+static void a_second_stream_costs_no_trees_of_what_is_known(void **state)
+{
+    struct stage *stage = *state;
+    assert_int_equal(next(stage), REFLECTOR_STREAM);
+    assert_true(give_line(stage, HEAD("a", "1", "3") ",\"color\":\"red\"}}"));
+    assert_true(give_line(stage, HEAD("b", "2", "4") ",\"color\":\"red\"}}"));
+    assert_true(give_line(stage, HEAD("c", "3", "5") ",\"color\":\"red\"}}"));
+    assert_true(give_line(stage, HEAD("d", "4", "5") ",\"color\":\"red\"}}"));
+    assert_true(give_line(stage, INITIAL_END("9")));
+    assert_int_equal(stage->changes, 4);
+    const struct kube_object *known = kube_store_peek(stage->store, "a");
+
+    stage->changes = 0;
+    assert_true(kube_follower_require(stage->follower, stage->now_ms, 11));
+    assert_int_equal(next(stage), REFLECTOR_STREAM);
+    assert_true(give_line(stage, HEAD("a", "1", "3") ",\"color\":whatever"));
+    assert_true(give_line(stage, HEAD("b", "2", "6") ",\"color\":\"blue\"}}"));  /* it changed */
+    assert_true(give_line(stage, HEAD("c", "33", "5") ",\"color\":\"blue\"}}")); /* it is another one */
+    assert_true(give_line(stage, INITIAL_END("12")));
+    expect_told(stage, "");
+    assert_ptr_equal(kube_store_peek(stage->store, "a"), known);
+    assert_string_equal(thing_color(kube_store_peek(stage->store, "b")), "blue");
+    assert_string_equal(thing_color(kube_store_peek(stage->store, "c")), "blue");
+    assert_int_equal(kube_store_count(stage->store), 3);
+    assert_int_equal(stage->changes, 4); /* b; c went and came; d went */
+    /* Behind its beginning it is a watch as any other. */
+    assert_true(give_line(stage, HEAD("a", "1", "13") ",\"color\":\"blue\"}}"));
+    assert_string_equal(thing_color(kube_store_peek(stage->store, "a")), "blue");
+}
+
 int follower_suite(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +242,8 @@ int follower_suite(void)
         cmocka_unit_test_setup_teardown(problems_are_told_once_and_end, setup, teardown),
         cmocka_unit_test_setup_teardown(an_expired_watch_is_no_problem, setup, teardown),
         cmocka_unit_test_setup_teardown(a_line_beyond_the_limit_ends_the_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_second_stream_costs_no_trees_of_what_is_known, setup_stream, teardown),
     };
     return cmocka_run_group_tests_name("follower", tests, NULL, NULL);
 }

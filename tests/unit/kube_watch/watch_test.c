@@ -155,6 +155,54 @@ static void what_a_tree_cannot_hold_costs_its_part_only(void **state)
         "a watch event: object: spec: line 1 column 1: this is no JSON value");
 }
 
+static bool part_is(const struct kube_part *part, const char *text)
+{
+    return part->value && part->value_size == strlen(text) &&
+           memcmp(part->value, text, part->value_size) == 0;
+}
+
+static void heads_are_read_without_the_rest(void **state)
+{
+    (void)state;
+    struct kube_watch_head head;
+    /* As Go writes a struct, and cut behind what counts. */
+    const char pod[] =
+        "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"namespace\":\"n\","
+        "\"uid\":\"u-1\",\"resourceVersion\":\"71\",\"labels\":{\"unfin";
+    assert_true(kube_watch_head_read(pod, strlen(pod), &head));
+    assert_true(part_is(&head.namespace, "n"));
+    assert_true(part_is(&head.name, "a"));
+    assert_true(part_is(&head.uid, "u-1"));
+    assert_int_equal(head.version, 71);
+    /* As it writes a map. */
+    const char custom[] =
+        "{\"type\":\"ADDED\",\"object\":{\"apiVersion\":\"x/v1\",\"metadata\":{\"labels\":{\"name\":\"no\"},"
+        "\"name\":\"b\",\"resourceVersion\":\"5\",\"uid\":\"u\"},\"spec\":{}}}";
+    assert_true(kube_watch_head_read(custom, strlen(custom), &head));
+    assert_null(head.namespace.value);
+    assert_true(part_is(&head.name, "b"));
+    assert_int_equal(head.version, 5);
+
+    static const char *const others[] = {"", "{}", "{\"type\":\"ADDED\"}",
+        "{\"type\":\"ADDED\",\"object\":[]}",
+        "{\"type\":\"MODIFIED\",\"object\":{\"metadata\":{\"name\":\"a\",\"uid\":\"u\",\"resourceVersion\":"
+        "\"1\"}}}",
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\",\"uid\":\"u\"}}}",
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\",\"uid\":\"u\",\"resourceVersion\":"
+        "\"0\"}}}",
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\",\"uid\":\"u\",\"resourceVersion\":"
+        "\"x\"}}}",
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":7,\"uid\":\"u\",\"resourceVersion\":\"1\"}}}",
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"\\u0061\",\"uid\":\"u\","
+        "\"resourceVersion\":\"1\"}}}",
+        "{\"object\":{\"metadata\":{\"name\":\"a\",\"uid\":\"u\",\"resourceVersion\":\"1\"}},\"type\":"
+        "\"ADDED\"}",
+        NULL};
+    for (const char *const *text = others; *text; text++)
+        if (kube_watch_head_read(*text, strlen(*text), &head))
+            fail_msg("%s", *text);
+}
+
 int watch_suite(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +211,7 @@ int watch_suite(void)
         cmocka_unit_test(events_are_read_or_refused),
         cmocka_unit_test(managed_fields_are_left_out),
         cmocka_unit_test(what_a_tree_cannot_hold_costs_its_part_only),
+        cmocka_unit_test(heads_are_read_without_the_rest),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
 }
