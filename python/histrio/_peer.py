@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
@@ -22,10 +23,11 @@ from ._spawn import spawn_request
 if TYPE_CHECKING:
     import asyncio
 
-PROCESS_ID = secrets.randbits(63)
 DEFAULT_TIMEOUT = 60.0
 TIMEOUT_MS_MAX = (1 << 32) - 1
 SPAWN_TIMEOUT = 60.0
+# As the module platform says it, which takes a worker milliseconds to import.
+IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 
 
 class Request:
@@ -57,6 +59,7 @@ class Peer:
     def __init__(self, port: Any, timeout: float = DEFAULT_TIMEOUT) -> None:
         self.port = port
         self.timeout = timeout
+        self.identity = secrets.randbits(63)  # among all processes; made here, since workers are forks of one process
         self.requests: dict[int, Call[Any]] = {}
         self._next = itertools.count(1)
         self.lock = threading.Lock()
@@ -214,7 +217,7 @@ class Peer:
             return None
         told: dict[str, Any] = {}
         if call is not None and execution.cell is not None:
-            told["chain"] = (*execution.chain, (PROCESS_ID, call.number, execution.cell.label, method))
+            told["chain"] = (*execution.chain, (self.identity, call.number, execution.cell.label, method))
         if execution.trace:
             told["trace"] = execution.trace
         return told or None
@@ -251,11 +254,11 @@ class Peer:
 
     def hello(self, role: str) -> None:
         import os
-        import platform
 
         from . import __version__
 
-        software = f"histrio {__version__}, {platform.python_implementation()} {platform.python_version()}"
+        version = ".".join(map(str, sys.version_info[:3]))
+        software = f"histrio {__version__}, {IMPLEMENTATIONS.get(sys.implementation.name, sys.implementation.name)} {version}"
         told = {"protocol": 1, "pid": os.getpid(), "role": role, "software": software}
         self.port.send(frames.HELLO, payload=codec.pack(told, "hello"))
         self.port.flush()

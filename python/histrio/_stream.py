@@ -32,8 +32,6 @@ class RemoteStream(Stream[Any]):
 
     def __init__(self, peer: Peer, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                  options: CallOptions, window: int) -> None:
-        from ._peer import PROCESS_ID
-
         if window < 1:
             raise ValueError(f"window={window}: it is at least 1")
         self._peer = peer
@@ -41,7 +39,7 @@ class RemoteStream(Stream[Any]):
         self._message = message
         self._timeout = options.timeout
         self._window = window
-        self._id = f"{PROCESS_ID:x}.{next(_numbers)}"
+        self._id = f"{peer.identity:x}.{next(_numbers)}"
         self._items: deque[Any] = deque()
         self._over = False
         self._call: Call[Any] | None = None

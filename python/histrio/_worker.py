@@ -12,9 +12,11 @@ Invariants:
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
 import os
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -31,8 +33,8 @@ from ._frames import Closed, Frame
 from ._loop_thread import LoopThread
 from ._options import Address
 from ._page import page_of
-from ._peer import PROCESS_ID, Peer, Request
-from ._runtime import Execution, executing
+from ._peer import Peer, Request
+from ._runtime import Execution, enter, executing
 
 if TYPE_CHECKING:
     import asyncio
@@ -439,7 +441,7 @@ class Worker(Peer):
         assert delivery.execution is not None
         chain = delivery.execution.chain
         for at, (process, number, _, _) in enumerate(chain):
-            call = self.requests.get(number) if process == PROCESS_ID else None
+            call = self.requests.get(number) if process == self.identity else None
             if call is None or call.context.asker is None or call.context.asker.cell is not cell:
                 continue
             cycle = [label for _, _, label, _ in chain[at:]] + [cell.label]
@@ -497,11 +499,6 @@ class Worker(Peer):
 
 def serve(data_fd: int, page_fd: int, trace_fd: int, worker_number: int = 0) -> None:
     """The rest of this process: a worker on these descriptors."""
-    import faulthandler
-    import socket
-
-    from ._runtime import enter
-
     codec.ship_by_value(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if trace_fd >= 0:

@@ -120,6 +120,15 @@ def test_deadlock(system):
     assert found.value.cycle == ["local/self", "local/self"]
 
 
+def test_processes_that_number_their_asks_alike_are_no_circle(system):
+    first, second = (system.spawn(Caller, isolation="process").result() for _ in range(2))
+    counter = system.spawn(Counter).result()
+    counter.sleep.tell(0.5)
+    waits = second.ask(counter, 1)  # its first ask
+    assert first.ask(second, 1).result() == 2  # and that of another worker
+    assert waits.result() == 1
+
+
 def test_plain_classes(system):
     plain = system.spawn(Plain, 5, name="plain").result()
     assert plain.add(1).result() == 6
