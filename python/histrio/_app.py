@@ -12,11 +12,12 @@ from typing import Callable, Sequence
 
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
+_prctl = ctypes.CDLL(None).prctl
 
 
 def die_with_parent() -> None:
     """This process is killed when its parent ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 
 
 def thread_count() -> int:
