@@ -140,7 +140,9 @@ void death_settle(struct process *process)
         output_ready(host, &process->output, 0); /* its last words */
     judge(process, &verdict);
     log_end(process, &verdict);
-    if (!process->was_told_to_end && !process->is_script) {
+    if (process->is_spare && !process->was_told_to_end) {
+        processes_lose_spare(process);
+    } else if (!process->was_told_to_end && !process->is_script) {
         HOST_COUNT(host->counters.lost, 1);
         int64_t now_ms = clock_now_ms(clock_system());
         if (!process->has_started_one && !process->others_are_free)

@@ -266,6 +266,7 @@ int host_new(const struct host_config *config, struct host **ret_host, struct er
     list_init(&host->processes);
     list_init(&host->dirty);
     backoff_init(&host->start_backoff, FORK_BACKOFF_MS, FORK_BACKOFF_MAX_MS, 60 * MS_PER_S);
+    backoff_init(&host->spare_backoff, FORK_BACKOFF_MS, FORK_BACKOFF_MAX_MS, 60 * MS_PER_S);
     backoff_init(&host->zygote_backoff, FORK_BACKOFF_MS * 2, FORK_BACKOFF_MAX_MS, 60 * MS_PER_S);
     host->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     host->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -323,6 +324,8 @@ void host_counters(struct host *host, struct host_counters *ret)
     *ret = (struct host_counters){
         .actors = atomic_load_explicit(&host->counters.actors, memory_order_relaxed),
         .processes = atomic_load_explicit(&host->counters.processes, memory_order_relaxed),
+        .spares = atomic_load_explicit(&host->counters.spares, memory_order_relaxed),
+        .spares_started = atomic_load_explicit(&host->counters.spares_started, memory_order_relaxed),
         .processes_started = atomic_load_explicit(&host->counters.started, memory_order_relaxed),
         .processes_lost = atomic_load_explicit(&host->counters.lost, memory_order_relaxed),
         .deliveries = atomic_load_explicit(&host->counters.deliveries, memory_order_relaxed),

@@ -45,7 +45,9 @@ struct host_app {
 
 struct host_counters {
     uint32_t actors;            /* hosted now */
-    uint32_t processes;         /* alive */
+    uint32_t processes;         /* alive, of actors */
+    uint32_t spares;            /* forked in advance, of no actor yet */
+    uint64_t spares_started;    /* ever */
     uint64_t processes_started; /* ever */
     uint64_t processes_lost;    /* ended without being told to */
     uint64_t deliveries;        /* messages and signals handed to processes */

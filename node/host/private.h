@@ -114,6 +114,7 @@ struct process {
     char *group;         /* the unit of ACTOR_ISOLATION_GROUP */
     uint64_t generation; /* of the app */
     bool is_script;
+    bool is_spare; /* of no actor yet: host->spare */
     bool was_told_to_end;
     bool is_hostile;   /* it broke the protocol: nothing of it counts any more */
     bool was_welcomed; /* it ran before it began to die */
@@ -180,6 +181,7 @@ struct zygote {
     struct list_node node; /* of host->zygotes */
     struct host *host;
     enum zygote_state state;
+    bool forks; /* else it executes workers anew */
     pid_t pid;
     uint32_t process_count; /* of its processes that are still known */
     struct watched socket, output, exit;
@@ -225,6 +227,9 @@ struct host {
     struct list dirty;
     VEC(struct process *) garbage; /* freed when no event can name them any more */
     struct process *script;
+    struct process *spare; /* forked and greeted before it is wanted; NULL: none */
+    struct backoff spare_backoff;
+    int64_t spare_not_before_ns;
     struct recent_stack
         recent_stacks[RECENT_STACKS]; /* of actors that were executing when their process died */
     unsigned next_stack;
@@ -239,8 +244,8 @@ struct host {
     int64_t next_memory_look_ns;
 
     struct {
-        _Atomic uint32_t actors, processes, open;
-        _Atomic uint64_t started, lost, deliveries, buffered;
+        _Atomic uint32_t actors, processes, spares, open;
+        _Atomic uint64_t started, lost, spares_started, deliveries, buffered;
     } counters; /* relaxed: written by worker 0, read by others as numbers */
 };
 
@@ -258,7 +263,7 @@ void host_attach(struct host *host, struct worker *worker);
 bool host_take_app(struct host *host);
 
 /* process.c: one connection */
-struct process *process_new(struct host *host, enum actor_isolation isolation, const char *group);
+struct process *process_new(struct host *host);
 void process_free(struct process *process); /* no proxies left */
 enum {
     HOST_REMOTE_FDS = 4
@@ -344,11 +349,13 @@ void proxy_end(struct histrio_context *ctx, struct proxy *proxy, const char *rea
 /* False: it cannot run, and why. */
 bool processes_place(
     struct host *host, struct histrio_context *ctx, struct proxy *proxy, char *ret_why, size_t size);
-void processes_go_on(struct host *host); /* asks the zygote for those that are wanted */
+void processes_go_on(struct host *host); /* asks the zygote for those that are wanted, and for a spare one */
 void processes_hello(struct process *process);
 /* One of its actors is gone. */
 void processes_left(struct process *process);
 void processes_configured(struct host *host);
+/* The spare one ended by itself: another is made, not at once. */
+void processes_lose_spare(struct process *process);
 /* None can be started: those that wait for one end. */
 void processes_refuse(struct host *host, const char *why);
 struct process *processes_find(struct host *host, uint32_t number);

@@ -25,13 +25,12 @@ enum {
 
 /* ---- life ---- */
 
-struct process *process_new(struct host *host, enum actor_isolation isolation, const char *group)
+struct process *process_new(struct host *host)
 {
     struct process *process = xcalloc(1, sizeof(*process));
     process->host = host;
     process->number = ++host->last_process;
-    process->isolation = isolation;
-    process->group = group ? xstrdup(group) : NULL;
+    process->isolation = ACTOR_ISOLATION_PROCESS;
     process->generation = host->generation;
     process->pid_fd = -1;
     process->socket.fd = process->output.fd = -1;
@@ -41,8 +40,6 @@ struct process *process_new(struct host *host, enum actor_isolation isolation, c
     list_init(&process->proxies);
     list_push_back(&host->processes, &process->node);
     host->process_count++;
-    HOST_COUNT(host->counters.processes, 1);
-    HOST_COUNT(host->counters.started, 1);
     looks_start(host);
     return process;
 }
@@ -58,7 +55,8 @@ void process_free(struct process *process)
     list_remove(&process->node);
     list_remove(&process->dirty);
     host->process_count--;
-    HOST_COUNT(host->counters.processes, (uint32_t)-1);
+    if (!process->is_spare)
+        HOST_COUNT(host->counters.processes, (uint32_t)-1);
     HOST_COUNT(host->counters.buffered, (uint64_t)-process_buffered(process));
     vec_for_each (text, &process->texts)
         free(text->text);

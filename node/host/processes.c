@@ -59,6 +59,34 @@ static struct process *find_process(
     return NULL;
 }
 
+static void set_spare(struct host *host, struct process *process)
+{
+    host->spare = process;
+    atomic_store_explicit(&host->counters.spares, process != NULL, memory_order_relaxed);
+}
+
+static struct process *usable_spare(struct host *host)
+{
+    return host->spare && is_open(host->spare) ? host->spare : NULL;
+}
+
+/* The spare one, else a new one. */
+static struct process *for_actor(
+    struct host *host, struct histrio_context *ctx, const struct actor_child_spec *spec)
+{
+    struct process *process = usable_spare(host);
+    if (process)
+        set_spare(host, NULL);
+    else
+        process = process_new(host);
+    process->is_spare = false;
+    process->isolation = spec->isolation == ACTOR_ISOLATION_NODE ? ACTOR_ISOLATION_SHARED : spec->isolation;
+    process->group = process->isolation == ACTOR_ISOLATION_GROUP ? xstrdup(histrio_unit(ctx)) : NULL;
+    HOST_COUNT(host->counters.processes, 1);
+    HOST_COUNT(host->counters.started, 1);
+    return process;
+}
+
 static struct process *make_process(struct host *host, struct histrio_context *ctx,
     const struct actor_child_spec *spec, char *ret_why, size_t size)
 {
@@ -67,13 +95,11 @@ static struct process *make_process(struct host *host, struct histrio_context *c
         (void)snprintf(ret_why, size, "%s", host->zygote_why);
         return NULL;
     }
-    if (host->process_count >= LIMIT_HOST_PROCESSES) {
+    if (host->process_count >= LIMIT_HOST_PROCESSES && !usable_spare(host)) {
         (void)snprintf(ret_why, size, "this node has %d worker processes already", LIMIT_HOST_PROCESSES);
         return NULL;
     }
-    enum actor_isolation isolation =
-        spec->isolation == ACTOR_ISOLATION_NODE ? ACTOR_ISOLATION_SHARED : spec->isolation;
-    return process_new(host, isolation, isolation == ACTOR_ISOLATION_GROUP ? histrio_unit(ctx) : NULL);
+    return for_actor(host, ctx, spec);
 }
 
 static void welcome(struct process *process)
@@ -122,8 +148,9 @@ bool processes_place(
         if (process->is_script)
             welcome(process);
         proxy_start_in(proxy, process);
-    } else if (process->state == PROCESS_WANTED)
-        processes_go_on(host);
+        process_flush(process); /* before the next spare one takes time */
+    }
+    processes_go_on(host);
     return true;
 }
 
@@ -167,6 +194,30 @@ static struct process *find_wanted(struct host *host)
     return NULL;
 }
 
+/* One process is ready for the next actor, whatever its isolation, from the first on that the zygote was
+ * started for. Executed ones share no memory with it: they are too large to wait for nothing. */
+static void keep_spare(struct host *host)
+{
+    const struct zygote *zygote = host->zygote;
+    if (host->spare || !zygote || zygote->state != ZYGOTE_READY || !zygote->forks ||
+        zygote->process_count == 0 || host->process_count >= LIMIT_HOST_PROCESSES ||
+        clock_now_ns(clock_system()) < host->spare_not_before_ns)
+        return;
+    struct process *process = process_new(host);
+    process->is_spare = true;
+    set_spare(host, process);
+    HOST_COUNT(host->counters.spares_started, 1);
+    fork_one(host, process);
+}
+
+void processes_lose_spare(struct process *process)
+{
+    struct host *host = process->host;
+    int64_t now_ms = clock_now_ms(clock_system());
+    set_spare(host, NULL);
+    host->spare_not_before_ns = (now_ms + backoff_next(&host->spare_backoff, now_ms, NULL)) * NS_PER_MS;
+}
+
 void processes_go_on(struct host *host)
 {
     if (host->is_over || clock_now_ns(clock_system()) < host->start_not_before_ns)
@@ -178,6 +229,7 @@ void processes_go_on(struct host *host)
         }
         fork_one(host, process);
     }
+    keep_spare(host);
 }
 
 void processes_hello(struct process *process)
@@ -193,7 +245,9 @@ void processes_hello(struct process *process)
 
 void processes_script(struct host *host, int fd)
 {
-    struct process *process = process_new(host, ACTOR_ISOLATION_PROCESS, NULL);
+    struct process *process = process_new(host);
+    HOST_COUNT(host->counters.processes, 1);
+    HOST_COUNT(host->counters.started, 1);
     process->is_script = true;
     process->socket.fd = fd;
     process->state = PROCESS_FORKING; /* its HELLO is to come */
@@ -215,7 +269,10 @@ void processes_forget(struct process *process)
 /* It has no actors any more and gets no new ones: a closed socket ends it. */
 static void dismiss(struct process *process)
 {
+    struct host *host = process->host;
     process->was_told_to_end = true;
+    if (process->is_spare)
+        set_spare(host, NULL);
     if (process->state == PROCESS_WANTED) {
         processes_forget(process);
         return;
@@ -223,7 +280,7 @@ static void dismiss(struct process *process)
     process_flush(process);
     process->state = PROCESS_DYING;
     list_remove(&process->dirty);
-    host_unwatch(process->host, &process->socket);
+    host_unwatch(host, &process->socket);
     process->deadline_ns = clock_now_ns(clock_system()) + DISMISSED_WAIT_MS * NS_PER_MS;
 }
 

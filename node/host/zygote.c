@@ -171,6 +171,7 @@ static void said_ready(struct zygote *zygote, struct value message)
     if (value_get_bool(value_find(message, "forks"), &forks) && !forks)
         log_event(LOG_WARNING, "worker processes are executed anew, not forked", "why", why, NULL);
     zygote->state = ZYGOTE_READY;
+    zygote->forks = forks;
     zygote->last_line[0] = 0;
     host->zygote_why[0] = 0;
     processes_go_on(host);

@@ -249,6 +249,79 @@ static void isolation_bounds_a_crash(void **state)
     stop();
 }
 
+static void wait_for_spare(uint64_t started)
+{
+    struct host_counters counters;
+    do
+        host_counters(host, &counters);
+    while (counters.spares != 1 || counters.spares_started != started);
+}
+
+static void one_process_is_ready_before_it_is_wanted(void **state)
+{
+    (void)state;
+    start(1);
+    unit(ACTOR_ISOLATION_PROCESS, "m:Two", 3); /* workers 1 and 2 */
+    wait_for_spare(1);
+    struct host_counters counters;
+    host_counters(host, &counters);
+    assert_int_equal(counters.processes, 2);
+    assert_int_equal(counters.processes_started, 2);
+    ask_later("a", "unit/two", "crash", "");
+    ask_later("b", "unit/two", "worker", "");
+    wait_note("b:OK:3"); /* the spare one */
+    wait_for_spare(2);
+    ask_later("c", "unit/one", "exit", "");
+    ask_later("d", "unit/one", "worker", "");
+    wait_note("d:OK:4");
+    support_unit_stop("unit");
+    wait_note("unit:unit:stopped:shutdown");
+    wait_for_spare(3);
+    host_counters(host, &counters);
+    assert_int_equal(counters.processes_started, 4);
+    assert_int_equal(counters.processes_lost, 2);
+    stop();
+}
+
+static void a_spare_process_that_ends_is_replaced(void **state)
+{
+    (void)state;
+    (void)setenv("PUPPET_DIES", "3", 1);
+    start(1);
+    unit(ACTOR_ISOLATION_PROCESS, "m:Two", 0);
+    wait_for_spare(2);
+    struct host_counters counters;
+    host_counters(host, &counters);
+    assert_int_equal(counters.processes_lost, 0); /* no actor's */
+    ask_later("a", "unit/one", "spawn", "m:Child");
+    wait_note("a:OK:");
+    ask_later("c", "unit/one/child", "worker", "");
+    wait_note("c:OK:4");
+    assert_string_equal(notes("exit:"), "");
+    (void)unsetenv("PUPPET_DIES");
+    stop();
+}
+
+static void a_new_app_has_a_spare_process_of_its_own(void **state)
+{
+    (void)state;
+    start(1);
+    unit(ACTOR_ISOLATION_PROCESS, "m:Two", 3);
+    wait_for_spare(1);
+    host_configure(host, &(struct host_app){.interpreter = HOST_PUPPET, .workers = 2});
+    struct host_counters counters;
+    do
+        host_counters(host, &counters);
+    while (counters.spares != 0);
+    ask_later("a", "unit/two", "crash", "");
+    ask_later("b", "unit/two", "worker", "");
+    wait_note("b:OK:4"); /* of the new zygote; 3 was the former app's */
+    wait_for_spare(2);
+    ask_later("c", "unit/one", "worker", "");
+    wait_note("c:OK:1");
+    stop();
+}
+
 static void a_group_shares_one_process(void **state)
 {
     (void)state;
@@ -577,6 +650,9 @@ const struct CMUnitTest host_tests[] = {
     cmocka_unit_test(others_are_not_charged),
     cmocka_unit_test(an_answer_that_was_not_written_is_not_handled_twice),
     cmocka_unit_test(isolation_bounds_a_crash),
+    cmocka_unit_test(one_process_is_ready_before_it_is_wanted),
+    cmocka_unit_test(a_spare_process_that_ends_is_replaced),
+    cmocka_unit_test(a_new_app_has_a_spare_process_of_its_own),
     cmocka_unit_test(a_group_shares_one_process),
     cmocka_unit_test(actors_fail_and_stop_by_themselves),
     cmocka_unit_test(stops_are_behind_what_was_delivered),

@@ -44,6 +44,7 @@ static struct {
         uint64_t held; /* a delivery that is begun and not ended */
         bool is_alive;
     } actors[ACTORS_MAX];
+    uint64_t worker;  /* its number */
     uint64_t relayed; /* an ask that waits for the answer to an ask of ours */
     uint32_t relayed_actor;
     uint8_t in[IN_BYTES];
@@ -256,6 +257,9 @@ static void do_deed(const struct frame *frame, const uint8_t *payload, size_t si
         answer.kind = FRAME_ERROR;
         answer.code = 9;
         send_text(answer, what);
+    } else if (strcmp(deed, "worker") == 0) {
+        char number[] = {(char)0xa1, (char)('0' + puppet.worker % 10)}; /* a text of one character */
+        send_frame(answer, number, sizeof(number));
     } else {
         send_frame(answer, payload, is_ask ? size : 0);
     }
@@ -300,6 +304,15 @@ static void pass_on(const struct frame *frame, const uint8_t *payload, size_t si
     send_frame((struct frame){.kind = FRAME_DONE, .actor = frame->actor, .number = frame->number}, NULL, 0);
 }
 
+/* PUPPET_DIES: the worker with that number ends before it has an actor. */
+static void welcomed(const uint8_t *payload, size_t size)
+{
+    const char *dies = getenv("PUPPET_DIES");
+    (void)value_get_uint(value_find(value_of(payload, size), "worker"), &puppet.worker);
+    if (dies && strtoull(dies, NULL, 10) == puppet.worker)
+        _exit(3);
+}
+
 static void handle(const struct frame *frame, const uint8_t *payload)
 {
     size_t size = frame_payload_bytes(frame);
@@ -309,6 +322,7 @@ static void handle(const struct frame *frame, const uint8_t *payload)
         free(puppet.texts[frame->method]);
         puppet.texts[frame->method] = strndup((const char *)payload, size);
         break;
+    case FRAME_WELCOME: welcomed(payload, size); break;
     case FRAME_START: start_actor(frame, payload, size); break;
     case FRAME_STOP:
         if (puppet.actors[frame->actor].held == 0) /* else it never stops */
