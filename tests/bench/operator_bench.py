@@ -209,7 +209,9 @@ class Bench:
         while audit.writes():
             time.sleep(8)
 
-    def hand_over(self, server, audit, one, count):
+    def hand_over(self, server, audit, one, count, pods=0):
+        """With pods on kwok's machines a new leader has something to write after a while: that nobody answers there."""
+        what = f"hand-over by clean exit, {count} systems{f' with {pods} pods' if pods else ''}"
         with self.operator(server, "two") as two:
             wait_for("the other replica has its caches", two.is_ready, 60)
             time.sleep(2)
@@ -220,9 +222,9 @@ class Bench:
             time.sleep(20)
             writes = audit.writes()
             fences = [at(row["requestReceivedTimestamp"]) - began for row in writes if row["requestURI"].startswith(FENCES)]
-            self.report.row(f"hand-over by clean exit, {count} systems, to the first command", min(fences), 1, "s",
-                            more=f"all in {max(fences):.1f} s")
-            self.report.row("other writes at it than the raised terms", len(writes) - len(fences), 0, "")
+            self.report.row(f"{what}, to the first command", min(fences), 1, "s", more=f"all in {max(fences):.1f} s")
+            if not pods:
+                self.report.row("other writes at it than the raised terms", len(writes) - len(fences), 0, "")
 
     # ---- many pods ----
 
@@ -242,7 +244,7 @@ class Bench:
                     self.memory(one, f"with {size} pods", *must)
                     self.replace(server, audit, size)
                     self.scale(server, audit)
-                self.hand_over(server, audit, one, -(-present // PODS_A_SYSTEM))
+                self.hand_over(server, audit, one, -(-present // PODS_A_SYSTEM), present)
             self.cold_start(server, present)
 
     def grow(self, server, audit, operator, present, size):
