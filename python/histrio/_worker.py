@@ -216,14 +216,15 @@ class Worker(Peer):
         if self.port.gate(cell.slot, gate):
             cell.gate = gate
 
-    def _finish_compiled(self, cell: Cell, frame: Frame, entry: int, value: Any, error: BaseException | None, call: Any) -> None:
+    def _finish_compiled(self, cell: Cell, frame: Frame, entry: int, value: Any, error: BaseException | None, call: Any,
+                         pickled: bool) -> None:
         """A handler raised, or returned what cannot be sent."""
         if self._is_fork:
             self._end_of_fork()
         delivery = Delivery(frame)
         assert cell.behavior is not None
         delivery.message = cell.behavior.messages[frame.method]
-        delivery.execution, delivery.entry, delivery.pickled = executing.get(), entry, True
+        delivery.execution, delivery.entry, delivery.pickled = executing.get(), entry, pickled
         delivery.args, delivery.kwargs = call[0], call[1]
         with self.lock:
             self.open[delivery.number] = cell, delivery

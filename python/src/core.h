@@ -158,7 +158,7 @@ struct port {
 enum served {
     SERVED_EXECUTION, /* Execution, the class */
     SERVED_SET,       /* executing.set */
-    SERVED_FINISH,    /* (cell, frame, entry, value, error): the loop could not end a delivery */
+    SERVED_FINISH,    /* (cell, frame, entry, value, error, call, pickled): the loop could not end it */
     SERVED_ATTEND,    /* (cell): see struct gate.attention */
     SERVED_DIRTY,     /* (): finish lines */
 };
@@ -180,9 +180,24 @@ PyObject *port_frame(
 /* Adds a frame; the payload is `first` and `second` behind one another. */
 int port_add(struct port *port, struct header *header, const void *first, size_t first_size,
     const void *second, size_t second_size);
+/* DONE, or a REPLY, of a delivery with that header: a value in msgpack, which may be not for us (plain.c), or
+ * the bytes of a pickle (NULL: None). */
+int port_done(struct port *port, const struct header *delivery);
+int port_reply_plain(struct port *port, const struct header *delivery, PyObject *value);
+int port_reply(struct port *port, const struct header *delivery, PyObject *pickled);
 int port_flush(struct port *port);
 PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs);
 int port_close_error(struct port *port);
+
+/* ---- plain.c: values in msgpack ---- */
+
+/* A value; NULL: it is not for us, with or without an exception. */
+PyObject *plain_read(const uint8_t *data, size_t size);
+/* (args, kwargs) of a message; NULL as above. */
+PyObject *plain_read_call(const uint8_t *data, size_t size);
+/* Adds the value, at most as much as a message holds. -1: it is not for us, as above; a part of it may have
+ * been added. Runs no code of Python's. */
+int plain_write(struct buffer *out, PyObject *value);
 
 /* ---- dispatch.c ---- */
 

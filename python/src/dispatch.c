@@ -1,5 +1,5 @@
-/* The loop of the dispatcher: messages to plain handlers are unpickled, run and answered here; all else goes
- * to Python.
+/* The loop of the dispatcher: messages to plain handlers are read, run and answered here, in pickle or
+ * msgpack as they came; all else goes to Python.
  *
  * Invariants:
  * 1. A handler may block, and another thread may dispatch meanwhile, on this very port. So nothing of the
@@ -19,12 +19,13 @@ struct delivery {
     struct gate_method *method;
     struct header header;
     uint32_t entry;
+    bool is_pickled; /* else it is msgpack */
     PyObject *payload;
     PyObject *arguments; /* (object, ...) */
     PyObject *named;     /* NULL: none */
     PyObject *chain;     /* borrowed of `call`; NULL: none */
     PyObject *trace;
-    PyObject *call; /* what was pickled */
+    PyObject *call; /* (args, kwargs) or (args, kwargs, context) */
 };
 
 uint64_t core_now_ns(void)
@@ -44,15 +45,14 @@ static void delivery_done(struct delivery *delivery)
 
 /* ---- whether it is one for this loop ---- */
 
-static struct gate *gate_of(struct port *port, const struct header *header, const uint8_t *payload)
+static struct gate *gate_of(struct port *port, const struct header *header)
 {
     if ((header->kind != FRAME_ASK && header->kind != FRAME_TELL) || header->actor >= port->gate_count)
         return NULL;
     struct gate *gate = port->gates[header->actor];
     if (!gate || gate->is_busy || gate->is_closed || gate->attention || gate->has_ended)
         return NULL;
-    return header->size > HEADER_BYTES + EXT_BYTES && payload[0] == 0xc9 && payload[5] == EXT_PICKLE ? gate
-                                                                                                     : NULL;
+    return gate;
 }
 
 /* The context of (args, kwargs, context): true when it holds nothing but what messages inherit. */
@@ -65,14 +65,23 @@ static bool read_context(struct delivery *delivery, PyObject *context)
     return PyDict_Size(context) == (delivery->chain != NULL) + (delivery->trace != NULL);
 }
 
+/* What came as Python's (args, kwargs, ...); NULL: it is for Python to read. */
+static PyObject *decode(struct port *port, struct delivery *delivery)
+{
+    char *bytes = PyBytes_AsString(delivery->payload);
+    Py_ssize_t size = PyBytes_Size(delivery->payload);
+    delivery->is_pickled = size > EXT_BYTES && (uint8_t)bytes[0] == 0xc9 && bytes[5] == EXT_PICKLE;
+    if (!delivery->is_pickled)
+        return plain_read_call((const uint8_t *)bytes, (size_t)size);
+    PyObject *view = PyMemoryView_FromMemory(bytes + EXT_BYTES, size - EXT_BYTES, PyBUF_READ);
+    PyObject *call = view ? PyObject_CallFunctionObjArgs(port->core->loads, view, NULL) : NULL;
+    Py_XDECREF(view);
+    return call;
+}
+
 static bool read_call(struct port *port, struct delivery *delivery)
 {
-    Py_ssize_t size = PyBytes_Size(delivery->payload) - EXT_BYTES;
-    PyObject *view =
-        PyMemoryView_FromMemory(PyBytes_AsString(delivery->payload) + EXT_BYTES, size, PyBUF_READ);
-    delivery->call = view ? PyObject_CallFunctionObjArgs(port->core->loads, view, NULL) : NULL;
-    Py_XDECREF(view);
-    PyObject *call = delivery->call;
+    PyObject *call = delivery->call = decode(port, delivery);
     if (!call || !PyTuple_Check(call) || PyTuple_Size(call) < 2)
         return false;
     PyObject *args = PyTuple_GetItem(call, 0), *named = PyTuple_GetItem(call, 1);
@@ -153,22 +162,6 @@ static int describe(struct port *port, struct delivery *delivery, PyObject **exe
 
 /* ---- its answer ---- */
 
-static int add_answer(struct port *port, const struct delivery *delivery, PyObject *pickled)
-{
-    struct header header = {
-        .kind = FRAME_REPLY, .actor = delivery->header.actor, .number = delivery->header.number};
-    static const uint8_t nil = 0xc0;
-    if (!pickled)
-        return port_add(port, &header, &nil, 1, NULL, 0);
-    char *bytes;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(pickled, &bytes, &size) < 0)
-        return -1;
-    uint8_t ext[EXT_BYTES] = {
-        0xc9, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, EXT_PICKLE};
-    return port_add(port, &header, ext, sizeof(ext), bytes, (size_t)size);
-}
-
 /* What the loop cannot end by itself: an exception, or a value that is not to be sent. Takes the present
  * exception. */
 static int leave_to_python(struct port *port, struct delivery *delivery, PyObject *value)
@@ -182,10 +175,10 @@ static int leave_to_python(struct port *port, struct delivery *delivery, PyObjec
     }
     PyObject *frame = port_frame(port, &delivery->header, NULL, 0);
     PyObject *entry = frame ? PyLong_FromUnsignedLong(delivery->entry) : NULL;
-    PyObject *done =
-        entry ? PyObject_CallFunctionObjArgs(port->serve[SERVED_FINISH], delivery->gate->cell, frame, entry,
-                    value ? value : Py_None, error ? error : Py_None, delivery->call, NULL)
-              : NULL;
+    PyObject *done = entry ? PyObject_CallFunctionObjArgs(port->serve[SERVED_FINISH], delivery->gate->cell,
+                                 frame, entry, value ? value : Py_None, error ? error : Py_None,
+                                 delivery->call, delivery->is_pickled ? Py_True : Py_False, NULL)
+                           : NULL;
     delivery->entry = 0;
     Py_XDECREF(frame);
     Py_XDECREF(entry);
@@ -196,18 +189,17 @@ static int leave_to_python(struct port *port, struct delivery *delivery, PyObjec
     return done ? 0 : -1;
 }
 
-static int add_done(struct port *port, const struct header *delivery)
-{
-    struct header header = {.kind = FRAME_DONE, .actor = delivery->actor, .number = delivery->number};
-    return port_add(port, &header, NULL, 0, NULL, 0);
-}
-
 /* True: the answer is in the buffer, or nobody wants it. */
 static bool answer(struct port *port, struct delivery *delivery, PyObject *value)
 {
     if (delivery->header.kind == FRAME_TELL)
-        return add_done(port, &delivery->header) == 0;
+        return port_done(port, &delivery->header) == 0;
     PyObject *pickled = NULL;
+    if (!delivery->is_pickled) {
+        bool is_added = port_reply_plain(port, &delivery->header, value) == 0;
+        PyErr_Clear(); /* as below */
+        return is_added;
+    }
     if (value != Py_None) {
         pickled = PyObject_CallFunctionObjArgs(port->core->dumps, value, port->core->protocol, NULL);
         if (!pickled || PyBytes_Size(pickled) > PAYLOAD_BYTES_MAX - EXT_BYTES) {
@@ -216,7 +208,7 @@ static bool answer(struct port *port, struct delivery *delivery, PyObject *value
             return false;
         }
     }
-    bool is_added = add_answer(port, delivery, pickled) == 0;
+    bool is_added = port_reply(port, &delivery->header, pickled) == 0;
     Py_XDECREF(pickled);
     return is_added;
 }
@@ -340,13 +332,13 @@ static int gather(struct port *port, long long lane, PyObject *frames, PyObject 
                 return -1;
             continue;
         }
-        struct gate *gate = gate_of(port, &header, payload);
+        struct gate *gate = gate_of(port, &header);
         if (gate && PyList_Size(frames) > 0)
             return 0; /* what came before comes first */
         PyObject *frame = NULL;
         if (gate && has_expired(port, &header)) {
             port_consume(port, &header);
-            if (add_done(port, &header) < 0)
+            if (port_done(port, &header) < 0)
                 return -1;
             continue;
         }

@@ -129,6 +129,46 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
     return PyBool_FromLong(port->out.end - port->out.begin >= BUFFER_BYTES);
 }
 
+/* ---- what ends a delivery ---- */
+
+int port_done(struct port *port, const struct header *delivery)
+{
+    struct header header = {.kind = FRAME_DONE, .actor = delivery->actor, .number = delivery->number};
+    return port_add(port, &header, NULL, 0, NULL, 0);
+}
+
+int port_reply_plain(struct port *port, const struct header *delivery, PyObject *value)
+{
+    struct header header = {.kind = FRAME_REPLY, .actor = delivery->actor, .number = delivery->number};
+    size_t begin = port->out.end;
+    if (port_add(port, &header, NULL, 0, NULL, 0) < 0)
+        return -1;
+    if (plain_write(&port->out, value) < 0) {
+        port->out.end = begin;
+        return -1;
+    }
+    header.size = (uint32_t)(port->out.end - begin);
+    memcpy(port->out.data + begin, &header, sizeof(header));
+    return 0;
+}
+
+int port_reply(struct port *port, const struct header *delivery, PyObject *pickled)
+{
+    struct header header = {.kind = FRAME_REPLY, .actor = delivery->actor, .number = delivery->number};
+    static const uint8_t nil = 0xc0;
+    if (!pickled)
+        return port_add(port, &header, &nil, 1, NULL, 0);
+    char *bytes;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(pickled, &bytes, &size) < 0)
+        return -1;
+    uint8_t ext[EXT_BYTES] = {
+        0xc9, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, EXT_PICKLE};
+    return port_add(port, &header, ext, sizeof(ext), bytes, (size_t)size);
+}
+
+/* ---- writing ---- */
+
 /* Without the GIL. 0, or -1: the connection is over. */
 static int write_all(int fd, const uint8_t *data, size_t size)
 {

@@ -242,6 +242,22 @@ class NeedsArgument:
         self.must = must
 
 
+class Echo(histrio.Actor):
+    """For values in msgpack."""
+
+    @histrio.method
+    def echo(self, *args, **kwargs):
+        return [list(args), kwargs]
+
+    @histrio.method
+    def give(self, expression):
+        return eval(expression)
+
+    @histrio.method
+    def none(self):
+        pass
+
+
 class Plain:
     """No base, no decorators."""
 

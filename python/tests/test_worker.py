@@ -1,9 +1,12 @@
 """The worker process against a scripted node."""
 
+import functools
 import os
+import random
 import signal
 import time
 
+import msgpack
 import pytest
 
 import histrio
@@ -34,6 +37,94 @@ def test_asks_and_tells_in_order(node):
     numbers = [node.send(slot, "add", 1) for _ in range(500)]
     node.port.flush()
     assert [node.answer(number) for number in numbers] == list(range(18, 518))
+    assert node.idle()
+
+
+PLAIN = [
+    None, True, False, 0, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**63, 2**64 - 1, -1, -32, -33, -128, -129, -32768, -32769,
+    -(2**31), -(2**31) - 1, -(2**63), 0.0, -1.5, 1e300, "", "é" * 15, "x" * 31, "x" * 32, "x" * 255, "x" * 256, "x" * 65536, b"", b"y" * 255,
+    b"y" * 256, b"y" * 65536, [], [1] * 15, [1] * 16, [None] * 65536, {}, {str(i): i for i in range(15)}, {str(i): i for i in range(16)},
+    {str(i): None for i in range(65536)}, [[{"a": [b"b", {"c": [1.5]}]}]], functools.reduce(lambda value, _: [value], range(100), 1),
+]
+
+
+def test_values_in_msgpack(node):
+    slot = node.start("actors:Echo")
+    for value in PLAIN:
+        answer = node.ask_plain(slot, "echo", [value]).payload
+        assert answer == msgpack.packb([[value], {}]), value
+    single = msgpack.unpackb(node.ask_plain(slot, "echo", 1.5).payload)
+    assert single == [[1.5], {}]
+    assert msgpack.unpackb(node.ask_plain(slot, "echo", {"a": [1], "b": {"c": 2}}).payload) == [[], {"a": [1], "b": {"c": 2}}]
+    for none in (b"\xc0", b""):
+        number = node.deliver(frames.ASK, slot, "echo", none, timeout_ms=30000)
+        node.port.flush()
+        assert msgpack.unpackb(node.end_of(number).payload) == [[], {}]
+    assert node.ask_plain(slot, "none", None).payload == b"\xc0"
+    single_float = node.deliver(frames.ASK, slot, "echo", b"\x91\xca\x3f\xc0\x00\x00", timeout_ms=30000)
+    node.port.flush()
+    assert msgpack.unpackb(node.end_of(single_float).payload) == [[1.5], {}]
+
+
+@pytest.mark.parametrize("payload", [b"\x91", b"\x92\x01", b"\x91\x01\x02", b"\xc1", b"\x91\xa1\xff", b"\x91\xd4\x55\x00", b"\xdd\xff\xff\xff\xff",
+                                     b"\xdb\xff\xff\xff\xff", b"\x81\x01\x02", b"\x91" * 2000 + b"\x01", b"\xdf\xff\xff\xff\xff\xa1a\x01"])
+def test_what_is_no_message_in_msgpack(node, payload):
+    slot = node.start("actors:Echo")
+    number = node.deliver(frames.ASK, slot, "echo", payload, timeout_ms=30000)
+    node.port.flush()
+    error = node.end_of(number)
+    assert error.kind == frames.ERROR and error.code == 8 and b"arguments cannot be read" in error.payload
+    assert msgpack.unpackb(node.ask_plain(slot, "echo", [1]).payload) == [[1], {}]
+
+
+def test_random_bytes_are_read_as_the_package_msgpack_reads_them(node):
+    chance = random.Random(7)
+    begin = msgpack.packb([1, -5, "ab", b"cd", 2.5, None, [True, {"k": 300}], "x" * 40, 70000, {"m": [], "n": 2**40}])
+    slot = node.start("actors:Echo")
+    payloads = []
+    for _ in range(3000):
+        data = bytearray(begin[chance.choice([0, 0, chance.randrange(len(begin))]):])
+        for _ in range(chance.randrange(1, 6)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        payloads.append(bytes(data[:chance.choice([len(data), chance.randrange(1, len(data) + 1)])]))
+    numbers = [node.deliver(frames.ASK, slot, "echo", payload, timeout_ms=60000) for payload in payloads]
+    node.port.flush()
+    ends = {frame.number: frame for frame in (node.end_of(number) for number in numbers)}
+    read = 0
+    for number, payload in zip(numbers, payloads):
+        try:
+            args, kwargs, _, _ = codec.decode_call(payload)
+            wanted = codec.pack([list(args), dict(kwargs)], "")
+        except Exception:
+            wanted = None
+        if wanted is None or not all(isinstance(name, str) for name in kwargs):
+            assert ends[number].kind == frames.ERROR, payload
+        else:
+            assert ends[number].payload == wanted, payload
+            read += 1
+    assert 100 < read < 2900
+
+
+@pytest.mark.parametrize("expression, answer", [
+    ("(1, (2,))", [1, [2]]), ("{1}", [1]), ("__import__('collections').OrderedDict(a=1)", {"a": 1}),
+    ("__import__('enum').IntEnum('E', 'a').a", 1), ("bytearray(b'x')", b"x"),
+])
+def test_results_in_msgpack(node, expression, answer):
+    slot = node.start("actors:Echo")
+    assert msgpack.unpackb(node.ask_plain(slot, "give", [expression]).payload) == answer
+
+
+@pytest.mark.parametrize("expression, text", [
+    ("object()", b"object is no plain value"), ("2**64", b""), ("-2**63 - 1", b""), ("'\\ud800'", b"surrogates"),
+    ("[x := [], x.append(x), x][0]", b""), ("'x' * (4 << 20)", b"bytes are too many"),
+    ("['x' * (1 << 20)] * 5", b"bytes are too many"),
+])
+def test_results_that_are_no_msgpack(node, expression, text):
+    slot = node.start("actors:Echo")
+    for asked in (expression, "1", expression):
+        end = node.ask_plain(slot, "give", [asked])
+        assert (end.kind == frames.REPLY) == (asked == "1")
+        assert asked == "1" or text in end.payload
     assert node.idle()
 
 
