@@ -38,6 +38,7 @@ enum {
     LIMIT_HOST_REQUESTS = 256 * 1024,                       /* open asks of one process */
     LIMIT_HOST_WATCHES = 4096,                              /* monitors or timers of one hosted actor */
     LIMIT_HOST_BUFFER_BYTES = 16 * 1024 * 1024,             /* not yet taken by a process: its actors pause */
+    LIMIT_HOST_SHARED_BYTES = 1024 * 1024 * 1024,           /* the large data of one message */
     LIMIT_HOST_SPAWN_BYTES = 1024 * 1024,                   /* what one SPAWN describes */
 
     /* A system */

@@ -192,19 +192,7 @@ uint64_t histrio_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_
 uint64_t histrio_ask_then(struct histrio_context *ctx, struct histrio_ref to, uint32_t type,
     const uint8_t *value, size_t size, uint32_t timeout_ms, histrio_then then, void *data)
 {
-    struct ask *ask = ask_new(ctx->worker, ctx->actor, timeout_ms);
-    uint64_t number = ask->number;
-    ask->then = then;
-    ask->data = data;
-    struct sending sending = {.to = to,
-        .kind = HISTRIO_ASK,
-        .type = type,
-        .reference = number,
-        .remaining_ms = timeout_ms ? timeout_ms : ASK_TIMEOUT_DEFAULT_MS,
-        .value = value,
-        .size = size};
-    (void)send_to(ctx->worker, ctx->actor, &sending); /* failures come as the ask's outcome */
-    return number;
+    return hosted_ask(ctx, to, type, value, size, timeout_ms, then, data, NULL);
 }
 
 /* ---- answers ---- */
@@ -263,7 +251,7 @@ void histrio_reply_to(
     if (caller.ask == 0)
         return;
     forget_caller(ctx, caller);
-    send_reply(ctx->worker, ctx->actor, caller, value, size);
+    send_reply(ctx->worker, ctx->actor, caller, value, size, NULL);
 }
 
 void histrio_reply_error_to(

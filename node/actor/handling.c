@@ -29,7 +29,7 @@ static void finish_ask(struct histrio_context *ctx, enum histrio_result result)
     case HISTRIO_CONTINUE:
     case HISTRIO_STOP:
         if (!ctx->taken)
-            send_reply(worker, ctx->actor, caller, &nil, sizeof(nil));
+            send_reply(worker, ctx->actor, caller, &nil, sizeof(nil), NULL);
         break;
     case HISTRIO_FAIL:
         if (!ctx->taken)

@@ -29,10 +29,11 @@ static struct histrio_caller caller_of(const struct worker *worker, const struct
     return (struct histrio_caller){asker, message->reference};
 }
 
-void hosted_reply(struct histrio_context *ctx, struct message *message, const uint8_t *value, size_t size)
+void hosted_reply(struct histrio_context *ctx, struct message *message, const uint8_t *value, size_t size,
+    struct attachment *attachment)
 {
     if (message->kind == HISTRIO_ASK)
-        send_reply(ctx->worker, ctx->actor, caller_of(ctx->worker, message), value, size);
+        send_reply(ctx->worker, ctx->actor, caller_of(ctx->worker, message), value, size, attachment);
     message_free(ctx->worker, message);
 }
 
@@ -77,7 +78,34 @@ uint32_t hosted_remaining_ms(struct worker *worker, const struct message *messag
     return left_ms > 0 ? (uint32_t)left_ms : 1;
 }
 
-/* ---- asks of hosted actors ---- */
+/* ---- messages of hosted actors ---- */
+
+void hosted_tell(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
+    size_t size, struct attachment *attachment)
+{
+    struct sending sending = {
+        .to = to, .kind = HISTRIO_TELL, .type = type, .value = value, .size = size, .attachment = attachment};
+    (void)send_to(ctx->worker, ctx->actor, &sending); /* a failure is a dead letter */
+}
+
+uint64_t hosted_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
+    size_t size, uint32_t timeout_ms, histrio_then then, void *data, struct attachment *attachment)
+{
+    struct ask *ask = ask_new(ctx->worker, ctx->actor, timeout_ms);
+    uint64_t number = ask->number;
+    ask->then = then;
+    ask->data = data;
+    struct sending sending = {.to = to,
+        .kind = HISTRIO_ASK,
+        .type = type,
+        .reference = number,
+        .remaining_ms = timeout_ms ? timeout_ms : ASK_TIMEOUT_DEFAULT_MS,
+        .value = value,
+        .size = size,
+        .attachment = attachment};
+    (void)send_to(ctx->worker, ctx->actor, &sending); /* failures come as the ask's outcome */
+    return number;
+}
 
 enum histrio_error hosted_outcome(struct worker *worker, struct actor *actor, struct message *message)
 {
@@ -85,7 +113,7 @@ enum histrio_error hosted_outcome(struct worker *worker, struct actor *actor, st
     struct ask ask = {0};
     if ((actor->flags & (ACTOR_ALIVE | ACTOR_ENDING)) == ACTOR_ALIVE &&
         ask_settle(worker, actor, message, &ask) && ask.then) {
-        struct histrio_context ctx = {.worker = worker, .actor = actor};
+        struct histrio_context ctx = {.worker = worker, .actor = actor, .message = message};
         struct histrio_message view = {
             .kind = message->kind,
             .error = is_error ? (uint8_t)message->error : 0,
@@ -160,6 +188,12 @@ static struct actor *find_here(const struct worker *worker, struct histrio_ref r
     uint64_t id = ref.node == 0 ? names_present(&worker->system->names, (uint32_t)ref.id) : ref.id;
     bool is_here = id != 0 && (ref.node == 0 || ref.node == worker->node_uid);
     return is_here ? registry_find(worker, id) : NULL;
+}
+
+bool hosted_is_here(const struct worker *worker, struct histrio_ref ref)
+{
+    const struct actor *actor = find_here(worker, ref);
+    return actor && (actor->flags & ACTOR_HOSTED) != 0;
 }
 
 void hosted_watch_processes(struct worker *worker, bool any)

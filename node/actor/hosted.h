@@ -19,8 +19,9 @@ struct message *hosted_message(const struct histrio_context *ctx, const struct h
 
 /* ---- the end of a message that was kept; each takes it ---- */
 
-/* Answers it, if it is an ask. */
-void hosted_reply(struct histrio_context *ctx, struct message *message, const uint8_t *value, size_t size);
+/* Answers it, if it is an ask. The attachment, NULL for none, stays the caller's. */
+void hosted_reply(struct histrio_context *ctx, struct message *message, const uint8_t *value, size_t size,
+    struct attachment *attachment);
 void hosted_reply_error(
     struct histrio_context *ctx, struct message *message, enum histrio_error error, const char *text);
 /* Its handling was cut short: an ask is answered, a tell becomes a dead letter. */
@@ -43,7 +44,15 @@ static inline bool hosted_is_of_client(const struct message *message)
 /* What the asker still waits for; 0: not known here. */
 uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message);
 
-/* ---- asks of hosted actors ---- */
+/* ---- messages of hosted actors ---- */
+
+/* As histrio_tell() and histrio_ask_then(), with an attachment, which may be NULL and stays the caller's. */
+void hosted_tell(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
+    size_t size, struct attachment *attachment);
+uint64_t hosted_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
+    size_t size, uint32_t timeout_ms, histrio_then then, void *data, struct attachment *attachment);
+/* A hosted actor of this node. */
+bool hosted_is_here(const struct worker *worker, struct histrio_ref ref);
 
 /* The outcome of one, at once and outside of its turns: the code that waits for it is in another process, and
  * the actor may be paused because that code does not end. Takes the message. */

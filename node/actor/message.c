@@ -1,11 +1,39 @@
 #include "actor/message.h"
 
-struct message *message_new_outside(size_t size)
+static struct message *new_on_heap(size_t size, size_t behind)
 {
-    struct message *message = xmalloc(offsetof(struct message, data) + size + 1); /* texts get a NUL */
+    struct message *message = xmalloc(offsetof(struct message, data) + size + behind);
     memset(message, 0, offsetof(struct message, data));
     message->size = (uint32_t)size;
     message->class = SLAB_HEAP;
     message->owner = MESSAGE_OUTSIDE;
     return message;
+}
+
+struct message *message_new_outside(size_t size)
+{
+    return new_on_heap(size, 1); /* texts get a NUL */
+}
+
+struct message *message_new_attached(size_t size, struct attachment *attachment)
+{
+    struct message *message = new_on_heap(size, sizeof(struct attachment *));
+    message->flags = MESSAGE_ATTACHED;
+    (void)attachment_ref(attachment);
+    memcpy(message->data + size, &attachment, sizeof(struct attachment *));
+    return message;
+}
+
+struct attachment *message_attachment(const struct message *message)
+{
+    struct attachment *attachment = NULL;
+    if ((message->flags & MESSAGE_ATTACHED) != 0)
+        memcpy(&attachment, message->data + message->size, sizeof(struct attachment *));
+    return attachment;
+}
+
+void message_free_heap(struct message *message)
+{
+    attachment_unref(message_attachment(message));
+    free(message);
 }

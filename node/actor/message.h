@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 
+#include "actor/attachment.h"
 #include "actor/slab.h"
 
 #include <histrio/actor.h>
@@ -26,6 +27,7 @@ enum {
     MESSAGE_SETTLED = 2, /* an outcome that the runtime itself decided: its ask is kept for it */
     MESSAGE_COUNTS = 4,  /* against the mailbox's capacity: tells and asks */
     MESSAGE_PLAIN = 8, /* a tell between two actors of one worker, of the smallest class and from its slab */
+    MESSAGE_ATTACHED = 16, /* message_attachment() is there; on the heap */
 };
 
 enum { MESSAGE_OUTSIDE = 255 }; /* owner of messages that no worker made */
@@ -69,5 +71,11 @@ static inline size_t message_payload_bytes(unsigned class)
 
 /* For threads that are no workers. size is at most LIMIT_VALUE_BYTES + 8. Header fields are zero. */
 struct message *message_new_outside(size_t size);
+/* One on the heap that holds a reference to the attachment. */
+struct message *message_new_attached(size_t size, struct attachment *attachment);
+/* NULL: it has none. */
+struct attachment *message_attachment(const struct message *message);
+/* One of class SLAB_HEAP, whoever made it. */
+void message_free_heap(struct message *message);
 
 #endif

@@ -100,7 +100,7 @@ static void returns_flush(struct worker *worker, unsigned to)
 void message_free_foreign(struct worker *worker, struct message *message)
 {
     if (message->class == SLAB_HEAP) {
-        free(message);
+        message_free_heap(message);
         return;
     }
     struct returns *returns = &worker->returns[message->owner];

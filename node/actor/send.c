@@ -6,6 +6,7 @@
 #include "actor/pressure.h"
 #include "actor/system_private.h"
 #include "base/limits.h"
+#include "base/str.h"
 
 #include <assert.h>
 
@@ -156,14 +157,15 @@ static struct message *sending_message(
     struct worker *worker, const struct actor *sender, const struct sending *sending, uint64_t target)
 {
     bool is_text = sending->kind == HISTRIO_ERROR;
-    struct message *message = message_new(worker, sending->size + (is_text ? 1 : 0));
+    struct message *message = sending->attachment ? message_new_attached(sending->size, sending->attachment)
+                                                  : message_new(worker, sending->size + (is_text ? 1 : 0));
     message->size = (uint32_t)sending->size;
     message->target = target;
     message->sender = sender ? actor_id(sender) : 0;
     message->kind = sending->kind;
     message->type = sending->kind == HISTRIO_ERROR ? sending->error : sending->type;
     message->reference = sending->reference;
-    message->flags = sending->kind <= HISTRIO_ASK ? MESSAGE_COUNTS : 0;
+    message->flags |= sending->kind <= HISTRIO_ASK ? MESSAGE_COUNTS : 0;
     if (sending->size > 0)
         memcpy(message->data, sending->value, sending->size);
     if (is_text)
@@ -213,8 +215,37 @@ static enum histrio_error send_outside(
     return error;
 }
 
+/* To whom an attachment says nothing: the same with all bytes in the value. */
+static enum histrio_error send_inline(
+    struct worker *worker, struct actor *sender, const struct sending *sending)
+{
+    static const char text[] =
+        "more than the 4 MiB that a message holds, and only Python actors of one node share memory";
+    struct str value = STR_INIT(LIMIT_VALUE_BYTES);
+    struct sending plain = *sending;
+    enum histrio_error error = HISTRIO_BAD_ARGUMENT;
+    plain.attachment = NULL;
+    if (sending->attachment->put_inline(sending->attachment, sending->value, sending->size, &value)) {
+        plain.value = value.data;
+        plain.size = value.size;
+        error = send_to(worker, sender, &plain);
+    } else if (sending->kind == HISTRIO_TELL) {
+        send_undeliverable(worker, sending_message(worker, sender, &plain, 0), error);
+    } else {
+        bool is_ask = sending->kind == HISTRIO_ASK;
+        struct histrio_ref asker = {worker->node_uid, sender ? actor_id(sender) : 0};
+        send_reply_error(worker, is_ask ? NULL : sender,
+            (struct histrio_caller){is_ask ? asker : sending->to, sending->reference},
+            is_ask ? error : HISTRIO_APPLICATION, text);
+    }
+    str_done(&value);
+    return error;
+}
+
 enum histrio_error send_to(struct worker *worker, struct actor *sender, const struct sending *sending)
 {
+    if (__builtin_expect(sending->attachment != NULL, 0) && !hosted_is_here(worker, sending->to))
+        return send_inline(worker, sender, sending);
     if (sending->size > LIMIT_VALUE_BYTES) {
         if (sending->kind == HISTRIO_ASK)
             send_reply_error(worker, NULL,
@@ -238,13 +269,17 @@ enum histrio_error send_to(struct worker *worker, struct actor *sender, const st
     return send_message(worker, sender, sending_message(worker, sender, sending, target));
 }
 
-void send_reply(
-    struct worker *worker, struct actor *sender, struct histrio_caller caller, const void *value, size_t size)
+void send_reply(struct worker *worker, struct actor *sender, struct histrio_caller caller, const void *value,
+    size_t size, struct attachment *attachment)
 {
     if (caller.ask == 0)
         return;
-    struct sending sending = {
-        .to = caller.asker, .kind = HISTRIO_REPLY, .reference = caller.ask, .value = value, .size = size};
+    struct sending sending = {.to = caller.asker,
+        .kind = HISTRIO_REPLY,
+        .reference = caller.ask,
+        .value = value,
+        .size = size,
+        .attachment = attachment};
     if (size > LIMIT_VALUE_BYTES) {
         send_reply_error(worker, sender, caller, HISTRIO_APPLICATION, "the answer is larger than 4 MiB");
         return;

@@ -16,6 +16,7 @@ struct sending {
     uint32_t remaining_ms; /* of an ask, for other nodes */
     const void *value;
     size_t size;
+    struct attachment *attachment; /* borrowed, as the value; NULL: none */
 };
 
 /* Finds where `to` is, builds the message, and delivers it or hands it on. sender may be NULL (nobody). A
@@ -65,7 +66,7 @@ void send_undeliverable(struct worker *worker, struct message *message, enum his
 
 /* The outcome of an ask, to wherever the asker is. */
 void send_reply(struct worker *worker, struct actor *sender, struct histrio_caller caller, const void *value,
-    size_t size);
+    size_t size, struct attachment *attachment);
 void send_reply_error(struct worker *worker, struct actor *sender, struct histrio_caller caller,
     enum histrio_error error, const char *text);
 

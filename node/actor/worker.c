@@ -61,7 +61,7 @@ static void free_messages(struct worker *worker, struct message *message)
     while (message) {
         struct message *next = message->next;
         if (message->class == SLAB_HEAP)
-            free(message);
+            message_free_heap(message);
         message = next;
     }
     (void)worker; /* the rest goes with the slabs */

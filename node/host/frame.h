@@ -39,6 +39,7 @@ enum frame_kind {
     FRAME_KIND_END
 };
 
+enum { FRAME_HAS_BUFFERS = 1 };   /* flag: a descriptor comes with it, see buffers.h */
 enum { FRAME_FAILED_NORMAL = 1 }; /* code of FAILED: it stopped, and did not fail */
 
 /* The header as it is on the wire. */

@@ -260,6 +260,8 @@ int host_new(const struct host_config *config, struct host **ret_host, struct er
     host->node_uid = config->node_uid;
     host->script_ended = config->script_ended;
     host->ctx = config->ctx;
+    buffers_account_init(&host->buffers, config->shared_bytes_max);
+    closer_init(&host->closer);
     host->events = xcalloc(EVENTS_MAX, sizeof(struct epoll_event));
     mutex_init(&host->lock, 650, "host");
     list_init(&host->zygotes);
@@ -295,6 +297,7 @@ void host_free(struct host *host)
     empty_garbage(host);
     list_for_each_safe (process, &host->processes, struct process, node)
         process_free(process);
+    closer_done(&host->closer);
     vec_done(&host->garbage);
     vec_done(&host->zygote_garbage);
     app_free(host->app);
@@ -331,5 +334,7 @@ void host_counters(struct host *host, struct host_counters *ret)
         .deliveries = atomic_load_explicit(&host->counters.deliveries, memory_order_relaxed),
         .deliveries_open = atomic_load_explicit(&host->counters.open, memory_order_relaxed),
         .buffered_bytes = atomic_load_explicit(&host->counters.buffered, memory_order_relaxed),
+        .shared_bytes = atomic_load_explicit(&host->counters.shared_bytes, memory_order_relaxed),
+        .shared_files = atomic_load_explicit(&host->counters.shared_files, memory_order_relaxed),
     };
 }

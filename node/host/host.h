@@ -28,6 +28,7 @@ struct host_config {
     int script_fd;
     void (*script_ended)(void *ctx);
     void *ctx;
+    uint64_t shared_bytes_max; /* of large data in messages that the node holds; 0: half of the memory */
 };
 
 /* What runs in worker processes: the code of one app. Copied where it is given. */
@@ -53,6 +54,8 @@ struct host_counters {
     uint64_t deliveries;        /* messages and signals handed to processes */
     uint32_t deliveries_open;   /* of these, not over */
     uint64_t buffered_bytes;    /* not yet taken by the processes */
+    uint64_t shared_bytes;      /* large data in messages that the node holds */
+    uint32_t shared_files;      /* and in how many */
 };
 
 int host_new(const struct host_config *config, struct host **ret_host, struct err *err);

@@ -32,18 +32,34 @@ static bool read_small(const char *path, char *ret_text, size_t size)
     return got > 0;
 }
 
-uint64_t looks_out_of_memory_kills(void)
+/* A file of our control group. */
+static bool read_of_group(const char *name, char *ret_text, size_t size)
 {
-    char own[512], path[600], events[512];
-    unsigned long long kills = 0;
+    char own[512], path[600];
     if (!read_small("/proc/self/cgroup", own, sizeof(own)))
-        return 0;
+        return false;
     const char *group = strstr(own, "0::");
     if (!group)
-        return 0;
+        return false;
     (void)snprintf(
-        path, sizeof(path), "/sys/fs/cgroup%.*s/memory.events", (int)strcspn(group + 3, "\n"), group + 3);
-    if (!read_small(path, events, sizeof(events)))
+        path, sizeof(path), "/sys/fs/cgroup%.*s/%s", (int)strcspn(group + 3, "\n"), group + 3, name);
+    return read_small(path, ret_text, size);
+}
+
+uint64_t looks_memory_max(void)
+{
+    char text[64];
+    unsigned long long bytes;
+    return read_of_group("memory.max", text, sizeof(text)) && sscanf(text, "%20llu", &bytes) == 1
+               ? bytes
+               : UINT64_MAX;
+}
+
+uint64_t looks_out_of_memory_kills(void)
+{
+    char events[512];
+    unsigned long long kills = 0;
+    if (!read_of_group("memory.events", events, sizeof(events)))
         return 0;
     const char *line = strstr(events, "oom_kill ");
     return line && sscanf(line, "oom_kill %20llu", &kills) == 1 ? kills : 0;

@@ -14,6 +14,8 @@
 #include "base/mutex.h"
 #include "base/str.h"
 #include "base/vec.h"
+#include "host/buffers.h"
+#include "host/closer.h"
 #include "host/frame.h"
 #include "host/host.h"
 #include "host/page.h"
@@ -140,6 +142,7 @@ struct process {
     struct list_node dirty; /* of host->dirty: there is something to write */
     bool is_blocked;        /* waits for EPOLLOUT */
     bool is_full;
+    struct buffers_port buffers;
 
     struct list proxies;
     uint32_t proxy_count;
@@ -210,6 +213,9 @@ struct host {
     int event_count; /* that wait() got and poll() has not looked at yet */
     unsigned polls;
 
+    struct buffers_account buffers;
+    struct closer closer;
+
     struct mutex lock;
     struct app *new_app GUARDED_BY(&lock);
     _Atomic bool has_new_app; /* relaxed: a hint, the lock orders */
@@ -244,8 +250,8 @@ struct host {
     int64_t next_memory_look_ns;
 
     struct {
-        _Atomic uint32_t actors, processes, spares, open;
-        _Atomic uint64_t started, lost, spares_started, deliveries, buffered;
+        _Atomic uint32_t actors, processes, spares, open, shared_files;
+        _Atomic uint64_t started, lost, spares_started, deliveries, buffered, shared_bytes;
     } counters; /* relaxed: written by worker 0, read by others as numbers */
 };
 
@@ -388,6 +394,7 @@ void looks_start(struct host *host);
 void looks_fire(struct worker *worker, struct timer *timer);
 void looks_limit_memory(struct process *process);
 uint64_t looks_out_of_memory_kills(void); /* that the kernel did to our control group */
+uint64_t looks_memory_max(void);          /* that our control group may use; UINT64_MAX: no limit */
 
 /* output.c: lines of processes become lines of the log */
 void output_frame(struct process *process, const struct frame *frame, const uint8_t *payload);

@@ -67,6 +67,7 @@ void process_free(struct process *process)
     vec_done(&process->free_slots);
     vec_done(&process->deliveries);
     str_done(&process->output_line);
+    buffers_done(process);
     free(process->recent_asks);
     free(process->in);
     free(process->out);
@@ -228,8 +229,7 @@ void process_flush(struct process *process)
     if (process->state != PROCESS_RUNNING && process->state != PROCESS_FORKING)
         return;
     while (process->out_begin < process->out_end && !process->is_blocked && process->socket.fd >= 0) {
-        ssize_t sent = send(process->socket.fd, process->out + process->out_begin, process_buffered(process),
-            MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = buffers_send(process, process->out + process->out_begin, process_buffered(process));
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno != EAGAIN)
@@ -307,8 +307,14 @@ static void handle_frames(struct process *process)
         if (whole <= 0)
             break;
         process->in_begin += frame.size;
+        if (!buffers_begin_frame(process, &frame, data + FRAME_HEADER_BYTES))
+            receive_violation(
+                process, "%s with large data that is not as it should be", frame_kind_name(frame.kind));
         receive_frame(process, &frame, data + FRAME_HEADER_BYTES);
+        buffers_end_frame(process);
     }
+    if (process->in_begin == process->in_end && !buffers_are_matched(process))
+        receive_violation(process, "a descriptor without its frame");
     if (process->in_begin == process->in_end)
         process->in_begin = process->in_end = 0;
     else if (process->in_capacity - process->in_end < IN_BYTES / 4 || frame.size > process->in_capacity)
@@ -321,7 +327,7 @@ bool process_read(struct process *process)
         if (process->in_capacity == 0)
             in_reserve(process, 0);
         size_t room = process->in_capacity - process->in_end;
-        ssize_t got = recv(process->socket.fd, process->in + process->in_end, room, MSG_DONTWAIT);
+        ssize_t got = buffers_receive(process, process->in + process->in_end, room);
         if (got < 0)
             return errno == EAGAIN || errno == EINTR;
         if (got == 0)

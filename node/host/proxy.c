@@ -144,7 +144,7 @@ static enum histrio_result deliver_message(
         .timeout_ms = hosted_remaining_ms(ctx->worker, message),
         .ref_node = view->sender.node,
         .ref_id = view->sender.id};
-    process_append(process, &frame, view->value, view->size);
+    buffers_append(process, &frame, view->value, view->size, message_attachment(message));
     return HOSTED_TAKEN;
 }
 

@@ -106,8 +106,11 @@ static void receive_end(struct histrio_context *ctx, struct proxy *proxy, struct
     delivery_free(process, delivery);
     if (!message) {
         /* a signal: nobody waits */
+    } else if (process->buffers.refused) {
+        (void)snprintf(text, sizeof(text), "the answer: %s", process->buffers.refused);
+        hosted_reply_error(ctx, message, HISTRIO_APPLICATION, text);
     } else if (frame->kind == FRAME_REPLY) {
-        hosted_reply(ctx, message, payload, frame_payload_bytes(frame));
+        hosted_reply(ctx, message, payload, frame_payload_bytes(frame), process->buffers.came);
     } else if (frame->kind == FRAME_ERROR) {
         (void)snprintf(text, sizeof(text), "%.*s", (int)frame_payload_bytes(frame), (const char *)payload);
         error = frame->code == HISTRIO_OK || frame->code > HISTRIO_DENIED ? HISTRIO_APPLICATION

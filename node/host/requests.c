@@ -77,7 +77,6 @@ static enum histrio_result asked(
     struct histrio_context *ctx, void *state, const struct histrio_message *outcome, void *data)
 {
     struct proxy *proxy = state;
-    (void)ctx;
     proxy->requests--;
     if (!proxy->process || proxy->state == PROXY_OVER)
         return HISTRIO_CONTINUE;
@@ -85,7 +84,8 @@ static enum histrio_result asked(
         .code = outcome->error,
         .actor = proxy->slot,
         .number = (uintptr_t)data};
-    process_append(proxy->process, &frame, outcome->value, outcome->size);
+    buffers_append(proxy->process, &frame, outcome->value, outcome->size,
+        message_attachment(hosted_message(ctx, outcome)));
     return HISTRIO_CONTINUE;
 }
 
@@ -105,6 +105,16 @@ static bool may_send(const struct histrio_context *ctx, struct proxy *proxy, siz
     return false;
 }
 
+/* A message whose large data the node cannot hold now. */
+static void refuse(
+    struct histrio_context *ctx, const struct proxy *proxy, const struct frame *frame, const char *why)
+{
+    if (frame->kind == FRAME_ASK)
+        request_fail(proxy->process, proxy->slot, frame->number, HISTRIO_MAILBOX_FULL, why);
+    else
+        histrio_log(ctx, HISTRIO_WARNING, "a message was dropped: %s", why);
+}
+
 static void send_message_of(
     struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame, const uint8_t *payload)
 {
@@ -114,8 +124,12 @@ static void send_message_of(
     uint32_t method = receive_method(process, frame);
     if (process->is_hostile || !may_send(ctx, proxy, size))
         return;
+    if (process->buffers.refused) {
+        refuse(ctx, proxy, frame, process->buffers.refused);
+        return;
+    }
     if (frame->kind == FRAME_TELL) {
-        (void)histrio_tell(ctx, to, method, payload, size); /* a failure is a dead letter */
+        hosted_tell(ctx, to, method, payload, size, process->buffers.came);
         return;
     }
     if (proxy->requests >= LIMIT_HOST_REQUESTS) {
@@ -123,8 +137,8 @@ static void send_message_of(
         return;
     }
     proxy->requests++;
-    uint64_t ask = histrio_ask_then(ctx, to, method, payload, size, frame->timeout_ms, asked,
-        (void *)(uintptr_t)frame->number); /* its outcome says everything */
+    uint64_t ask = hosted_ask(ctx, to, method, payload, size, frame->timeout_ms, asked,
+        (void *)(uintptr_t)frame->number, process->buffers.came); /* its outcome says everything */
     if (!process->recent_asks)
         process->recent_asks = xcalloc(RECENT_ASKS, sizeof(*process->recent_asks));
     process->recent_asks[frame->number % RECENT_ASKS] = (struct recent_ask){frame->number, ask, to};

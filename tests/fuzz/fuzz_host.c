@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -73,6 +74,33 @@ static void send_frame(struct frame frame, const void *payload, size_t size)
     if (size > 0)
         memcpy(whole + FRAME_HEADER_BYTES, payload, size);
     (void)!send(life.fd, whole, frame.size, MSG_NOSIGNAL | MSG_DONTWAIT); /* refused when it was thrown out */
+}
+
+/* Large data: a file of one page, sealed or not, with a value that may say so. */
+static void send_frame_with_file(struct frame frame, uint8_t said_pages, bool is_sealed)
+{
+    enum { PAGE = 4096 };
+    uint8_t whole[FRAME_HEADER_BYTES + 6 + sizeof(uint64_t)] = {0};
+    const uint8_t ext[] = {0xc9, 0, 0, 0, sizeof(uint64_t), 82};
+    const uint64_t said = (uint64_t)said_pages * PAGE;
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control = {
+        .header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    int fd = memfd_create("fuzz", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+    demand(fd >= 0 && ftruncate(fd, PAGE) == 0);
+    demand(!is_sealed || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+    frame.size = sizeof(whole);
+    memcpy(whole, &frame, sizeof(frame));
+    memcpy(whole + sizeof(frame), ext, sizeof(ext));
+    memcpy(whole + sizeof(frame) + sizeof(ext), &said, sizeof(said));
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+    struct iovec part = {whole, sizeof(whole)};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+    (void)!sendmsg(life.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT); /* as above */
+    (void)close(fd);                                                /* sent, or not wanted */
 }
 
 static void hello(void)
@@ -150,7 +178,11 @@ static void send_records(const uint8_t *data, size_t size)
             .timeout_ms = data[6],
             .ref_node = NODE_UID,
             .ref_id = UINT64_C(1) << 32 | (data[4] >> 3)};
-        send_frame(frame, data + RECORD_BYTES, payload);
+        frame.flags = data[2] >> 6; /* of them 1 is known */
+        if ((data[2] & 0x20) != 0)
+            send_frame_with_file(frame, data[3] >> 3, (data[2] & 0x10) != 0);
+        else
+            send_frame(frame, data + RECORD_BYTES, payload);
         data += RECORD_BYTES + payload;
         size -= RECORD_BYTES + payload;
         step(1);

@@ -184,7 +184,7 @@ static void reply_first(struct worker *worker)
     struct message *message = host.kept[0];
     memmove(host.kept, host.kept + 1, --host.kept_count * sizeof(host.kept[0]));
     note("remaining:%s", hosted_remaining_ms(worker, message) <= 10001 ? "yes" : "no");
-    hosted_reply(&ctx, message, seven, sizeof(seven));
+    hosted_reply(&ctx, message, seven, sizeof(seven), NULL);
 }
 
 static void done(void *ctx, enum histrio_error error, const uint8_t *value, size_t size)

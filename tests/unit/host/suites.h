@@ -2,7 +2,7 @@
 #ifndef UNIT_HOST_SUITES_H
 #define UNIT_HOST_SUITES_H
 
-extern const struct CMUnitTest host_tests[], pure_tests[];
-extern const size_t host_test_count, pure_test_count;
+extern const struct CMUnitTest host_tests[], buffers_tests[], pure_tests[];
+extern const size_t host_test_count, buffers_test_count, pure_test_count;
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "host/frame.h"
 #include "host/page.h"
+#include "shared.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -128,8 +129,15 @@ static void send_on(const struct frame *from, enum frame_kind kind, const char *
         "\xc0", 1);
 }
 
-static void do_hostile(const char *what)
+static void do_hostile(const struct frame *from, const char *what)
 {
+    struct frame frame = {.kind = FRAME_ASK,
+        .actor = from->actor,
+        .name = own_text("unit/two"),
+        .method = own_text("echo"),
+        .number = 79};
+    if (shared_hostile(puppet.socket, frame, what))
+        return;
     uint8_t nonsense[64];
     uint32_t size = 10;
     memset(nonsense, 0xee, sizeof(nonsense));
@@ -178,6 +186,38 @@ static void spawn_child(const struct frame *from, const char *behavior)
     str_done(&text);
 }
 
+/* Large data: sent on, or looked at. The answer says what was in it. */
+static bool do_shared(const struct frame *from, const char *deed, const char *what, const uint8_t *payload)
+{
+    struct frame frame = {.kind = from->kind == FRAME_ASK ? FRAME_REPLY : FRAME_DONE,
+        .actor = from->actor,
+        .number = from->number};
+    struct str text = STR_INIT(256);
+    if (strcmp(deed, "look") == 0) {
+        value_put_string(&text, shared_text(from, payload));
+        send_frame(frame, text.data, from->kind == FRAME_ASK ? text.size : 0);
+        str_done(&text);
+    } else if (strcmp(deed, "give") == 0) {
+        shared_send(puppet.socket, frame, "given");
+    } else if (strcmp(deed, "share") == 0 || strcmp(deed, "fetch") == 0) {
+        puppet.relayed = from->number;
+        puppet.relayed_actor = from->actor;
+        if (deed[0] == 'f') {
+            send_on(from, FRAME_ASK, what, "give");
+            return true;
+        }
+        frame = (struct frame){.kind = FRAME_ASK,
+            .actor = from->actor,
+            .name = own_text(what),
+            .method = own_text("look"),
+            .number = 77};
+        shared_send(puppet.socket, frame, "shared");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* Deeds that end their delivery later, or never. True: it was one. */
 static bool do_lasting(const struct frame *frame, const char *deed, const char *what)
 {
@@ -216,7 +256,7 @@ static bool do_lasting(const struct frame *frame, const char *deed, const char *
 static void do_deed(const struct frame *frame, const uint8_t *payload, size_t size)
 {
     const char *deed = puppet.texts[frame->method], *what = argument(payload, size);
-    if (do_lasting(frame, deed, what))
+    if (do_lasting(frame, deed, what) || do_shared(frame, deed, what, payload))
         return;
     begin(frame->number, 0);
     if (strcmp(deed, "crash") == 0)
@@ -230,7 +270,7 @@ static void do_deed(const struct frame *frame, const uint8_t *payload, size_t si
     else if (strcmp(deed, "eat") == 0)
         eat();
     else if (strcmp(deed, "hostile") == 0)
-        do_hostile(what);
+        do_hostile(frame, what);
     else if (strcmp(deed, "tell") == 0)
         send_on(frame, FRAME_TELL, what, "echo");
     else if (strcmp(deed, "kill") == 0)
@@ -337,6 +377,15 @@ static void handle(const struct frame *frame, const uint8_t *payload)
         break;
     case FRAME_REPLY:
     case FRAME_ERROR:
+        if ((frame->flags & FRAME_HAS_BUFFERS) != 0) {
+            struct str text = STR_INIT(256);
+            value_put_string(&text, shared_text(frame, payload));
+            send_frame(
+                (struct frame){.kind = FRAME_REPLY, .actor = puppet.relayed_actor, .number = puppet.relayed},
+                text.data, text.size);
+            str_done(&text);
+            break;
+        }
         send_frame((struct frame){.kind = frame->kind,
                        .code = frame->code,
                        .actor = puppet.relayed_actor,
@@ -375,7 +424,7 @@ static void work(const int fds[FDS])
     demand(dup2(fds[3], STDOUT_FILENO) >= 0, "stdout");
     hello();
     for (size_t used = 0;;) {
-        ssize_t got = recv(puppet.socket, puppet.in + used, sizeof(puppet.in) - used, 0);
+        ssize_t got = shared_receive(puppet.socket, puppet.in + used, sizeof(puppet.in) - used);
         if (got <= 0)
             _exit(0);
         used += (size_t)got;
