@@ -1,4 +1,4 @@
-"""Values of messages: pickles inside of msgpack's ext types 80 and 81 between Python actors, plain msgpack with others."""
+"""Values of messages: pickles inside of msgpack's ext types 80 to 82 between Python actors, plain msgpack with others."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import pickle
 import struct
 import sys
 import traceback as tracebacks
-from typing import Any, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
-from ._errors import EncodingError, RemoteError, ValueTooLarge
+from . import _buffers as buffers
+from ._errors import ActorError, EncodingError, RemoteError, ValueTooLarge
 from ._frames import PAYLOAD_MAX
 
 TIME = 1
@@ -46,11 +47,22 @@ def checked(payload: bytes, what: str) -> bytes:
 # ---- pickles ----
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object] | None = None) -> bytes:
     """A pickle; classes of a notebook, which no file holds, are sent along by cloudpickle."""
     if is_by_value():
-        return _cloudpickle(value)
-    return pickle.dumps(value, 5)
+        return _cloudpickle(value, buffer_callback)
+    return pickle.dumps(value, 5, buffer_callback=buffer_callback)
+
+
+def _encode(value: Any) -> bytes:
+    """A payload with the value's pickle; what is large in it goes beside."""
+    try:
+        data = dumps(value, buffers.refuse_large)
+    except buffers.Large:
+        return buffers.encode(dumps, value)
+    if len(data) > PAYLOAD_MAX - _EXT_SIZE:
+        return buffers.encode_pickle(data)
+    return _EXT.pack(0xC9, len(data), PICKLE) + data
 
 
 def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any] | None, method: str,
@@ -58,22 +70,35 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping
     """The payload of a message to a Python actor. method and target: for errors."""
     call = (args, kwargs) if context is None else (args, kwargs, context)
     try:
-        data = dumps(call)
+        return _encode(call)
+    except ActorError as error:
+        raise type(error)(f"{_named(method, target)}: {error}") from error.__cause__
     except Exception as error:
         raise EncodingError(f"{_named(method, target)}: {_culprit(args, kwargs)} cannot be sent: {error}") from error
-    if len(data) > PAYLOAD_MAX - _EXT_SIZE:
-        checked(wrap(PICKLE, data), _named(method, target))
-    return _EXT.pack(0xC9, len(data), PICKLE) + data
+
+
+def encode_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any] | None, what: str) -> bytes:
+    """The same for a constructor: all of it in one value."""
+    call = (args, kwargs) if context is None else (args, kwargs, context)
+    try:
+        data = dumps(call)
+    except Exception as error:
+        raise EncodingError(f"{what}: {_culprit(args, kwargs)} cannot be sent: {error}") from error
+    return checked(wrap(PICKLE, data), what)
 
 
 def _named(method: str, target: object) -> str:
     return method if target is None else f"{method} of {target}"
 
 
+def is_pickled(payload: bytes) -> bool:
+    return ext_of(payload) in (PICKLE, buffers.EXT)
+
+
 def decode_call(payload: bytes) -> tuple[Sequence[Any], Mapping[str, Any], Mapping[str, Any] | None, bool]:
     """args, kwargs, context, and whether it was a pickle."""
-    if ext_of(payload) == PICKLE:
-        call = pickle.loads(unwrap(payload))
+    if is_pickled(payload):
+        call = pickle.loads(unwrap(payload)) if ext_of(payload) == PICKLE else buffers.decode(payload)
         return call[0], call[1], call[2] if len(call) > 2 else None, True
     value = unpack(payload) if payload else None
     if value is None:
@@ -83,17 +108,18 @@ def decode_call(payload: bytes) -> tuple[Sequence[Any], Mapping[str, Any], Mappi
     return (value if isinstance(value, list) else [value]), {}, None, False
 
 
-def encode_result(value: Any, pickled: bool, what: str) -> bytes:
-    """The payload of an answer; None in a pickle needs none."""
+def encode_result(value: Any, pickled: bool, what: str, is_kept: bool = False) -> bytes:
+    """The payload of an answer; None in a pickle needs none. is_kept: nothing stands beside it."""
     if not pickled:
         return checked(pack(value, f"the result of {what}"), f"the result of {what}")
     if value is None:
         return NIL
     try:
-        data = dumps(value)
+        return checked(wrap(PICKLE, dumps(value)), "it is kept") if is_kept else _encode(value)
+    except ActorError as error:
+        raise type(error)(f"the result of {what}: {error}") from error.__cause__
     except Exception as error:
         raise EncodingError(f"the result of {what} cannot be sent: {error}") from error
-    return checked(wrap(PICKLE, data), f"the result of {what}")
 
 
 def decode_result(payload: bytes) -> Any:
@@ -101,6 +127,8 @@ def decode_result(payload: bytes) -> Any:
     kind = ext_of(payload)
     if kind == PICKLE:
         return pickle.loads(unwrap(payload))
+    if kind == buffers.EXT:
+        return buffers.decode(payload)
     if kind == EXCEPTION:
         raise decode_error(payload)
     return unpack(payload) if payload else None
@@ -186,12 +214,12 @@ def is_by_value() -> bool:
     return _by_value
 
 
-def _cloudpickle(value: Any) -> bytes:
+def _cloudpickle(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], object] | None) -> bytes:
     try:
         import cloudpickle
     except ImportError:
-        return pickle.dumps(value, 5)
-    data: bytes = cloudpickle.dumps(value, 5)
+        return pickle.dumps(value, 5, buffer_callback=buffer_callback)
+    data: bytes = cloudpickle.dumps(value, 5, buffer_callback=buffer_callback)
     return data
 
 

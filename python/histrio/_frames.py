@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import importlib
 import os
 import select
@@ -9,7 +10,11 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from ._buffers import Attached, attach
 
 HELLO, WELCOME, INTERN, START, STOP, DROP, TELL, ASK, REPLY, ERROR, DONE, FAILED, CANCEL, SPAWN = range(1, 15)
 MONITOR, DEMONITOR, DOWN, LINK, UNLINK, EXIT, TIMER_START, TIMER_CANCEL, TIMER, LOG, TRAP = range(15, 26)
@@ -20,7 +25,9 @@ PAYLOAD_MAX = 4 * 1024 * 1024
 FRAME_MAX = PAYLOAD_MAX + 64 * 1024
 TEXT_MAX = 512
 TEXTS_MAX = 65536
+HAS_BUFFERS = 1  # flag: a descriptor comes with the frame
 READ_SIZE = 1 << 18
+DESCRIPTORS_SIZE = socket.CMSG_SPACE(array.array("i").itemsize)
 FLUSH_SIZE = 1 << 16
 
 
@@ -57,7 +64,9 @@ class Port:
         self._texts: dict[int, str] = {0: ""}
         self._numbers: dict[str, int] = {"": 0}
         self._next_number = 0
+        self._descriptors: deque[int] = deque()  # that came before their frames were whole
         self._out: list[bytes] = []
+        self._attached: list[tuple[int, Attached]] = []  # frames with descriptors, by their place in _out
         self._out_size = 0
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
@@ -85,6 +94,7 @@ class Port:
         """In a forked child: what was gathered belongs to the parent, and the socket as well."""
         self._lock, self._write_lock = threading.Lock(), threading.Lock()
         self._out.clear()
+        self._attached.clear()
         self._sock.close()
 
     def shutdown(self) -> None:
@@ -102,7 +112,7 @@ class Port:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             try:
-                data = self._sock.recv(READ_SIZE)
+                data, came, flags, _ = self._sock.recvmsg(READ_SIZE, DESCRIPTORS_SIZE, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 if timeout == 0 or not self._wait(select.POLLIN, deadline):
                     return []
@@ -111,6 +121,8 @@ class Port:
                 raise Closed from None
             if not data:
                 raise Closed
+            if came or flags & socket.MSG_CTRUNC:
+                self._descriptors.append(array.array("i", came[0][2])[0] if came else -1)
             self._in += data
             frames = self._parse()
             if frames:
@@ -127,7 +139,11 @@ class Port:
             if name_number is None:
                 name_number = self._intern(name)
             size = HEADER_SIZE + len(payload)
-            self._out.append(HEADER.pack(size, kind, code, 0, actor, method_number, number, timeout_ms, name_number, node, id))
+            flags = 0
+            if type(payload) is Attached:
+                flags = HAS_BUFFERS
+                self._attached.append((len(self._out), payload))
+            self._out.append(HEADER.pack(size, kind, code, flags, actor, method_number, number, timeout_ms, name_number, node, id))
             if payload:
                 self._out.append(payload)
             self._out_size += size
@@ -145,19 +161,31 @@ class Port:
                     return
                 page = self._page
                 entries = page.take_over() if page is not None else None
-                data = b"".join(self._out)
-                self._out.clear()
+                out, self._out = self._out, []
+                attached, self._attached = self._attached, []
                 self._out_size = 0
-            view = memoryview(data)
-            while view:
-                try:
-                    view = view[self._sock.send(view):]
-                except BlockingIOError:
-                    self._wait(select.POLLOUT, None)
-                except OSError:
-                    raise Closed from None
+            at = 0
+            for place, payload in attached:
+                self._write(out[at:place])
+                at = place + 1  # the header, and the descriptor with it
+                self._write(out[place:at], payload.fd)
+            self._write(out[at:])
             if entries and page is not None:
                 page.clear(entries)
+
+    def _write(self, pieces: Sequence[bytes], fd: int = -1) -> None:
+        view = memoryview(b"".join(pieces))
+        while view:
+            try:
+                if fd < 0:
+                    sent = self._sock.send(view)
+                else:
+                    sent = self._sock.sendmsg([view], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+                view, fd = view[sent:], -1
+            except BlockingIOError:
+                self._wait(select.POLLOUT, None)
+            except OSError:
+                raise Closed from None
 
     def _wait(self, event: int, deadline: float | None) -> bool:
         poll = select.poll()
@@ -184,13 +212,17 @@ class Port:
         data, texts = self._in, self._texts
         at, end = 0, len(self._in)
         while end - at >= HEADER_SIZE:
-            size, kind, code, _, actor, method, number, timeout_ms, name, node, id = HEADER.unpack_from(data, at)
+            size, kind, code, flags, actor, method, number, timeout_ms, name, node, id = HEADER.unpack_from(data, at)
             if not HEADER_SIZE <= size <= FRAME_MAX:
                 raise BrokenFrame(f"a frame of {size} bytes")
             if end - at < size:
                 break
             payload = bytes(data[at + HEADER_SIZE : at + size])
             at += size
+            if flags & HAS_BUFFERS:
+                if not self._descriptors:
+                    raise BrokenFrame("a frame without its descriptor")
+                payload = attach(payload, self._descriptors.popleft())
             if kind == INTERN:
                 texts[method] = payload.decode("utf-8", "replace")
                 continue

@@ -39,7 +39,7 @@ def prepare(worker: Worker, cell: Cell, delivery: Delivery) -> None:
     try:
         args, kwargs, context, delivery.pickled = codec.decode_call(delivery.payload)
     except Exception as error:
-        delivery.pickled = codec.ext_of(delivery.payload) == codec.PICKLE
+        delivery.pickled = codec.is_pickled(delivery.payload)
         raise BadArgument(f"the arguments cannot be read: {type(error).__name__}: {error}") from error
     delivery.args, delivery.kwargs = args, kwargs
     if context:
@@ -162,7 +162,8 @@ def succeeded(worker: Worker, cell: Cell, delivery: Delivery, value: Any) -> Non
     port = worker.port
     if delivery.kind == frames.ASK:
         try:
-            answer = value if isinstance(value, Encoded) else codec.encode_result(value, delivery.pickled, _what(cell, delivery))
+            answer = value if isinstance(value, Encoded) else codec.encode_result(
+                value, delivery.pickled, _what(cell, delivery), delivery.key is not None)
         except ActorError as error:
             failed(worker, cell, delivery, error)
             return

@@ -105,7 +105,7 @@ class Peer:
 
     def spawn(self, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Any]:
         def encode(one: type, some: Sequence[Any], named: Mapping[str, Any]) -> bytes:
-            return codec.encode_call(some, named, codec.class_context(one), f"{one.__name__}()")
+            return codec.encode_arguments(some, named, codec.class_context(one), f"{one.__name__}()")
 
         what = f"{cls.__name__}()"
         request = spawn_request(cls, args, kwargs, options, encode)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum frame_kind {
     FRAME_INTERN = 3,
@@ -30,6 +31,9 @@ enum {
     TEXTS_MAX = 65536,
     EXT_BYTES = 6, /* before the bytes of an ext value: 0xc9, size, type */
     EXT_PICKLE = 80,
+    HAS_BUFFERS = 1, /* flag: a descriptor comes with the frame */
+    DESCRIPTORS_MAX = 2,
+    NO_DESCRIPTOR = -2,
 };
 
 /* As it is on the socket, little endian as all machines that this is built for. */
@@ -69,6 +73,8 @@ struct core {
     PyObject *loads; /* pickle.loads, pickle.dumps */
     PyObject *dumps;
     PyObject *protocol; /* 5 */
+    PyObject *attach;   /* histrio._buffers.attach, and the class it makes */
+    PyObject *attached;
     PyObject *attributes[ATTRIBUTE_COUNT];
 };
 
@@ -127,6 +133,16 @@ struct buffer {
     size_t capacity;
 };
 
+/* Frames with a descriptor, in order. */
+struct outgoing {
+    struct {
+        size_t place; /* in the buffer */
+        int fd;
+        PyObject *payload; /* has it */
+    } * items;
+    size_t count;
+};
+
 struct port {
     PyObject_HEAD struct core *core;
     PyObject *socket;
@@ -136,9 +152,13 @@ struct port {
     size_t text_count;
     struct buffer out;
     struct buffer writing; /* guarded by write_lock */
-    uint32_t *cleared;     /* guarded by write_lock: entries of the page that the write tells */
-    PyObject *numbers;     /* text to number */
-    PyObject *names;       /* number to text: the same backwards */
+    struct outgoing outgoing;
+    int descriptors[DESCRIPTORS_MAX]; /* that came before their frames were taken; -1: there was no room for
+                                         it */
+    unsigned descriptor_count;
+    uint32_t *cleared; /* guarded by write_lock: entries of the page that the write tells */
+    PyObject *numbers; /* text to number */
+    PyObject *names;   /* number to text: the same backwards */
     uint32_t last_number;
     PyThread_type_lock write_lock;
     bool is_abandoned;
@@ -166,6 +186,7 @@ enum served {
 extern PyType_Spec port_spec;
 
 int buffer_reserve(struct buffer *buffer, size_t bytes);
+
 /* Reads once: 1 something came, 0 the time (ms, -1: none) passed or a signal came, -1 error. */
 int port_receive(struct port *port, int timeout_ms);
 /* The next whole frame: 1, with its header and payload in the buffer; 0: not there yet; -1 error. Takes
@@ -198,6 +219,24 @@ PyObject *plain_read_call(const uint8_t *data, size_t size);
 /* Adds the value, at most as much as a message holds. -1: it is not for us, as above; a part of it may have
  * been added. Runs no code of Python's. */
 int plain_write(struct buffer *out, PyObject *value);
+
+/* ---- buffers.c: descriptors beside the bytes, see histrio/_buffers.py ---- */
+
+/* As recv(), without the GIL; *ret_fd: the descriptor that came, -1 when it was lost, NO_DESCRIPTOR for none.
+ */
+ssize_t buffers_receive(int fd, void *data, size_t size, int *ret_fd);
+/* That descriptor is for a frame to come. */
+void buffers_came(struct port *port, int fd);
+/* The payload of a frame, which it takes, with the descriptor that came for it. */
+PyObject *buffers_attach(struct port *port, PyObject *payload);
+/* Whether a payload has a descriptor. */
+bool buffers_are_in(const struct port *port, PyObject *payload);
+/* The next frame of the output goes with it. */
+int buffers_add(struct port *port, PyObject *payload);
+/* Writes all of the buffer, without the GIL. 0, or -1: the connection is over. */
+int buffers_write(int fd, const struct buffer *buffer, const struct outgoing *outgoing);
+void buffers_drop(struct outgoing *outgoing);
+void buffers_done(struct port *port);
 
 /* ---- dispatch.c ---- */
 

@@ -47,7 +47,8 @@ static void delivery_done(struct delivery *delivery)
 
 static struct gate *gate_of(struct port *port, const struct header *header)
 {
-    if ((header->kind != FRAME_ASK && header->kind != FRAME_TELL) || header->actor >= port->gate_count)
+    if ((header->kind != FRAME_ASK && header->kind != FRAME_TELL) || header->actor >= port->gate_count ||
+        (header->flags & HAS_BUFFERS) != 0)
         return NULL;
     struct gate *gate = port->gates[header->actor];
     if (!gate || gate->is_busy || gate->is_closed || gate->attention || gate->has_ended)
@@ -200,6 +201,8 @@ static bool answer(struct port *port, struct delivery *delivery, PyObject *value
         PyErr_Clear(); /* as below */
         return is_added;
     }
+    if (PyObject_CheckBuffer(value) && !PyBytes_CheckExact(value))
+        return false; /* it may be large: Python looks */
     if (value != Py_None) {
         pickled = PyObject_CallFunctionObjArgs(port->core->dumps, value, port->core->protocol, NULL);
         if (!pickled || PyBytes_Size(pickled) > PAYLOAD_BYTES_MAX - EXT_BYTES) {

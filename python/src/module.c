@@ -41,6 +41,8 @@ static int core_exec(PyObject *module)
     core->loads = import_from("pickle", "loads");
     core->dumps = import_from("pickle", "dumps");
     core->protocol = PyLong_FromLong(5);
+    core->attach = import_from("histrio._buffers", "attach");
+    core->attached = import_from("histrio._buffers", "Attached");
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -55,6 +57,8 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(core->broken_frame);
     Py_VISIT(core->loads);
     Py_VISIT(core->dumps);
+    Py_VISIT(core->attach);
+    Py_VISIT(core->attached);
     return 0;
 }
 
@@ -70,6 +74,8 @@ static int core_clear(PyObject *module)
     Py_CLEAR(core->loads);
     Py_CLEAR(core->dumps);
     Py_CLEAR(core->protocol);
+    Py_CLEAR(core->attach);
+    Py_CLEAR(core->attached);
     for (size_t i = 0; i < ATTRIBUTE_COUNT; i++)
         Py_CLEAR(core->attributes[i]);
     return 0;

@@ -26,20 +26,21 @@ int port_receive(struct port *port, int timeout_ms)
     /* Space is made with the GIL and by one reader at a time, so the buffer stays where it is meanwhile. */
     if (buffer_reserve(&port->in, READ_BYTES) < 0)
         return -1;
-    int fd = port->fd, error = 0;
+    int fd = port->fd, error = 0, descriptor = NO_DESCRIPTOR;
     uint8_t *data = port->in.data + port->in.end;
     size_t room = port->in.capacity - port->in.end;
     ssize_t got;
-    Py_BEGIN_ALLOW_THREADS got = recv(fd, data, room, MSG_DONTWAIT);
+    Py_BEGIN_ALLOW_THREADS got = buffers_receive(fd, data, room, &descriptor);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && timeout_ms != 0) {
         struct pollfd poll_for = {.fd = fd, .events = POLLIN};
         if (poll(&poll_for, 1, timeout_ms) > 0)
-            got = recv(fd, data, room, MSG_DONTWAIT);
+            got = buffers_receive(fd, data, room, &descriptor);
     }
     error = errno;
     Py_END_ALLOW_THREADS if (got > 0)
     {
         port->in.end += (size_t)got;
+        buffers_came(port, descriptor);
         port->received_ns = core_now_ns();
         return 1;
     }
@@ -125,13 +126,15 @@ PyObject *port_frame(
     PyObject *frame = name ? PyStructSequence_New(port->core->frame_type) : NULL;
     if (!frame)
         return NULL;
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)payload, (Py_ssize_t)payload_size);
+    if ((header->flags & HAS_BUFFERS) != 0)
+        bytes = buffers_attach(port, bytes);
     Py_INCREF(method);
     Py_INCREF(name);
     PyObject *fields[] = {PyLong_FromLong(header->kind), PyLong_FromLong(header->code),
         PyLong_FromUnsignedLong(header->actor), method, PyLong_FromUnsignedLongLong(header->number),
         PyLong_FromUnsignedLong(header->timeout_ms), name, PyLong_FromUnsignedLongLong(header->node),
-        PyLong_FromUnsignedLongLong(header->id),
-        PyBytes_FromStringAndSize((const char *)payload, (Py_ssize_t)payload_size)};
+        PyLong_FromUnsignedLongLong(header->id), bytes};
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         PyStructSequence_SetItem(frame, (Py_ssize_t)i, fields[i]);
     if (PyErr_Occurred())
@@ -220,6 +223,7 @@ static PyObject *port_abandon(PyObject *self, PyObject *nothing)
     port->is_abandoned = true;
     port->write_lock = PyThread_allocate_lock(); /* the old one may be held by a thread that is not here */
     port->out.begin = port->out.end = 0;
+    buffers_drop(&port->outgoing);
     return port->write_lock ? port_close(self, nothing) : PyErr_NoMemory();
 }
 
@@ -301,6 +305,7 @@ static int port_init(PyObject *self, PyObject *args, PyObject *kwargs)
 static int port_clear(PyObject *self)
 {
     struct port *port = (struct port *)self;
+    buffers_done(port);
     Py_CLEAR(port->socket);
     Py_CLEAR(port->numbers);
     Py_CLEAR(port->names);

@@ -1,10 +1,7 @@
 #include "core.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { BUFFER_BYTES = 64 * 1024 };
 
@@ -100,12 +97,11 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
     struct port *port = (struct port *)self;
     unsigned kind, code = 0, actor = 0, timeout_ms = 0;
     unsigned long long number = 0, node = 0, id = 0;
-    PyObject *method = NULL, *name = NULL;
-    const char *payload = NULL;
-    Py_ssize_t payload_size = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "I|IIUKIUKKy#", names, &kind, &code, &actor, &method,
-            &number, &timeout_ms, &name, &node, &id, &payload, &payload_size))
+    PyObject *method = NULL, *name = NULL, *payload = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "I|IIUKIUKKS", names, &kind, &code, &actor, &method,
+            &number, &timeout_ms, &name, &node, &id, &payload))
         return NULL;
+    Py_ssize_t payload_size = payload ? PyBytes_Size(payload) : 0;
     if (payload_size > FRAME_BYTES_MAX - HEADER_BYTES) {
         PyErr_SetString(PyExc_ValueError, "the payload is too large");
         return NULL;
@@ -124,7 +120,11 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
         .name = (uint32_t)name_number,
         .node = node,
         .id = id};
-    if (port_add(port, &header, payload, (size_t)payload_size, NULL, 0) < 0)
+    bool has_buffers = payload && buffers_are_in(port, payload);
+    header.flags = has_buffers ? HAS_BUFFERS : 0;
+    if ((has_buffers && buffers_add(port, payload) < 0) ||
+        port_add(port, &header, payload ? PyBytes_AsString(payload) : NULL, (size_t)payload_size, NULL, 0) <
+            0)
         return NULL;
     return PyBool_FromLong(port->out.end - port->out.begin >= BUFFER_BYTES);
 }
@@ -169,26 +169,6 @@ int port_reply(struct port *port, const struct header *delivery, PyObject *pickl
 
 /* ---- writing ---- */
 
-/* Without the GIL. 0, or -1: the connection is over. */
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t wrote = send(fd, data, size, MSG_NOSIGNAL);
-        if (wrote < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            struct pollfd poll_for = {.fd = fd, .events = POLLOUT};
-            (void)poll(&poll_for, 1, -1); /* a signal that ends it early only tries again */
-            continue;
-        }
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote < 0)
-            return -1;
-        data += wrote;
-        size -= (size_t)wrote;
-    }
-    return 0;
-}
-
 int port_flush(struct port *port)
 {
     if (port->out.begin == port->out.end)
@@ -198,13 +178,16 @@ int port_flush(struct port *port)
         Py_END_ALLOW_THREADS
     }
     struct buffer taken = port->out;
+    struct outgoing outgoing = port->outgoing;
+    port->outgoing = (struct outgoing){0};
     port->out = port->writing;
     port->out.begin = port->out.end = 0;
     port->writing = taken;
     size_t cleared = port->page ? page_take_over(port->page, port->cleared) : 0;
     int fd = port->fd, failed;
-    Py_BEGIN_ALLOW_THREADS failed = write_all(fd, taken.data + taken.begin, taken.end - taken.begin);
+    Py_BEGIN_ALLOW_THREADS failed = buffers_write(fd, &taken, &outgoing);
     Py_END_ALLOW_THREADS if (port->page) page_clear(port->page, port->cleared, cleared);
     PyThread_release_lock(port->write_lock);
+    buffers_drop(&outgoing);
     return failed < 0 ? port_close_error(port) : 0;
 }

@@ -87,8 +87,6 @@ def test_errors(system):
     assert "actors.py" in str(found.value.__cause__)
     with pytest.raises(histrio.EncodingError, match="argument 1"):
         c.add(lambda: 1)
-    with pytest.raises(histrio.ValueTooLarge):
-        c.add(b"x" * (5 << 20))
     with pytest.raises(histrio.BadArgument, match="add of local/errors: missing a required argument"):
         c.add().result()
     with pytest.raises(histrio.NoSuchMethod):

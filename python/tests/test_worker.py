@@ -247,9 +247,10 @@ def test_results_that_cannot_be_sent(node):
     slot = node.start("actors:Counter", path="c")
     with pytest.raises(histrio.EncodingError, match="the result of bad_result of c cannot be sent"):
         node.ask(slot, "bad_result")
-    with pytest.raises(histrio.ValueTooLarge, match="at most 4194304"):
-        node.ask(slot, "big", 5 << 20)
-    assert len(node.ask(slot, "big", 4 << 20 >> 1)) == 2 << 20
+    with pytest.raises(histrio.ValueTooLarge, match="the result of big of c: it is kept: .* at most 4194304"):
+        node.ask(slot, "big", 5 << 20, context={"key": "k"})
+    for size in (2 << 20, 5 << 20):
+        assert len(node.ask(slot, "big", size)) == size
 
 
 def test_arguments_that_cannot_be_read(node):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .._buffers import inlined
 from .._call import Call
 from .._errors import SystemClosed
 from .._frames import Frame
@@ -30,7 +31,7 @@ class Wire:
 
     def send(self, kind: int, code: int = 0, actor: int = 0, method: str = "", number: int = 0, timeout_ms: int = 0,
              name: str = "", node: int = 0, id: int = 0, payload: bytes = b"") -> bool:
-        self._receive(Frame(kind, code, actor, method, number, timeout_ms, name, node, id, bytes(payload)))
+        self._receive(Frame(kind, code, actor, method, number, timeout_ms, name, node, id, inlined(payload)))
         return False
 
     def serve(self, *_: Any) -> None:

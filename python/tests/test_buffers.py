@@ -1,0 +1,278 @@
+"""Large data of messages, on a real node: it is not copied through sockets, is writable, and leaves nothing behind."""
+
+import mmap
+import os
+import pickle
+import resource
+import signal
+import time
+
+import numpy
+import pytest
+
+import histrio
+from arrays import Arrays, Relay
+from histrio import _buffers as buffers
+from histrio import _codec as codec
+
+MIB = 1 << 20
+PATIENCE = 30
+
+
+@pytest.fixture(scope="module")
+def system():
+    with histrio.local(workers=2) as it:
+        yield it
+
+
+@pytest.fixture
+def arrays(system):
+    actor = system.spawn(Arrays, isolation="process").result()
+    yield actor
+    system.exit(actor)
+
+
+def node_pid():
+    """The node of this program."""
+    pids = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent_of(pid) == os.getpid()]
+    return next(int(pid) for pid in pids if "histrio-node" in read(f"/proc/{pid}/cmdline"))
+
+
+def read(path):
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def parent_of(pid):
+    return int((read(f"/proc/{pid}/stat").rpartition(")")[2].split() + [0, 0])[1])
+
+
+def family(pid):
+    """A process and all below it."""
+    found = [pid]
+    for other in filter(str.isdigit, os.listdir("/proc")):
+        if parent_of(other) == pid:
+            found += family(int(other))
+    return found
+
+
+def files(pid):
+    """Files of large data that a process has open."""
+    count = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            count += "histrio-data" in os.readlink(f"/proc/{pid}/fd/{fd}")
+        except OSError:
+            pass
+    return count
+
+
+def mappings(pid):
+    return read(f"/proc/{pid}/maps").count("histrio-data")
+
+
+def becomes(wanted):
+    deadline = time.monotonic() + PATIENCE
+    while not wanted() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return wanted()
+
+
+def nothing_is_left():
+    """Neither descriptors nor mappings, in any process of the system."""
+    everybody = family(os.getpid())
+    return becomes(lambda: not any(files(pid) + mappings(pid) for pid in everybody if os.path.exists(f"/proc/{pid}/fd")))
+
+
+# ---- what comes and goes ----
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 5 * MIB, 5 * MIB + 1])
+def test_arrays_are_writable_and_nobody_elses(arrays, size):
+    values = numpy.zeros(size, numpy.uint8)
+    back = arrays.add_one(values).result()
+    assert values[0] == 0, "the sender's own is untouched"
+    assert back[0] == 1 and back[-1] == (1 if size == 1 else 0) and len(back) == size
+    assert arrays.kept().result()[0] == 1
+    back[0] = 7
+    assert arrays.kept().result()[0] == 1, "the actor's own is untouched as well"
+    again = arrays.add_one(back).result()
+    assert (again[0], back[0]) == (8, 7)
+
+
+def test_shapes_and_kinds(arrays):
+    matrix = numpy.arange(500_000.0).reshape(500, 1000)
+    for one in (matrix, numpy.asfortranarray(matrix), matrix[::2], matrix.T):
+        assert (arrays.same(one).result() == one).all()
+    matrix.flags.writeable = False
+    back = arrays.same(matrix).result()
+    assert (back == matrix).all() and not back.flags.writeable, "what is read-only stays so"
+
+
+def test_many_buffers_and_small_ones(arrays):
+    sizes = [0, 1, buffers.LARGE - 1, buffers.LARGE, buffers.LARGE + 1, MIB, 3 * MIB]
+    given = {f"a{n}": numpy.full(size, n, numpy.uint8) for n, size in enumerate(sizes)}
+    for back in (arrays.same(given).result(), arrays.same(values=given).result()):
+        assert all((back[name] == value).all() and len(back[name]) == len(value) for name, value in given.items())
+
+
+def test_large_pickles(arrays):
+    for value in (b"x" * 9 * MIB, "y" * 5 * MIB, list(range(2_000_000)), bytearray(6 * MIB)):
+        assert arrays.same(value).result() == value
+    mixed = (b"z" * 5 * MIB, numpy.ones(MIB))
+    back = arrays.same(mixed).result()
+    assert back[0] == mixed[0] and (back[1] == mixed[1]).all()
+
+
+def test_anything_with_a_buffer(arrays):
+    """PEP 574 without NumPy: what comes of a PickleBuffer is a view."""
+    back = arrays.view(pickle.PickleBuffer(bytearray(2 * MIB))).result()
+    back[5] = 1
+    assert isinstance(back, memoryview) and len(back) == 2 * MIB and bytes(back[4:7]) == b"\0\1\0"
+
+
+def test_every_way_of_sending(system, arrays):
+    arrays.keep.tell(numpy.full(MIB, 3.0))
+    assert (arrays.kept().result() == 3).all()
+    assert [float(one.sum()) for one in arrays.rows(4, MIB)] == [0, MIB, 2 * MIB, 3 * MIB]
+    calls = [arrays.total(numpy.full(MIB, float(n))) for n in range(20)]
+    assert histrio.gather(*calls).result() == [float(n * MIB) for n in range(20)]
+    pool = system.pool(Arrays, size=2).result()
+    assert list(pool.map(Arrays.total, [numpy.full(MIB, float(n)) for n in range(10)])) == [float(n * MIB) for n in range(10)]
+    relay = system.spawn(Relay, isolation="process").result()
+    back = relay.pass_on(arrays, numpy.zeros(MIB)).result()
+    assert back[0] == 1 and back[1] == 0
+
+
+def test_keys_keep_small_answers_only(arrays):
+    keyed = arrays.same.opt(idempotency_key="k")
+    assert len(keyed(numpy.ones(1000)).result()) == 1000
+    with pytest.raises(histrio.ValueTooLarge, match="the result of same of .*it is kept: .* at most 4194304"):
+        arrays.same.opt(idempotency_key="l")(numpy.ones(MIB)).result()
+    with pytest.raises(histrio.ValueTooLarge, match=r"Arrays\(\): .* at most 4194304"):
+        arrays.spawn_below(MIB).result()
+
+
+# ---- what is left ----
+
+
+def test_nothing_is_left(arrays):
+    kept = arrays.same(numpy.ones(MIB)).result()
+    assert mappings(os.getpid()) == 1
+    part = kept[:10]
+    del kept
+    assert mappings(os.getpid()) == 1 and part[9] == 1, "a view keeps the whole"
+    del part
+    arrays.keep(None).result()
+    assert nothing_is_left()
+
+
+def test_queued_messages_survive_a_crash(arrays):
+    """They see what was sent, and nothing leaks with the process that died."""
+    waiting = arrays.hold(0.3)
+    calls = [arrays.add_one(numpy.full(MIB, float(n))) for n in range(5)]
+    dies = arrays.crash()
+    behind = [arrays.add_one(numpy.full(MIB, float(n))) for n in range(5, 10)]
+    waiting.result()
+    with pytest.raises(histrio.ActorCrashed, match="SIGSEGV"):
+        dies.result()
+    for n, call in enumerate(calls + behind):
+        assert call.result()[0] == n + 1
+    del call, calls, behind
+    arrays.keep(None).result()
+    assert nothing_is_left()
+
+
+def test_holders_that_die_leave_nothing(system):
+    """A receiver is killed with messages queued and in use, and never comes back; a sender while its message waits."""
+    node = node_pid()
+    victim = system.spawn(Arrays, isolation="process", restart="temporary").result()
+    pid = victim.pid().result()
+    victim.keep(numpy.ones(MIB)).result()
+    held = victim.hold(60)
+    calls = [victim.same(numpy.ones(MIB)) for _ in range(8)]
+    assert becomes(lambda: files(node) == 8)
+    os.kill(pid, signal.SIGKILL)
+    for call in [held, *calls]:
+        with pytest.raises((histrio.ActorCrashed, histrio.NoSuchActor)):
+            call.result()
+    assert nothing_is_left()
+
+    slow, relay = system.spawn(Arrays, isolation="process").result(), system.spawn(Relay, isolation="process").result()
+    pid = relay.pid().result()
+    slow.hold.tell(0.5)
+    passing = relay.pass_on(slow, numpy.ones(MIB))
+    assert becomes(lambda: files(node) == 2), "one is with the relay, one waits for the slow one"
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(histrio.ActorCrashed):
+        passing.result()
+    assert slow.kept().result()[0] == 2, "its message was sent"
+    slow.keep(None).result()
+    assert nothing_is_left()
+
+
+# ---- what is refused ----
+
+
+def test_too_large(arrays):
+    nothing = mmap.mmap(-1, buffers.FILE_MAX + 4096)  # takes no memory, as nobody looks at it
+    with pytest.raises(histrio.ValueTooLarge, match=r"same of local/arrays-\d+: \d+ bytes are too many; a message holds at most 1073741824"):
+        arrays.same(pickle.PickleBuffer(nothing))
+    assert arrays.same(1).result() == 1
+
+
+def test_no_descriptors(arrays, monkeypatch):
+    def none_left(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "memfd_create", none_left)
+        with pytest.raises(histrio.EncodingError, match="same of .*no memory for 8388608 bytes of large data.*Too many open files"):
+            arrays.same(numpy.ones(MIB))
+    assert len(arrays.same(numpy.ones(MIB)).result()) == MIB
+
+
+def test_a_node_without_descriptors(arrays):
+    node = node_pid()
+    was = resource.prlimit(node, resource.RLIMIT_NOFILE)
+    used = set(map(int, os.listdir(f"/proc/{node}/fd")))
+    resource.prlimit(node, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), was[1]))
+    try:
+        with pytest.raises(histrio.MailboxFull, match="same of .*no more descriptors"):
+            arrays.same(numpy.ones(MIB)).result()
+        assert arrays.same(1).result() == 1, "what needs none goes on"
+    finally:
+        resource.prlimit(node, resource.RLIMIT_NOFILE, was)
+    assert len(arrays.same(numpy.ones(MIB)).result()) == MIB
+
+
+def test_a_receiver_without_memory(monkeypatch):
+    monkeypatch.setenv("HISTRIO_PYTHON_MEMORY_BYTES", str(400 * MIB))
+    with histrio.local(workers=1) as small:
+        one = small.spawn(Arrays).result()
+        with pytest.raises(histrio.BadArgument, match="the arguments cannot be read: OSError.* Cannot allocate memory"):
+            one.same(pickle.PickleBuffer(bytearray(500 * MIB))).result()
+        assert one.same(1).result() == 1
+
+
+def test_bytes_without_a_file():
+    """As they come from other nodes, and between actors of the testing kit: behind the payload."""
+    given = {"a": numpy.arange(100_000), "b": numpy.ones(300_000)}
+    payload = buffers.inlined(codec.encode_call((given,), {}, None, "m"))
+    (back,), _, _, is_pickle = codec.decode_call(payload)
+    assert is_pickle and (back["a"] == given["a"]).all() and (back["b"] == given["b"]).all()
+    back["a"][0] = 5
+
+
+def test_places_are_checked():
+    told = buffers._FILE_SIZE.pack(4096) + pickle.dumps(([(4000, 200)], pickle.dumps(1), ()), 5) + bytes(4096)
+    with pytest.raises(ValueError, match="not where it should be"):
+        buffers.decode(codec.wrap(buffers.EXT, told))
+    short = os.memfd_create("histrio-data")
+    os.truncate(short, 4096)
+    told = buffers._FILE_SIZE.pack(8192) + pickle.dumps(([(0, 5000)], pickle.dumps(1), ()), 5)
+    with pytest.raises(ValueError):
+        buffers.decode(buffers.attach(codec.wrap(buffers.EXT, told), short))
