@@ -104,10 +104,11 @@ class Port:
         except OSError:
             pass
 
-    def read(self, timeout: float | None = None) -> list[Frame]:
+    def read(self, timeout: float | None = None, calls: dict[int, Any] | None = None) -> list[Frame]:
         """All frames that are there; waits for the first bytes (timeout 0: does not). Empty: the time passed.
 
-        Raises Closed at the end.
+        calls: requests by number. The compiled port gives them what it can read of their answers, takes them out, and
+        returns the other frames, perhaps none. Raises Closed at the end.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:

@@ -58,6 +58,7 @@ class Peer:
 
     def __init__(self, port: Any, timeout: float = DEFAULT_TIMEOUT) -> None:
         self.port = port
+        self._send_call = getattr(port, "send_call", None)  # the compiled port pickles by itself
         self.timeout = timeout
         self.identity = secrets.randbits(63)  # among all processes; made here, since workers are forks of one process
         self.requests: dict[int, Call[Any]] = {}
@@ -87,8 +88,8 @@ class Peer:
     def tell(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
              options: CallOptions) -> None:
         execution = executing.get()
-        payload = self._encode(address, message.name, args, kwargs, self._context(execution, None, ""))
-        self._send(frames.TELL, self._slot(execution), message.name, 0, 0, address, payload)
+        self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs,
+                           self._context(execution, None, ""))
         self.sent()
 
     def tell_context(self, address: Address, message: Message, extra: Mapping[str, Any], options: CallOptions) -> None:
@@ -166,11 +167,10 @@ class Peer:
             timeout_ms = self._timeout_ms(timeout, execution)
             if timeout_ms == 0:
                 raise AskTimeout(f"{call.context.what}: the time of the message that is being handled is over", queued=True)
-            context = self._context(execution, call, method)
+            context = None if execution is None else self._context(execution, call, method)
             if extra is not None:
                 context = {**(context or {}), **extra}
-            payload = self._encode(address, method, args, kwargs, context)
-            self._send(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, payload)
+            self._send_message(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, args, kwargs, context)
         except BaseException:
             self.requests.pop(call.number, None)
             raise
@@ -192,6 +192,18 @@ class Peer:
         if address.python:
             return codec.encode_call(args, kwargs, context, method, address)
         return codec.pack_call(args, kwargs, f"{method} of {address}")
+
+    def _send_message(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address, args: Sequence[Any],
+                      kwargs: Mapping[str, Any], context: Mapping[str, Any] | None) -> None:
+        if self._send_call is not None and address.python and not codec.is_by_value():
+            try:
+                call = (args, kwargs) if context is None else (args, kwargs, context)
+                self._send_call(kind, slot, method, number, timeout_ms, address.path, address.node, address.id, call)
+                return
+            except Exception:
+                pass  # the longer way says what is wrong
+        payload = self._encode(address, method, args, kwargs, context)
+        self._send(kind, slot, method, number, timeout_ms, address, payload)
 
     def _send(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address | None, payload: bytes) -> None:
         name, node, id = ("", 0, 0) if address is None else (address.path, address.node, address.id)

@@ -148,7 +148,7 @@ class Script(Peer):
         if call.done():
             return
         try:
-            for frame in self.port.read(left):
+            for frame in self.port.read(left, self.requests):
                 self._accept(frame)
         except (Closed, OSError, ValueError):
             self._gone()
@@ -194,7 +194,7 @@ class Script(Peer):
         if not self._reading.acquire(blocking=False):
             return  # a thread reads, and completes our calls
         try:
-            for frame in self.port.read(0):
+            for frame in self.port.read(0, self.requests):
                 self._accept(frame)
         except (Closed, OSError, ValueError):
             self._gone()

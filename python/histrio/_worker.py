@@ -391,7 +391,7 @@ class Worker(Peer):
                 self.page.on_stack(self._number_here())
                 return False
             try:
-                self._accept_all(self.port.read(left))
+                self._accept_all(self.port.read(left, self.requests))
                 self.flush()
             except Closed:
                 self.leave()

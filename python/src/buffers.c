@@ -1,7 +1,6 @@
 #include "core.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,7 +8,7 @@
 
 /* ---- what comes ---- */
 
-ssize_t buffers_receive(int fd, void *data, size_t size, int *ret_fd)
+ssize_t buffers_receive(int fd, void *data, size_t size, int flags, int *ret_fd)
 {
     union {
         struct cmsghdr header;
@@ -18,7 +17,7 @@ ssize_t buffers_receive(int fd, void *data, size_t size, int *ret_fd)
     struct iovec piece = {data, size};
     struct msghdr message = {
         .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-    ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    ssize_t got = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
     *ret_fd = NO_DESCRIPTOR;
     if (got <= 0)
         return got;
@@ -109,11 +108,6 @@ static int write_all(int fd, const uint8_t *data, size_t size, int descriptor)
 {
     while (size > 0) {
         ssize_t wrote = send_some(fd, data, size, descriptor);
-        if (wrote < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            struct pollfd poll_for = {.fd = fd, .events = POLLOUT};
-            (void)poll(&poll_for, 1, -1); /* a signal that ends it early only tries again */
-            continue;
-        }
         if (wrote < 0 && errno == EINTR)
             continue;
         if (wrote < 0)

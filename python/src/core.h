@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { BUFFER_BYTES = 64 * 1024 };
+
 enum frame_kind {
     FRAME_INTERN = 3,
     FRAME_TELL = 7,
@@ -75,6 +77,9 @@ struct core {
     PyObject *protocol; /* 5 */
     PyObject *attach;   /* histrio._buffers.attach, and the class it makes */
     PyObject *attached;
+    PyObject *refuse_large; /* {"buffer_callback": histrio._buffers.refuse_large} */
+    PyObject *complete;     /* names of Call's methods */
+    PyObject *fail;
     PyObject *attributes[ATTRIBUTE_COUNT];
 };
 
@@ -206,6 +211,10 @@ int port_add(struct port *port, struct header *header, const void *first, size_t
 int port_done(struct port *port, const struct header *delivery);
 int port_reply_plain(struct port *port, const struct header *delivery, PyObject *value);
 int port_reply(struct port *port, const struct header *delivery, PyObject *pickled);
+/* A frame with the bytes of a pickle. */
+int port_add_pickle(struct port *port, struct header *header, PyObject *pickled);
+/* The number of a text that we say, which is told before; -1: an exception. */
+int64_t port_number_of(struct port *port, PyObject *text);
 int port_flush(struct port *port);
 PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs);
 int port_close_error(struct port *port);
@@ -224,7 +233,7 @@ int plain_write(struct buffer *out, PyObject *value);
 
 /* As recv(), without the GIL; *ret_fd: the descriptor that came, -1 when it was lost, NO_DESCRIPTOR for none.
  */
-ssize_t buffers_receive(int fd, void *data, size_t size, int *ret_fd);
+ssize_t buffers_receive(int fd, void *data, size_t size, int flags, int *ret_fd);
 /* That descriptor is for a frame to come. */
 void buffers_came(struct port *port, int fd);
 /* The payload of a frame, which it takes, with the descriptor that came for it. */
@@ -237,6 +246,18 @@ int buffers_add(struct port *port, PyObject *payload);
 int buffers_write(int fd, const struct buffer *buffer, const struct outgoing *outgoing);
 void buffers_drop(struct outgoing *outgoing);
 void buffers_done(struct port *port);
+
+/* ---- call.c: asks and their answers ---- */
+
+PyObject *port_send_call(PyObject *self, PyObject *const *args, Py_ssize_t count);
+/* Appends the frames that are there; answers to calls of that dict (NULL: none) are told to them instead.
+ * Returns how many of these there were; -1 error. */
+Py_ssize_t port_take(struct port *port, PyObject *frames, PyObject *calls);
+/* Whether a payload is Python's: (args, kwargs, ...), or a result. */
+static inline bool core_is_pickle(const uint8_t *payload, size_t size)
+{
+    return size > EXT_BYTES && payload[0] == 0xc9 && payload[5] == EXT_PICKLE;
+}
 
 /* ---- dispatch.c ---- */
 

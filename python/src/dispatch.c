@@ -71,7 +71,7 @@ static PyObject *decode(struct port *port, struct delivery *delivery)
 {
     char *bytes = PyBytes_AsString(delivery->payload);
     Py_ssize_t size = PyBytes_Size(delivery->payload);
-    delivery->is_pickled = size > EXT_BYTES && (uint8_t)bytes[0] == 0xc9 && bytes[5] == EXT_PICKLE;
+    delivery->is_pickled = core_is_pickle((const uint8_t *)bytes, (size_t)size);
     if (!delivery->is_pickled)
         return plain_read_call((const uint8_t *)bytes, (size_t)size);
     PyObject *view = PyMemoryView_FromMemory(bytes + EXT_BYTES, size - EXT_BYTES, PyBUF_READ);

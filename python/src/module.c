@@ -43,6 +43,10 @@ static int core_exec(PyObject *module)
     core->protocol = PyLong_FromLong(5);
     core->attach = import_from("histrio._buffers", "attach");
     core->attached = import_from("histrio._buffers", "Attached");
+    PyObject *refuse = import_from("histrio._buffers", "refuse_large");
+    core->refuse_large = refuse ? Py_BuildValue("{sN}", "buffer_callback", refuse) : NULL;
+    core->complete = PyUnicode_InternFromString("complete");
+    core->fail = PyUnicode_InternFromString("fail");
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -76,6 +80,9 @@ static int core_clear(PyObject *module)
     Py_CLEAR(core->protocol);
     Py_CLEAR(core->attach);
     Py_CLEAR(core->attached);
+    Py_CLEAR(core->refuse_large);
+    Py_CLEAR(core->complete);
+    Py_CLEAR(core->fail);
     for (size_t i = 0; i < ATTRIBUTE_COUNT; i++)
         Py_CLEAR(core->attributes[i]);
     return 0;

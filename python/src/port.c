@@ -30,11 +30,12 @@ int port_receive(struct port *port, int timeout_ms)
     uint8_t *data = port->in.data + port->in.end;
     size_t room = port->in.capacity - port->in.end;
     ssize_t got;
-    Py_BEGIN_ALLOW_THREADS got = buffers_receive(fd, data, room, &descriptor);
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && timeout_ms != 0) {
+    int flags = timeout_ms < 0 ? 0 : MSG_DONTWAIT;
+    Py_BEGIN_ALLOW_THREADS got = buffers_receive(fd, data, room, flags, &descriptor);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) && timeout_ms > 0) {
         struct pollfd poll_for = {.fd = fd, .events = POLLIN};
         if (poll(&poll_for, 1, timeout_ms) > 0)
-            got = buffers_receive(fd, data, room, &descriptor);
+            got = buffers_receive(fd, data, room, MSG_DONTWAIT, &descriptor);
     }
     error = errno;
     Py_END_ALLOW_THREADS if (got > 0)
@@ -147,8 +148,8 @@ PyObject *port_frame(
 static PyObject *port_read(PyObject *self, PyObject *args)
 {
     struct port *port = (struct port *)self;
-    PyObject *timeout = Py_None;
-    if (!PyArg_ParseTuple(args, "|O", &timeout))
+    PyObject *timeout = Py_None, *calls = NULL;
+    if (!PyArg_ParseTuple(args, "|OO!", &timeout, &PyDict_Type, &calls))
         return NULL;
     double seconds = timeout == Py_None ? -1 : PyFloat_AsDouble(timeout);
     if (PyErr_Occurred())
@@ -156,23 +157,12 @@ static PyObject *port_read(PyObject *self, PyObject *args)
     uint64_t until = seconds < 0 ? 0 : core_now_ns() + (uint64_t)(seconds * 1e9);
     PyObject *frames = PyList_New(0);
     while (frames) {
-        struct header header;
-        const uint8_t *payload;
-        int there;
-        while ((there = port_peek(port, &header, &payload)) > 0) {
-            PyObject *frame = port_frame(port, &header, payload, header.size - HEADER_BYTES);
-            if (!frame || PyList_Append(frames, frame) < 0)
-                there = -1;
-            Py_XDECREF(frame);
-            if (there < 0)
-                break;
-            port_consume(port, &header);
-        }
-        if (there == 0 && PyList_Size(frames) > 0)
+        Py_ssize_t answers = port_take(port, frames, calls);
+        if (answers > 0 || (answers == 0 && PyList_Size(frames) > 0))
             return frames;
-        uint64_t now = core_now_ns();
+        uint64_t now = seconds < 0 ? 0 : core_now_ns();
         int wait = seconds < 0 ? -1 : until <= now ? 0 : (int)((until - now) / 1000000) + 1;
-        int came = there < 0 ? -1 : port_receive(port, wait);
+        int came = answers < 0 ? -1 : port_receive(port, wait);
         if (came == 0 && seconds >= 0 && core_now_ns() >= until)
             return frames;
         if (came < 0)
@@ -283,7 +273,8 @@ static int port_init(PyObject *self, PyObject *args, PyObject *kwargs)
     (void)kwargs;
     if (!PyArg_ParseTuple(args, "O", &sock))
         return -1;
-    PyObject *done = port->socket ? NULL : PyObject_CallMethod(sock, "setblocking", "i", 0);
+    /* Who waits does so in one system call. */
+    PyObject *done = port->socket ? NULL : PyObject_CallMethod(sock, "setblocking", "i", 1);
     Py_XDECREF(done);
     PyObject *fd = done ? PyObject_CallMethod(sock, "fileno", NULL) : NULL;
     port->fd = fd ? (int)PyLong_AsLong(fd) : -1;
@@ -351,6 +342,7 @@ static void port_dealloc(PyObject *self)
 static PyMethodDef port_methods[] = {
     {"read", port_read, METH_VARARGS, NULL},
     {"send", (PyCFunction)(void (*)(void))port_send, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"send_call", (PyCFunction)(void (*)(void))port_send_call, METH_FASTCALL, NULL},
     {"flush", port_flush_, METH_NOARGS, NULL},
     {"pending", port_pending, METH_NOARGS, NULL},
     {"fileno", port_fileno, METH_NOARGS, NULL},

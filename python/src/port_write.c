@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFER_BYTES = 64 * 1024 };
-
 int buffer_reserve(struct buffer *buffer, size_t bytes)
 {
     if (buffer->begin > 0 && buffer->end + bytes > buffer->capacity) {
@@ -61,9 +59,10 @@ static PyObject *take_number(struct port *port)
     return number;
 }
 
-/* The number of a text that we say; tells it first. -1 error. */
-static int64_t number_of(struct port *port, PyObject *text)
+int64_t port_number_of(struct port *port, PyObject *text)
 {
+    if (PyUnicode_GetLength(text) <= 0)
+        return PyErr_Occurred() ? -1 : 0; /* it is none, or no text */
     PyObject *number = PyDict_GetItemWithError(port->numbers, text);
     if (number)
         return PyLong_AsLong(number);
@@ -106,9 +105,8 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "the payload is too large");
         return NULL;
     }
-    int64_t method_number = method && PyUnicode_GetLength(method) > 0 ? number_of(port, method) : 0;
-    int64_t name_number =
-        method_number >= 0 && name && PyUnicode_GetLength(name) > 0 ? number_of(port, name) : 0;
+    int64_t method_number = method ? port_number_of(port, method) : 0;
+    int64_t name_number = method_number >= 0 && name ? port_number_of(port, name) : 0;
     if (method_number < 0 || name_number < 0)
         return NULL;
     struct header header = {.kind = (uint8_t)kind,
@@ -156,15 +154,18 @@ int port_reply(struct port *port, const struct header *delivery, PyObject *pickl
 {
     struct header header = {.kind = FRAME_REPLY, .actor = delivery->actor, .number = delivery->number};
     static const uint8_t nil = 0xc0;
-    if (!pickled)
-        return port_add(port, &header, &nil, 1, NULL, 0);
+    return pickled ? port_add_pickle(port, &header, pickled) : port_add(port, &header, &nil, 1, NULL, 0);
+}
+
+int port_add_pickle(struct port *port, struct header *header, PyObject *pickled)
+{
     char *bytes;
     Py_ssize_t size;
     if (PyBytes_AsStringAndSize(pickled, &bytes, &size) < 0)
         return -1;
     uint8_t ext[EXT_BYTES] = {
         0xc9, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, EXT_PICKLE};
-    return port_add(port, &header, ext, sizeof(ext), bytes, (size_t)size);
+    return port_add(port, header, ext, sizeof(ext), bytes, (size_t)size);
 }
 
 /* ---- writing ---- */

@@ -258,6 +258,13 @@ class Echo(histrio.Actor):
         pass
 
 
+class Explodes:
+    """Can be pickled, and not be unpickled."""
+
+    def __reduce__(self):
+        return divmod, (1, 0)
+
+
 class Plain:
     """No base, no decorators."""
 

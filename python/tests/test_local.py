@@ -12,7 +12,7 @@ import time
 import pytest
 
 import histrio
-from actors import Caller, Counter, Plain, Slow, Words
+from actors import Caller, Counter, Echo, Plain, Slow, Words
 
 HERE = pathlib.Path(__file__).parent
 PATIENCE = 60
@@ -125,6 +125,22 @@ def test_processes_that_number_their_asks_alike_are_no_circle(system):
     waits = second.ask(counter, 1)  # its first ask
     assert first.ask(second, 1).result() == 2  # and that of another worker
     assert waits.result() == 1
+
+
+def test_an_answer_that_cannot_be_read_is_an_error_of_its_call_alone(system):
+    echo = system.spawn(Echo).result()
+    calls = [echo.give(text) for text in ("1", "__import__('actors').Explodes()", "2", "print", "None")]
+    assert calls[0].result() == 1
+    with pytest.raises(ZeroDivisionError):
+        calls[1].result()
+    assert [call.result() for call in calls[2:]] == [2, print, None]
+
+    async def awaited():
+        with pytest.raises(ZeroDivisionError):
+            await echo.give("__import__('actors').Explodes()")
+        return await echo.give("3")
+
+    assert asyncio.run(awaited()) == 3
 
 
 def test_plain_classes(system):
