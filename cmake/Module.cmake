@@ -32,24 +32,24 @@ function(histrio_module name folder)
   target_link_libraries(${name} ${kind} ${arg_USES} ${arg_LIBS} Threads::Threads)
 endfunction()
 
-# histrio_program(NAME MAIN USES module [EXPORTS]): EXPORTS makes the histrio_* functions visible to behavior libraries.
+# histrio_program(NAME MAIN USES module [EXPORTS module]): EXPORTS makes the histrio_* functions, as that module has them, visible to
+# behavior libraries.
 function(histrio_program name main)
-  cmake_parse_arguments(arg "EXPORTS" "" "USES" ${ARGN})
+  cmake_parse_arguments(arg "" "EXPORTS" "USES" ${ARGN})
   if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${main})
     return()
   endif()
   add_executable(${name} ${main})
   target_link_libraries(${name} PRIVATE histrio_warnings ${arg_USES})
   if(arg_EXPORTS)
-    histrio_export_api(${name})
+    histrio_export_api(${name} ${arg_EXPORTS})
   endif()
 endfunction()
 
-# The public C API lives in the module actor; a program that loads behavior libraries exports all of it.
-function(histrio_export_api target)
-  target_link_options(${target} PRIVATE
-    -Wl,--export-dynamic-symbol=histrio_* -Wl,--whole-archive $<TARGET_FILE:actor> -Wl,--no-whole-archive)
-  add_dependencies(${target} actor)
+function(histrio_export_api target module)
+  target_link_options(${target} PRIVATE -Wl,--export-dynamic-symbol=histrio_*
+    -Wl,--whole-archive $<TARGET_FILE:${module}> $<TARGET_FILE:capi> -Wl,--no-whole-archive)
+  add_dependencies(${target} ${module} capi)
 endfunction()
 
 add_library(histrio_api INTERFACE)
@@ -64,16 +64,13 @@ endfunction()
 
 # histrio_test(NAME SOURCE... USES module...): one cmocka binary, run by ctest with the label of its folder.
 function(histrio_test name)
-  cmake_parse_arguments(arg "EXPORTS" "LABEL;TIMEOUT" "USES;SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "USES;SOURCES" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE histrio_warnings ${arg_USES} dep::cmocka)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  if(arg_EXPORTS)
-    histrio_export_api(${name})
-  endif()
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   # libgrpc is built without ThreadSanitizer; lib/rpc/tag.h says how our own data stays visible to it.
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}

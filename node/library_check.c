@@ -1,7 +1,7 @@
 #include "node/library_check.h"
 
-#include "actor/library.h"
 #include "base/err.h"
+#include "capi/library.h"
 
 #include <stdio.h>
 

@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "base/symbols.h"
 #include "node/crash.h"
 #include "node/environment.h"
 #include "node/report.h"
-#include "node/symbols.h"
 #include "node/termination.h"
 #include "node_control/life.h"
 

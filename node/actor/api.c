@@ -1,20 +1,14 @@
 /* histrio/actor.h: who we are, names, messages. */
 #include "actor/ask.h"
-#include "actor/intern.h"
 #include "actor/send.h"
 #include "actor/system_private.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "capi/intern.h"
+#include "capi/name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-const char *histrio_error_name(enum histrio_error error)
-{
-    static const char *const names[] = {"OK", "NotFound", "Unavailable", "Uncertain", "Fenced", "MailboxFull",
-        "Timeout", "Crashed", "BadArgument", "Application", "Denied"};
-    return (unsigned)error < sizeof(names) / sizeof(names[0]) ? names[error] : "Unknown";
-}
 
 struct histrio_ref histrio_self(struct histrio_context *ctx)
 {
@@ -46,57 +40,16 @@ uint64_t histrio_incarnation(struct histrio_context *ctx)
     return ctx->actor->name ? names_incarnation(&ctx->worker->system->names, ctx->actor->name) : 1;
 }
 
-uint32_t histrio_type(const char *name)
-{
-    size_t size = strlen(name);
-    return size <= LIMIT_MESSAGE_TYPE_BYTES ? intern(name, size) : 0;
-}
-
-const char *histrio_type_name(uint32_t type)
-{
-    return intern_text(type);
-}
-
-/* Printable and without blanks: keys of keyed actors are percent-encoded. */
-static bool is_name(const char *name, size_t size)
-{
-    if (size == 0 || size > LIMIT_ADDRESS_BYTES)
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if (name[i] <= ' ' || name[i] == 0x7f ||
-            (name[i] == '/' && (i == 0 || i + 1 == size || name[i + 1] == '/')))
-            return false;
-    return true;
-}
-
 uint64_t actor_system_name(struct actor_system *system, const char *name)
 {
     (void)system; /* texts are numbered for the whole process */
     size_t size = strlen(name);
-    return is_name(name, size) ? intern_outside(name, size) : 0;
+    return name_is_valid(name, size) ? intern_outside(name, size) : 0;
 }
 
 struct histrio_ref histrio_lookup(struct histrio_context *ctx, const char *name)
 {
-    char text[LIMIT_ADDRESS_BYTES + 1];
-    const char *own = intern_text(ctx->actor->name);
-    size_t below = strlen(own);
-    const char *last = name;
-    bool is_relative = strncmp(name, "./", 2) == 0 || strncmp(name, "../", 3) == 0;
-    if (is_relative) {
-        last = strchr(name, '/') + 1;
-        if (name[1] == '.') {
-            const char *slash = strrchr(own, '/');
-            below = slash ? (size_t)(slash - own) : 0;
-        }
-        if (below == 0)
-            return (struct histrio_ref){0};
-    }
-    int size = is_relative ? snprintf(text, sizeof(text), "%.*s/%s", (int)below, own, last)
-                           : snprintf(text, sizeof(text), "%s", name);
-    if (size < 0 || (size_t)size >= sizeof(text))
-        return (struct histrio_ref){0};
-    return (struct histrio_ref){0, is_name(text, (size_t)size) ? intern(text, (size_t)size) : 0};
+    return (struct histrio_ref){0, name_lookup(intern_text(ctx->actor->name), name)};
 }
 
 const char *histrio_ref_name(struct histrio_context *ctx, struct histrio_ref ref)

@@ -3,11 +3,11 @@
 #include "actor/ask.h"
 #include "actor/deadletter.h"
 #include "actor/handle.h"
-#include "actor/intern.h"
 #include "actor/life.h"
 #include "actor/send.h"
 #include "actor/supervisor.h"
 #include "actor/system_private.h"
+#include "capi/intern.h"
 
 #include <assert.h>
 

@@ -2,12 +2,12 @@
 
 #include "actor/api_timer.h"
 #include "actor/executing.h"
-#include "actor/intern.h"
 #include "actor/link.h"
 #include "actor/pressure.h"
 #include "actor/send.h"
 #include "actor/system_private.h"
 #include "base/err.h"
+#include "capi/intern.h"
 
 #include <assert.h>
 #include <stdlib.h>

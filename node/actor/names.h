@@ -5,10 +5,10 @@
 #ifndef ACTOR_NAMES_H
 #define ACTOR_NAMES_H
 
-#include "actor/intern.h"
 #include "actor/system.h"
 #include "base/mutex.h"
 #include "base/vec.h"
+#include "capi/intern.h"
 
 #include <stdatomic.h>
 

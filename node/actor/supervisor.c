@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "capi/intern.h"
 
 /* ---- what the machine wants ---- */
 

@@ -4,10 +4,10 @@
 
 #include "actor/behavior.h"
 #include "actor/hosted.h"
-#include "actor/intern.h"
 #include "actor/supervisor_private.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "capi/intern.h"
 
 int64_t supervisor_now_ms(struct histrio_context *ctx)
 {

@@ -2,10 +2,10 @@
 #ifndef ACTOR_SYSTEM_PRIVATE_H
 #define ACTOR_SYSTEM_PRIVATE_H
 
-#include "actor/library.h"
 #include "actor/names.h"
 #include "actor/unit.h"
 #include "actor/worker.h"
+#include "capi/library.h"
 
 struct watchdog;
 

@@ -1,8 +1,8 @@
 /* One connection: descriptors, buffers, numbered texts. */
-#include "actor/intern.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "capi/intern.h"
 #include "host/private.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* The behavior that runs in the place of a hosted actor: it hands messages to the process, and acts for the
  * actor when the process says so. */
-#include "actor/intern.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "capi/intern.h"
 #include "host/private.h"
 
 #include <stdio.h>

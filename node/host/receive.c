@@ -1,10 +1,10 @@
 /* Frames from a process. It may send anything at any time: what makes no sense at all ends it, what is late
  * is ignored, and nothing that it says is done in the name of an actor that is not in it. */
-#include "actor/intern.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/value.h"
+#include "capi/intern.h"
 #include "host/private.h"
 
 #include <stdio.h>

@@ -15,11 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/crash.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "base/symbols.h"
 #include "node/crash.h"
-#include "node/symbols.h"
 #include "suites.h"
 
 static void executing(

@@ -1,4 +1,4 @@
-#include "actor/library.h"
+#include "capi/library.h"
 
 #include "base/err.h"
 #include "base/limits.h"
@@ -19,6 +19,7 @@ static void library_behavior_free(void *entry)
 {
     struct library_behavior *behavior = entry;
     free(behavior->name);
+    free(behavior->path);
     free(behavior);
 }
 
@@ -61,7 +62,8 @@ static int library_check(const struct histrio_library *library, const char *name
     return 0;
 }
 
-int libraries_add(struct libraries *libraries, const struct histrio_library *library, struct err *err)
+static int add(
+    struct libraries *libraries, const struct histrio_library *library, const char *path, struct err *err)
 {
     if (library_check(library, library->name ? library->name : "", err) < 0)
         return -1;
@@ -72,6 +74,7 @@ int libraries_add(struct libraries *libraries, const struct histrio_library *lib
         for (const struct histrio_behavior *const *behavior = library->behaviors; *behavior; behavior++) {
             struct library_behavior *entry = xcalloc(1, sizeof(*entry));
             entry->name = xasprintf("%s.%s", library->name, (*behavior)->name);
+            entry->path = path ? xstrdup(path) : NULL;
             entry->behavior = *behavior;
             map_put(&libraries->behaviors, entry->name, entry);
         }
@@ -80,6 +83,11 @@ int libraries_add(struct libraries *libraries, const struct histrio_library *lib
     if (present && present != library)
         return err_set(err, ERR_CONFLICT, "a library \"%s\" is loaded already", library->name);
     return 0;
+}
+
+int libraries_add(struct libraries *libraries, const struct histrio_library *library, struct err *err)
+{
+    return add(libraries, library, NULL, err);
 }
 
 int libraries_load(struct libraries *libraries, const char *name, const char *path, struct err *err)
@@ -94,7 +102,7 @@ int libraries_load(struct libraries *libraries, const char *name, const char *pa
     if (!library)
         err_set(err, ERR_INVALID, "%s is no behavior library: it has no HISTRIO_LIBRARY(...)", path);
     else if (library_check(library, name, err) == 0)
-        result = libraries_add(libraries, library, err);
+        result = add(libraries, library, path, err);
     if (result < 0) {
         (void)dlclose(handle); /* as above */
         return -1;

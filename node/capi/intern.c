@@ -1,4 +1,4 @@
-#include "actor/intern.h"
+#include "capi/intern.h"
 
 #include "base/map.h"
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-/* node/symbols.h: names for the frames of a backtrace that the C library could not name: functions that a
+/* base/symbols.h: names for the frames of a backtrace that the C library could not name: functions that a
  * library keeps to itself, from the symbol table of its file. After a crash, in the parent; reads files, and
  * believes nothing in them. */
 #pragma once

@@ -4,8 +4,8 @@
  * histrio_type() has no context, and a library may ask before any system exists.
  *
  * Thread: any. Looking up by text takes a lock, by number does not (and is safe in a signal handler). */
-#ifndef ACTOR_INTERN_H
-#define ACTOR_INTERN_H
+#ifndef CAPI_INTERN_H
+#define CAPI_INTERN_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* Behavior libraries: shared objects, and those that are linked in. They stay loaded as long as the system.
  *
  * Thread: any; guarded by the table's lock. */
-#ifndef ACTOR_LIBRARY_H
-#define ACTOR_LIBRARY_H
+#ifndef CAPI_LIBRARY_H
+#define CAPI_LIBRARY_H
 
 #include "base/map.h"
 #include "base/mutex.h"
@@ -15,6 +15,7 @@ struct err;
 
 struct library_behavior {
     char *name; /* "bank.teller" */
+    char *path; /* of the library's file; NULL: it is linked in */
     const struct histrio_behavior *behavior;
 };
 

@@ -1,4 +1,4 @@
-#include "node/symbols.h"
+#include "base/symbols.h"
 
 #include "base/cleanup.h"
 #include "base/str.h"
