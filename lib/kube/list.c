@@ -1,5 +1,6 @@
 #include "kube/list.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -204,5 +205,25 @@ int kube_list(struct kube_client *client, const struct kube_list_request *reques
     } while (!listing.continue_token || *listing.continue_token);
     if (ret_resource_version)
         *ret_resource_version = steal_ptr(&listing.version);
+    return 0;
+}
+
+int kube_list_since(struct kube_client *client, const struct kube_list_request *request, uint64_t version,
+    const struct kube_list_events *events, void *ctx, uint64_t *ret_version, struct err *err)
+{
+    struct kube_list_request since = *request;
+    _cleanup_(cleanup_free) char *wanted = xasprintf("%" PRIu64, version);
+    _cleanup_(cleanup_free) char *listed = NULL;
+    since.resource_version = version ? wanted : NULL;
+    int failed = kube_list(client, &since, events, ctx, &listed, NULL, version ? NULL : err);
+    if (failed && version) { /* its cache is behind */
+        events->restart(ctx);
+        since.resource_version = NULL;
+        failed = kube_list(client, &since, events, ctx, &listed, NULL, err);
+    }
+    if (failed)
+        return -1;
+    if (ret_version && text_to_u64(listed, UINT64_MAX, ret_version, err) < 0)
+        return err_wrap(err, "the version of a list");
     return 0;
 }

@@ -40,6 +40,12 @@ int kube_list(struct kube_client *client, const struct kube_list_request *reques
     const struct kube_list_events *events, void *ctx, char **ret_resource_version,
     struct kube_status *ret_status, struct err *err);
 
+/* The same of any state that is not older than version, 0 for the newest. From the server's cache, which
+ * comes at once; the newest waits for the server's next look at etcd, a tenth of a second. ret_version (may
+ * be NULL): of the list. */
+int kube_list_since(struct kube_client *client, const struct kube_list_request *request, uint64_t version,
+    const struct kube_list_events *events, void *ctx, uint64_t *ret_version, struct err *err);
+
 /* The same for those who send the pages themselves (informers): the path of a page, continue_token NULL for
  * the first. */
 int kube_list_path(

@@ -13,12 +13,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "kube/informer.h"
+#include "kube/list.h"
 #include "kube/resource.h"
 
+#define OUR_PODS API_LABEL_MANAGED_BY "=" API_MANAGER
 #define PODS_BY_SYSTEM "system"
 #define PODS_BY_KUBE_NODE "kubeNode"
 
 struct caches {
+    struct kube_client *client;
     struct caches_listener listener;
     char *namespace;
     struct kube_informer *systems;
@@ -159,7 +162,7 @@ static int start(struct caches *caches, const struct caches_config *config, stru
         .ctx = caches};
     struct kube_informer_config pods = {.resource = &KUBE_PODS,
         .namespace = caches->namespace,
-        .label_selector = API_LABEL_MANAGED_BY "=" API_MANAGER,
+        .label_selector = OUR_PODS,
         .decode = pod_decode,
         .release = pod_release,
         .indexes = pod_indexes,
@@ -184,6 +187,7 @@ static int start(struct caches *caches, const struct caches_config *config, stru
 int caches_new(const struct caches_config *config, struct caches **ret_caches, struct err *err)
 {
     struct caches *caches = xcalloc(1, sizeof(*caches));
+    caches->client = config->client;
     caches->listener = config->listener;
     caches->namespace = config->namespace ? xstrdup(config->namespace) : NULL;
     if (start(caches, config, err) < 0) {
@@ -213,6 +217,11 @@ bool caches_has_synced(const struct caches *caches)
            (!caches->kube_nodes || kube_informer_has_synced(caches->kube_nodes));
 }
 
+uint64_t caches_systems_version(const struct caches *caches)
+{
+    return kube_informer_version(caches->systems);
+}
+
 uint64_t caches_pods_version(const struct caches *caches)
 {
     return kube_informer_version(caches->pods);
@@ -220,15 +229,14 @@ uint64_t caches_pods_version(const struct caches *caches)
 
 uint64_t caches_version(const struct caches *caches)
 {
-    uint64_t systems = kube_informer_version(caches->systems);
+    uint64_t systems = caches_systems_version(caches);
     uint64_t pods = caches_pods_version(caches);
     return systems < pods ? systems : pods;
 }
 
-void caches_require(struct caches *caches, uint64_t version)
+void caches_require_systems(struct caches *caches, uint64_t version)
 {
     kube_informer_require(caches->systems, version);
-    kube_informer_require(caches->pods, version);
 }
 
 struct cached_system *caches_system(struct caches *caches, const char *key)
@@ -239,6 +247,36 @@ struct cached_system *caches_system(struct caches *caches, const char *key)
 void caches_pods(struct caches *caches, const char *key, struct kube_objects *ret_pods)
 {
     kube_store_find(kube_informer_store(caches->pods), PODS_BY_SYSTEM, key, ret_pods);
+}
+
+static int add_listed(const struct json *json, void *ctx, struct err *err)
+{
+    struct kube_objects *pods = ctx;
+    struct kube_object *object = NULL;
+    if (kube_object_read(json, pod_decode, pod_release, NULL, &object, err) < 0)
+        return -1;
+    vec_push(&pods->list, object);
+    return 0;
+}
+
+static void forget_listed(void *ctx)
+{
+    kube_objects_done(ctx);
+}
+
+int caches_list_pods(struct caches *caches, const char *key, uint64_t version, struct kube_objects *ret_pods,
+    uint64_t *ret_version, struct err *err)
+{
+    static const struct kube_list_events events = {add_listed, forget_listed};
+    const char *name = kube_key_name(key);
+    _cleanup_(cleanup_free) char *namespace = xstrndup(key, (size_t)(name - key) - 1);
+    _cleanup_(cleanup_free) char *selector = xasprintf(OUR_PODS "," API_LABEL_SYSTEM "=%s", name);
+    struct kube_list_request request = {
+        .resource = &KUBE_PODS, .namespace = namespace, .label_selector = selector};
+    if (kube_list_since(caches->client, &request, version, &events, ret_pods, ret_version, err) == 0)
+        return 0;
+    kube_objects_done(ret_pods);
+    return err_wrap(err, "the Pods of %s", key);
 }
 
 bool caches_has_kube_nodes(const struct caches *caches)

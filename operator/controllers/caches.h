@@ -54,16 +54,20 @@ void caches_free(struct caches *caches);
 /* Everything was read once. */
 bool caches_has_synced(const struct caches *caches);
 
-/* The newest state that all of systems and Pods have reached; and: nothing older than that may be believed.
- */
+/* The newest state that all of systems and Pods have reached. */
 uint64_t caches_version(const struct caches *caches);
-void caches_require(struct caches *caches, uint64_t version);
+uint64_t caches_systems_version(const struct caches *caches);
 uint64_t caches_pods_version(const struct caches *caches);
+/* No system that is older than that may be believed: they are asked for once more, when they are. */
+void caches_require_systems(struct caches *caches, uint64_t version);
 
 /* With one reference that the caller gives back by kube_object_unref, or NULL. */
 struct cached_system *caches_system(struct caches *caches, const char *key);
 /* Appends the keys' objects, struct pod, whoever owns them. */
 void caches_pods(struct caches *caches, const char *key, struct kube_objects *ret_pods);
+/* The same from the API server, in a state that is not older than version; ret_version says which. Blocks. */
+int caches_list_pods(struct caches *caches, const char *key, uint64_t version, struct kube_objects *ret_pods,
+    uint64_t *ret_version, struct err *err);
 /* Has KubeNodes at all: not when it looks at one namespace only. */
 bool caches_has_kube_nodes(const struct caches *caches);
 struct kube_node *caches_kube_node(struct caches *caches, const char *name);

@@ -74,8 +74,9 @@ static int newest_version(struct manager *manager, uint64_t *ret_version, struct
     return 0;
 }
 
-/* A leader acts on nothing that is older than its own election: what the former one did until then (Pods that
- * it made) is seen by every read after it. False: not yet. */
+/* A leader acts on nothing that is older than its own election: what the former one did until then is seen by
+ * every read after it. Systems are asked for once more, Pods by each system as it begins: all of them at once
+ * would hold up the first. False: not yet. */
 static bool promote(struct manager *manager)
 {
     uint64_t version = 0;
@@ -89,7 +90,7 @@ static bool promote(struct manager *manager)
     }
     uint64_t known = atomic_load(&manager->known);
     version = version > known ? version : known;
-    caches_require(atomic_load(&manager->caches), version);
+    caches_require_systems(atomic_load(&manager->caches), version);
     atomic_store(&manager->required, version);
     atomic_store_explicit(&manager->leadership, acquisition, memory_order_release);
     if (atomic_load(&manager->acquisitions) != acquisition) /* lost meanwhile */
@@ -136,7 +137,7 @@ static void note_numbers(struct manager *manager, struct system_entry *entry)
 
 static bool is_fresh(const struct manager *manager)
 {
-    return caches_version(atomic_load(&manager->caches)) >= atomic_load(&manager->required);
+    return caches_systems_version(atomic_load(&manager->caches)) >= atomic_load(&manager->required);
 }
 
 static void reconcile(struct manager *manager, const char *key)

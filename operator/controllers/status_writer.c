@@ -1,6 +1,5 @@
 #include "controllers/status_writer.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "api/names.h"
@@ -114,22 +113,14 @@ static void load_restart(void *ctx)
     (void)ctx; /* loading the same object again changes nothing */
 }
 
-/* Any list from the server's cache that is not older than version will do, and comes at once; a newest one
- * waits for the server's next look at etcd, a tenth of a second. */
 static int list_placements(
     struct status_writer *writer, uint64_t version, struct placement_objects *placements, struct err *err)
 {
     static const struct kube_list_events events = {load_one, load_restart};
     _cleanup_(cleanup_free) char *selector = xasprintf(API_LABEL_SYSTEM "=%s", writer->owner.name);
-    _cleanup_(cleanup_free) char *text = xasprintf("%" PRIu64, version);
-    struct kube_list_request request = {.resource = &API_ACTOR_PLACEMENTS,
-        .namespace = writer->owner.namespace,
-        .label_selector = selector,
-        .resource_version = text};
-    if (version && kube_list(writer->client, &request, &events, placements, NULL, NULL, NULL) == 0)
-        return 0;
-    request.resource_version = NULL; /* its cache is behind */
-    return kube_list(writer->client, &request, &events, placements, NULL, NULL, err);
+    struct kube_list_request request = {
+        .resource = &API_ACTOR_PLACEMENTS, .namespace = writer->owner.namespace, .label_selector = selector};
+    return kube_list_since(writer->client, &request, version, &events, placements, NULL, err);
 }
 
 static int load_past(struct status_writer *writer, uint64_t version, struct err *err)

@@ -177,17 +177,21 @@ static void make_shell(struct system *system)
             .ctx = system}};
 }
 
-/* What is there already, before the first plan. */
-static void observe_first(struct system *system)
+/* What is there already, before the first plan. Not by the cache: it may not have seen yet what a former
+ * leader did last, and a Pod that is missing here is taken for gone. */
+static int observe_first(struct system *system, struct err *err)
 {
-    struct caches *caches = system->context->caches;
+    const struct system_context *context = system->context;
     struct kube_objects pods = {0};
     struct lost_pods lost = {0};
-    uint64_t version = caches_pods_version(caches);
-    caches_pods(caches, system->key, &pods);
+    uint64_t version = 0;
+    if (caches_list_pods(
+            context->caches, system->key, context->required(context->ctx), &pods, &version, err) < 0)
+        return -1;
     system_nodes_observe(&system->nodes, &pods, &lost, version, shell_tick(&system->shell));
     kube_objects_done(&pods);
     core_nodes_listed(system->core);
+    return 0;
 }
 
 /* A leader that saw it ready had made its Service and PodDisruptionBudget; one that died before may not have.
@@ -220,7 +224,10 @@ int system_begin(struct system *system, struct cached_system *cached, struct err
     system->driver = kubernetes_driver_new(&driver);
     make_shell(system);
     core_template_changed(system->core, pod_template_hash(cached->object->spec, hash));
-    observe_first(system);
+    if (observe_first(system, err) < 0) {
+        system_end(system);
+        return -1;
+    }
     backoff_init(&system->upkeep_backoff, UPKEEP_RETRY_MS, UPKEEP_RETRY_MAX_MS, 0);
     system->owned_ms = was_ready(cached->conditions) ? first_owned_ms(system) : 0;
     if (system->was_found)

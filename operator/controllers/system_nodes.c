@@ -28,12 +28,12 @@ enum {
 
 struct seen_node {
     char *name;
-    char *pod_uid;       /* NULL: not known */
-    char *address;       /* that was dialed; NULL: none */
-    uint64_t made;       /* version of the POST's answer; 0: seen in the cache */
-    uint64_t condition;  /* hash of what was told last; 0: nothing is wrong */
-    bool was_on_machine; /* a KubeNode was known for it */
-    bool is_present;     /* in this round */
+    char *pod_uid;         /* NULL: not known */
+    char *address;         /* that was dialed; NULL: none */
+    uint64_t seen_version; /* at that it was there */
+    uint64_t condition;    /* hash of what was told last; 0: nothing is wrong */
+    bool was_on_machine;   /* a KubeNode was known for it */
+    bool is_present;       /* in this round */
     bool is_ended;
     bool is_asserted;
     bool is_cordoned, is_draining; /* as was told */
@@ -254,7 +254,7 @@ static void dial(struct system_nodes *nodes, struct seen_node *seen, const struc
     nodes->hands.dial(nodes->hands.ctx, seen->name, address);
 }
 
-static void take_pod(struct system_nodes *nodes, const struct pod *pod, int64_t now_ms)
+static void take_pod(struct system_nodes *nodes, const struct pod *pod, uint64_t version, int64_t now_ms)
 {
     struct seen_node *seen = find_or_add(nodes, pod->head.name);
     const char *reason = NULL, *message = NULL;
@@ -267,7 +267,7 @@ static void take_pod(struct system_nodes *nodes, const struct pod *pod, int64_t 
     struct kube_node *machine =
         pod->kube_node[0] ? nodes->hands.kube_node(nodes->hands.ctx, pod->kube_node) : NULL;
     seen->is_present = true;
-    seen->made = 0;
+    seen->seen_version = version > seen->seen_version ? version : seen->seen_version;
     seen->was_on_machine = seen->was_on_machine || pod->kube_node[0];
     kubernetes_saw(nodes->driver, seen->name, seen->pod_uid);
     tell_facts(nodes, seen, pod, machine);
@@ -307,7 +307,7 @@ static void miss(struct system_nodes *nodes, uint64_t version, int64_t now_ms)
             forget(nodes, seen);
         else if (seen->hang_up_at_ms)
             wake_at(nodes, seen->hang_up_at_ms);
-        else if (seen->pod_uid && version >= seen->made) {
+        else if (seen->pod_uid && version >= seen->seen_version) {
             take_loss(nodes, seen, NULL, now_ms);
             wake_at(nodes, now_ms);
         }
@@ -330,7 +330,7 @@ void system_nodes_observe(struct system_nodes *nodes, const struct kube_objects 
     vec_for_each (item, &pods->list) {
         const struct pod *pod = (const struct pod *)*item;
         if (text_equal(pod->owner_uid, nodes->owner_uid))
-            take_pod(nodes, pod, now_ms);
+            take_pod(nodes, pod, version, now_ms);
         else
             former += pod->owner_uid[0] != '\0';
     }
@@ -345,7 +345,7 @@ void system_nodes_news(struct system_nodes *nodes, const struct kubernetes_news 
     case KUBERNETES_MADE:
         seen = find_or_add(nodes, news->node);
         replace_text(&seen->pod_uid, news->pod_uid);
-        seen->made = news->version;
+        seen->seen_version = news->version;
         set_condition(nodes, seen, NULL, NULL);
         break;
     case KUBERNETES_REFUSED:
