@@ -50,7 +50,7 @@ build() { # preset
     return $code
 }
 
-# Each binary of ctest counts as a test; suites that start processes run one at a time.
+# Each binary of ctest counts as a test; suites whose processes need the machine run one at a time.
 suite() { # preset, labels, jobs
     local log
     log=$(mktemp)
@@ -142,7 +142,7 @@ stage() {
     asan) build asan && suite asan '^unit$' 2 && suite asan '^integration$' 1 ;;
     tsan) build tsan && suite tsan '^unit$' 2 ;;
     clang) build clang ;;
-    kube) has_cluster_programs && build dev && suite dev '^kube$' 1 ;;
+    kube) has_cluster_programs && build dev && suite dev '^kube$' 3 ;; # they wait most of their time
     cluster) cluster ;;
     fuzz)
         build fuzz && tests/fuzz/run.sh "$fuzz_seconds"

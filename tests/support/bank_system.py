@@ -64,7 +64,10 @@ class BankSystem:
         """What the nodes themselves say, in the form of incarnations()."""
         hosted = {}
         for name, pod in self.pods().items():
-            with urllib.request.urlopen(f"http://{pod['status']['podIP']}:7072/v1/actors", timeout=5) as answer:
+            address = pod.get("status", {}).get("podIP")
+            if not address:
+                continue  # it came just now, and hosts nothing
+            with urllib.request.urlopen(f"http://{address}:7072/v1/actors", timeout=5) as answer:
                 hosted.update({row["actor"]: (name, row["epoch"], row["incarnation"]) for row in json.load(answer)["items"]})
         return hosted
 

@@ -17,6 +17,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -25,6 +26,7 @@ import time
 from kube_client import ApiError
 
 MISSING_IMAGE = "example/missing"
+CLAIM_PORT = 7079  # no node listens there
 SELECTOR = "labelSelector=app.kubernetes.io%2Fmanaged-by%3Dhistrio-operator"
 
 
@@ -60,7 +62,7 @@ class FakeKubelet:
         self.lost = set()
         self.pods = {}
         self.started = []  # names of all Pods that ever ran, in order
-        self.network = random.randrange(1, 250)
+        self.network, self.network_claim = claim_network()
         self.addresses = itertools.count(1)
         self.lock = threading.RLock()
         self.stopping = threading.Event()
@@ -81,6 +83,7 @@ class FakeKubelet:
         for pod in self.pods.values():
             self.end_process(pod)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.network_claim.close()
 
     # ---- for tests ----
 
@@ -282,3 +285,15 @@ class FakeKubelet:
 
 def now():
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def claim_network():
+    """127.N.0.0 that no other kubelet of this machine has, while the socket is open."""
+    for number in random.sample(range(1, 250), 249):
+        claim = socket.socket()
+        try:
+            claim.bind((f"127.{number}.0.1", CLAIM_PORT))
+            return number, claim
+        except OSError:
+            claim.close()
+    raise RuntimeError("no loopback network is free")
