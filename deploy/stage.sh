@@ -4,7 +4,7 @@
 # usage: stage.sh BUILD-FOLDER OUT node|operator
 set -eu
 build=$1 out=$2
-[ "$3" = node ] && programs=histrio-node modules=python_core || programs="histrio-operator histrio" modules=""
+[ "$3" = node ] && programs="histrio-node histrio-host" modules=python_core || programs="histrio-operator histrio" modules=""
 
 library_packages() { # PROGRAM
     readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r library; do

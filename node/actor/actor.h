@@ -48,13 +48,14 @@ enum actor_flag {
     ACTOR_STARTING = 512,        /* start runs */
     ACTOR_PERMANENT_HOLD = 1024, /* spawned with hold: becomes ACTOR_HELD when it ends */
     ACTOR_DROP_MAILBOX = 2048,
-    ACTOR_ENDING = 4096,     /* life_end() is at work: sends of its stop function do not mute it */
-    ACTOR_TIMES_OUT = 8192,  /* has a receive timeout */
-    ACTOR_PAUSED = 32768,    /* as MUTED, by a hosted actor's own will */
-    ACTOR_HOSTED = 65536,    /* runs in another process: exits that would end it go to its behavior */
-    ACTOR_AWAITED = 262144,  /* counts in unit->starting; kept by a held slot for its next incarnation */
-    ACTOR_FREE_END = 131072, /* of a held slot: the last incarnation ended by no fault of its own */
-    ACTOR_REASONED = 16384,  /* called histrio_fail(): its context may have a reason that nobody wants */
+    ACTOR_ENDING = 4096,        /* life_end() is at work: sends of its stop function do not mute it */
+    ACTOR_TIMES_OUT = 8192,     /* has a receive timeout */
+    ACTOR_PAUSED = 32768,       /* as MUTED, by a hosted actor's own will */
+    ACTOR_HOSTED = 65536,       /* runs in another process: exits that would end it go to its behavior */
+    ACTOR_HOSTED_IN_C = 524288, /* besides: large data of messages comes as bytes */
+    ACTOR_AWAITED = 262144,     /* counts in unit->starting; kept by a held slot for its next incarnation */
+    ACTOR_FREE_END = 131072,    /* of a held slot: the last incarnation ended by no fault of its own */
+    ACTOR_REASONED = 16384,     /* called histrio_fail(): its context may have a reason that nobody wants */
 };
 
 /* A link or a monitor's other end. */

@@ -38,6 +38,7 @@ struct actor_spawn {
      * Only the spawning actor may do either; when that ends, what it holds is released. */
     bool hold;
     bool is_hosted; /* see actor/hosted.h */
+    bool is_in_c;   /* with is_hosted: it cannot take what attachment.h has */
 };
 
 /* Runs the behavior's start inside of this call, and returns when it has run. 0: it runs; *ret_monitor is set

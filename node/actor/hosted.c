@@ -52,6 +52,13 @@ void hosted_lost(struct histrio_context *ctx, struct message *message, const cha
     hosted_reply_error(ctx, message, HISTRIO_CRASHED, text);
 }
 
+void hosted_unhandled(struct histrio_context *ctx, struct message *message)
+{
+    if (message->kind == HISTRIO_TELL)
+        deadletter(ctx->worker, message, HISTRIO_BAD_ARGUMENT);
+    message_free(ctx->worker, message);
+}
+
 void hosted_put_back(struct histrio_context *ctx, struct message *const *messages, size_t count)
 {
     struct actor *actor = ctx->actor;
@@ -190,10 +197,10 @@ static struct actor *find_here(const struct worker *worker, struct histrio_ref r
     return is_here ? registry_find(worker, id) : NULL;
 }
 
-bool hosted_is_here(const struct worker *worker, struct histrio_ref ref)
+bool hosted_takes_attachments(const struct worker *worker, struct histrio_ref ref)
 {
     const struct actor *actor = find_here(worker, ref);
-    return actor && (actor->flags & ACTOR_HOSTED) != 0;
+    return actor && (actor->flags & (ACTOR_HOSTED | ACTOR_HOSTED_IN_C)) == ACTOR_HOSTED;
 }
 
 void hosted_watch_processes(struct worker *worker, bool any)
@@ -259,6 +266,14 @@ const struct histrio_behavior *actor_hosted_behavior(struct histrio_context *ctx
 {
     const struct actor_hosting *hosting = ctx->worker->hosting;
     return hosting ? hosting->behavior : NULL;
+}
+
+const char *hosted_library(struct histrio_context *ctx, const char *behavior)
+{
+    const struct library_behavior *entry = libraries_find(&ctx->worker->system->libraries, behavior);
+    if (!entry)
+        return NULL;
+    return entry->path ? entry->path : "";
 }
 
 bool hosted_end_was_free(struct histrio_context *ctx, const char *path)

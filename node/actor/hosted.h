@@ -26,6 +26,8 @@ void hosted_reply_error(
     struct histrio_context *ctx, struct message *message, enum histrio_error error, const char *text);
 /* Its handling was cut short: an ask is answered, a tell becomes a dead letter. */
 void hosted_lost(struct histrio_context *ctx, struct message *message, const char *text);
+/* Its behavior did nothing with the tell. */
+void hosted_unhandled(struct histrio_context *ctx, struct message *message);
 /* Nobody is told anything. */
 static inline void hosted_forget(struct worker *worker, struct message *message)
 {
@@ -51,8 +53,8 @@ void hosted_tell(struct histrio_context *ctx, struct histrio_ref to, uint32_t ty
     size_t size, struct attachment *attachment);
 uint64_t hosted_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
     size_t size, uint32_t timeout_ms, histrio_then then, void *data, struct attachment *attachment);
-/* A hosted actor of this node. */
-bool hosted_is_here(const struct worker *worker, struct histrio_ref ref);
+/* A hosted actor of this node, and not one in C. */
+bool hosted_takes_attachments(const struct worker *worker, struct histrio_ref ref);
 
 /* The outcome of one, at once and outside of its turns: the code that waits for it is in another process, and
  * the actor may be paused because that code does not end. Takes the message. */
@@ -91,6 +93,9 @@ struct histrio_ref hosted_exit_target(struct histrio_context *ctx, struct histri
 struct histrio_ref hosted_present(struct histrio_context *ctx, const char *path);
 /* What runs in the place of hosted actors; NULL: this node has none. */
 const struct histrio_behavior *actor_hosted_behavior(struct histrio_context *ctx);
+/* The file of the library that has that behavior, "" when it is linked in; NULL: no library has it. Lives as
+ * long as the system. */
+const char *hosted_library(struct histrio_context *ctx, const char *behavior);
 /* Whether the last end of what had that path (its supervisor still holds the name) was free. */
 bool hosted_end_was_free(struct histrio_context *ctx, const char *path);
 

@@ -76,6 +76,7 @@ static void life_fill(struct worker *worker, struct actor *actor, const struct h
     actor->flags = (actor->flags & (ACTOR_OVERLOADED | ACTOR_QUEUED | ACTOR_AWAITED)) | ACTOR_ALIVE |
                    ACTOR_STARTING | ((spawn->behavior->flags & HISTRIO_TRAP_EXITS) != 0 ? ACTOR_TRAPS : 0) |
                    (spawn->hold ? ACTOR_PERMANENT_HOLD : 0) | (spawn->is_hosted ? ACTOR_HOSTED : 0) |
+                   (spawn->is_in_c ? ACTOR_HOSTED_IN_C : 0) |
                    (spawn->drop_mailbox_on_exit ? ACTOR_DROP_MAILBOX : 0);
     if (spawn->behavior->state_size > 0)
         actor->state = slab_zeroed(&worker->slab, spawn->behavior->state_size);

@@ -244,7 +244,7 @@ static enum histrio_error send_inline(
 
 enum histrio_error send_to(struct worker *worker, struct actor *sender, const struct sending *sending)
 {
-    if (__builtin_expect(sending->attachment != NULL, 0) && !hosted_is_here(worker, sending->to))
+    if (__builtin_expect(sending->attachment != NULL, 0) && !hosted_takes_attachments(worker, sending->to))
         return send_inline(worker, sender, sending);
     if (sending->size > LIMIT_VALUE_BYTES) {
         if (sending->kind == HISTRIO_ASK)

@@ -38,6 +38,7 @@ static int spawn(struct histrio_context *ctx, const struct supervisor *s, struct
         options.arguments = (const uint8_t *)spec;
         options.arguments_size = sizeof(*spec);
         options.is_hosted = true;
+        options.is_in_c = !strchr(spec->behavior, ':');
         if (!options.behavior)
             return err_set(err, ERR_INVALID, "this node hosts no actors outside of its process");
     } else if (!spec->is_supervisor) {

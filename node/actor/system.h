@@ -35,6 +35,7 @@ enum actor_isolation {
     ACTOR_ISOLATION_SHARED,  /* in a worker process, with others of its app */
     ACTOR_ISOLATION_GROUP,   /* in one with all others of its unit that say so */
     ACTOR_ISOLATION_PROCESS, /* in one of its own */
+    ACTOR_ISOLATION_SPAWNER, /* in the one of who spawned it: only node/host knows that */
 };
 
 /* A child of a supervisor, or the root of a unit. Strings and arguments are copied by whom they are given to.

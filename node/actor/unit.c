@@ -186,10 +186,8 @@ static int check_behavior(struct actor_system *system, const struct actor_child_
     if (is_hosted && !system->config.hosting)
         return err_set(
             err, ERR_INVALID, "child \"%s\": this node hosts no actors outside of its process", child->name);
-    if (is_hosted && !strchr(child->behavior, ':'))
-        return err_set(err, ERR_INVALID,
-            "child \"%s\": isolation of actors in C is not supported yet: they run in the node", child->name);
-    if (child->is_supervisor || is_hosted ||
+    bool is_python = is_hosted && strchr(child->behavior, ':');
+    if (child->is_supervisor || is_python ||
         libraries_find(&system->libraries, child->behavior ? child->behavior : ""))
         return 0;
     return err_set(err, ERR_NOT_FOUND, "child \"%s\": no behavior \"%s\" in any loaded library", child->name,

@@ -16,6 +16,7 @@ enum { STATUS_WAIT_MS = 250, READS_MAX = 1024 };
 
 struct verdict {
     char reason[REASON_BYTES];
+    const struct proxy *executing;    /* as the page says; NULL: nobody's */
     char culprit[REASON_PLACE_BYTES]; /* path of an actor that was executing; "": nobody was */
     bool is_start;                    /* no actor has ever run in it */
     bool is_charged_to_all;
@@ -28,7 +29,7 @@ static void find_reason(struct process *process, struct verdict *verdict)
     char *trace = xmalloc(TRACE_BYTES + 1);
     trace[0] = 0;
     if (process->page.trace_fd >= 0)
-        page_read_trace(&process->page, trace, TRACE_BYTES + 1);
+        trace_read(process, trace);
     uint64_t kills = looks_out_of_memory_kills();
     struct reason_facts facts = {.has_status = process->has_status,
         .status = process->status,
@@ -71,7 +72,8 @@ static void judge(struct process *process, struct verdict *verdict)
     if (process->page.words)
         page_look(&process->page, &page);
     const struct proxy *culprit = deliveries_mark(process, &page);
-    *verdict = (struct verdict){.is_start = process->state == PROCESS_DYING && !process->was_welcomed,
+    *verdict = (struct verdict){.executing = culprit,
+        .is_start = process->state == PROCESS_DYING && !process->was_welcomed,
         .is_charged_to_all = !culprit && !process->others_are_free};
     find_reason(process, verdict);
     if (culprit && !process->others_are_free) /* else it was executing, and has done nothing wrong */
@@ -105,7 +107,8 @@ static void end_actor(struct process *process, struct proxy *proxy, const struct
         proxy_detach(proxy);
         return;
     }
-    bool was_executing = deliveries_settle(&ctx, proxy, verdict->reason, verdict->stack) > 0;
+    bool was_executing =
+        deliveries_settle(&ctx, proxy, verdict->reason, verdict->stack) > 0 || proxy == verdict->executing;
     if (was_executing)
         remember_stack(process->host, proxy->id, verdict->stack);
     reason_of(

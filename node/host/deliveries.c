@@ -60,9 +60,10 @@ void delivery_free(struct process *process, struct delivery *delivery)
         proxy->last = delivery->previous;
     else
         process->deliveries.items[delivery->next].previous = delivery->previous;
+    proxy->open--;
+    proxy->taken -= delivery->is_taken;
     *delivery = (struct delivery){.next = process->free_delivery};
     process->free_delivery = index;
-    proxy->open--;
     HOST_COUNT(process->host->counters.open, (uint32_t)-1);
 }
 
@@ -105,6 +106,9 @@ static void lose(struct histrio_context *ctx, struct delivery *delivery, const c
 const struct proxy *deliveries_mark(struct process *process, const struct page_view *page)
 {
     const struct proxy *culprit = NULL;
+    uint64_t slot = page->executing & ~PAGE_ACTOR;
+    if ((page->executing & PAGE_ACTOR) != 0 && slot > 0 && slot <= process->slots.count)
+        culprit = process->slots.items[slot - 1];
     for (size_t i = 0; i < PAGE_ENTRIES; i++) {
         struct delivery *delivery = delivery_find(process, page->entries[i] & ~PAGE_OVER);
         if (!delivery)
@@ -132,10 +136,10 @@ unsigned deliveries_settle(
     while (proxy->first != DELIVERY_NONE) {
         struct delivery *delivery = &process->deliveries.items[proxy->first];
         enum page_entry entry = (enum page_entry)delivery->entry;
-        begun += entry == PAGE_BEGUN;
+        begun += entry == PAGE_BEGUN && !delivery->is_taken;
         /* Of a process that was not listened to any more nothing is known: its page may be ahead of what we
          * read. */
-        if (entry != PAGE_NOT_BEGUN || process->is_hostile)
+        if (entry != PAGE_NOT_BEGUN || delivery->is_taken || process->is_hostile)
             lose(ctx, delivery, reason, stack, entry == PAGE_IS_OVER);
         else if (delivery->message)
             vec_push(&back, delivery->message);

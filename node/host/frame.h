@@ -36,11 +36,15 @@ enum frame_kind {
     FRAME_TIMER,
     FRAME_LOG,
     FRAME_TRAP,
+    FRAME_TAKEN,
     FRAME_KIND_END
 };
 
-enum { FRAME_HAS_BUFFERS = 1 };   /* flag: a descriptor comes with it, see buffers.h */
-enum { FRAME_FAILED_NORMAL = 1 }; /* code of FAILED: it stopped, and did not fail */
+enum { FRAME_HAS_BUFFERS = 1 }; /* flag: a descriptor comes with it, see buffers.h */
+enum {
+    FRAME_FAILED_NORMAL = 1,  /* code of FAILED: it stopped, and did not fail */
+    FRAME_DONE_UNHANDLED = 1, /* code of DONE: nothing was done with the tell */
+};
 
 /* The header as it is on the wire. */
 struct frame {

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "host/private.h"
+#include "host/program.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -257,6 +258,7 @@ int host_new(const struct host_config *config, struct host **ret_host, struct er
         .ctx = host};
     host->system = xstrdup(config->system);
     host->node = xstrdup(config->node);
+    host->program = config->program ? xstrdup(config->program) : program_beside_us();
     host->node_uid = config->node_uid;
     host->script_ended = config->script_ended;
     host->ctx = config->ctx;
@@ -313,6 +315,7 @@ void host_free(struct host *host)
     free(host->events);
     free(host->system);
     free(host->node);
+    free(host->program);
     mutex_done(&host->lock);
     free(host);
 }

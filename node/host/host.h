@@ -23,6 +23,8 @@ struct host_config {
     const char *system; /* "bank": told to the processes */
     const char *node;
     uint64_t node_uid;
+    const char
+        *program; /* of processes for behaviors in C; NULL: histrio-host beside the program that runs */
     /* The socket of a program that called histrio.local(), -1 for none; the host owns it. Its end is told by
      * `script_ended`, on worker 0. */
     int script_fd;

@@ -98,7 +98,7 @@ static void log_stack(struct process *process, const struct page_view *page, int
     char path[256], method[160], place[REASON_PLACE_BYTES];
     char *trace = xmalloc(TRACE_BYTES + 1);
     describe(process, page, path, sizeof(path), method, sizeof(method));
-    page_read_trace(&process->page, trace, TRACE_BYTES + 1);
+    trace_read(process, trace);
     log_event(LOG_WARNING, "a handler runs for long", "actor", path, "type", method, "runningMs",
         log_number((now_ns - (int64_t)page->busy_since_ns) / NS_PER_MS), "place",
         reason_place(trace, place, sizeof(place)) ? place : NULL, "stack", trace, NULL);
@@ -141,6 +141,9 @@ void looks_limit_memory(struct process *process)
     uint64_t bytes = process->host->app->memory_bytes_max;
     if (bytes == 0)
         return;
+    if (process->is_c)
+        bytes *=
+            2; /* code in C seldom survives that memory is refused: the watch shall come first, and say why */
     /* Where the interpreter can still say MemoryError, it should. The other half of the check is what is
      * really used: look_at_memory(). */
     struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};

@@ -12,6 +12,8 @@ struct err;
 
 enum { PAGE_BYTES = 4096, PAGE_ENTRIES = PAGE_BYTES / 8 - 2, TRACE_BYTES = 64 * 1024 };
 #define PAGE_OVER (UINT64_C(1) << 63)
+/* In the entry of what executes: not a delivery, but the slot of an actor. */
+#define PAGE_ACTOR (UINT64_C(1) << 62)
 
 struct page {
     int page_fd, trace_fd;
@@ -29,7 +31,8 @@ enum page_entry {
 struct page_view {
     uint64_t busy_since_ns;      /* the earlier of both threads' handlers; 0: none runs */
     uint64_t loop_busy_since_ns; /* of the handler that the event loop runs */
-    uint64_t executing;          /* the delivery on the stack of the thread that dispatches; 0: none */
+    uint64_t executing;          /* the delivery, or PAGE_ACTOR and a slot, on the stack of the thread that
+                                    dispatches; 0: none */
     uint64_t entries[PAGE_ENTRIES];
 };
 

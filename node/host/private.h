@@ -63,11 +63,14 @@ struct proxy {
     enum proxy_state state;
     uint32_t first, last; /* its deliveries, in order; indexes of the process's pool */
     uint32_t open;        /* how many */
+    uint32_t taken;       /* of these, asks that are answered later */
     uint32_t window;
     bool waits_for_buffer; /* paused: its process does not read fast enough */
     char *stop_reason;
     struct number_pairs monitors, timers;
     uint64_t spawner, spawn_request, spawn_supervisor; /* who waits to be told that it runs; 0: nobody */
+    uint64_t spawn_monitor;                            /* the spawner's; 0: none */
+    bool spawn_link;
     uint32_t sent_while_muted;
     uint32_t requests; /* open asks */
     bool is_paused;
@@ -79,6 +82,7 @@ struct delivery {
     struct proxy *proxy;
     uint8_t kind;            /* enum frame_kind */
     uint8_t entry;           /* enum page_entry, of deliveries_mark() */
+    bool is_taken;           /* its handler has returned, and will answer later */
     uint32_t next, previous; /* of the proxy; next also of the free list */
     uint32_t method;         /* interned by the runtime */
 };
@@ -117,6 +121,7 @@ struct process {
     uint64_t generation; /* of the app */
     bool is_script;
     bool is_spare; /* of no actor yet: host->spare */
+    bool is_c;     /* of behaviors in C: no zygote has to do with it */
     bool was_told_to_end;
     bool is_hostile;   /* it broke the protocol: nothing of it counts any more */
     bool was_welcomed; /* it ran before it began to die */
@@ -132,6 +137,7 @@ struct process {
     int64_t deadline_ns; /* of HELLO, or of the wait for its status */
 
     struct watched socket, output; /* output: its stdout and stderr */
+    struct watched exit;           /* of a child of ours: of behaviors in C */
     struct page page;
     struct str output_line;
 
@@ -203,6 +209,7 @@ struct recent_stack {
 struct host {
     struct actor_hosting hosting;
     char *system, *node;
+    char *program; /* of worker processes for behaviors in C */
     uint64_t node_uid;
     struct worker *worker; /* NULL before the first poll and after the end */
     void (*script_ended)(void *ctx);
@@ -239,8 +246,9 @@ struct host {
     struct recent_stack
         recent_stacks[RECENT_STACKS]; /* of actors that were executing when their process died */
     unsigned next_stack;
-    uint64_t last_name; /* of actors spawned without one */
-    struct timer timer; /* runs while there is anything to look at */
+    uint64_t last_name;           /* of actors spawned without one */
+    const struct proxy *spawning; /* whose SPAWN is at work; NULL: nobody's */
+    struct timer timer;           /* runs while there is anything to look at */
     bool timer_runs;
     bool is_suspended;
     bool is_over;
@@ -335,6 +343,11 @@ void spawn_handle(
 void spawn_finished(struct histrio_context *ctx, struct proxy *proxy, const char *failure);
 
 /* proxy.c */
+/* "library.name", not "module:Class". */
+static inline bool child_is_in_c(const struct actor_child_spec *spec)
+{
+    return !strchr(spec->behavior, ':');
+}
 extern const struct histrio_behavior host_proxy;
 void proxy_exit(void *host, struct histrio_context *hosted, void *state, const char *reason);
 /* The process can take it: START goes out. */
@@ -374,6 +387,13 @@ const char *death_stack(const struct host *host, uint64_t actor);
 void death_closed(struct process *process);
 void death_told(struct process *process, int status);
 void death_settle(struct process *process);
+
+/* cprocess.c: processes for behaviors in C */
+int cprocess_start(struct process *process, const int remote[HOST_REMOTE_FDS], struct err *err);
+void cprocess_done(struct process *process);
+/* What it left in its trace, of TRACE_BYTES + 1; functions that only the file of a library knows have names.
+ */
+void trace_read(const struct process *process, char *ret_trace);
 
 /* zygote.c */
 void zygote_want(struct host *host); /* sees to it that the present app has one, when its time has come */

@@ -33,7 +33,7 @@ struct process *process_new(struct host *host)
     process->isolation = ACTOR_ISOLATION_PROCESS;
     process->generation = host->generation;
     process->pid_fd = -1;
-    process->socket.fd = process->output.fd = -1;
+    process->socket.fd = process->output.fd = process->exit.fd = -1;
     process->page = (struct page){-1, -1, NULL};
     process->free_delivery = DELIVERY_NONE;
     str_init(&process->output_line, LIMIT_LOG_LINE_BYTES);
@@ -49,6 +49,8 @@ void process_free(struct process *process)
     struct host *host = process->host;
     host_unwatch(host, &process->socket);
     host_unwatch(host, &process->output);
+    host_unwatch(host, &process->exit);
+    cprocess_done(process);
     page_done(&process->page);
     if (process->pid_fd >= 0)
         (void)close(process->pid_fd); /* only a handle */

@@ -24,12 +24,12 @@ static bool is_open(const struct process *process)
 }
 
 /* The one with the fewest actors; NULL when a further process may be made that would have none. */
-static struct process *find_shared(struct host *host)
+static struct process *find_shared(struct host *host, bool is_c)
 {
     struct process *least = NULL;
     unsigned count = 0;
     list_for_each (process, &host->processes, struct process, node) {
-        if (process->isolation != ACTOR_ISOLATION_SHARED || !is_open(process))
+        if (process->isolation != ACTOR_ISOLATION_SHARED || process->is_c != is_c || !is_open(process))
             continue;
         count++;
         if (!least || process->proxy_count < least->proxy_count)
@@ -38,13 +38,20 @@ static struct process *find_shared(struct host *host)
     return count < host->app->workers && least && least->proxy_count > 0 ? NULL : least;
 }
 
-static struct process *find_group(struct host *host, const char *unit)
+static struct process *find_group(struct host *host, bool is_c, const char *unit)
 {
     list_for_each (process, &host->processes, struct process, node)
-        if (process->isolation == ACTOR_ISOLATION_GROUP && is_open(process) &&
+        if (process->isolation == ACTOR_ISOLATION_GROUP && process->is_c == is_c && is_open(process) &&
             strcmp(process->group, unit) == 0)
             return process;
     return NULL;
+}
+
+/* The one of who spawns just now; NULL: a restart, or it is of another language. */
+static struct process *find_spawner(struct host *host, bool is_c)
+{
+    struct process *process = host->spawning ? host->spawning->process : NULL;
+    return process && process->is_c == is_c && is_open(process) ? process : NULL;
 }
 
 static struct process *find_process(
@@ -52,8 +59,9 @@ static struct process *find_process(
 {
     switch (spec->isolation) {
     case ACTOR_ISOLATION_NODE:
-    case ACTOR_ISOLATION_SHARED: return find_shared(host);
-    case ACTOR_ISOLATION_GROUP: return find_group(host, histrio_unit(ctx));
+    case ACTOR_ISOLATION_SHARED: return find_shared(host, child_is_in_c(spec));
+    case ACTOR_ISOLATION_GROUP: return find_group(host, child_is_in_c(spec), histrio_unit(ctx));
+    case ACTOR_ISOLATION_SPAWNER: return find_spawner(host, child_is_in_c(spec));
     case ACTOR_ISOLATION_PROCESS: break;
     }
     return NULL;
@@ -74,12 +82,14 @@ static struct process *usable_spare(struct host *host)
 static struct process *for_actor(
     struct host *host, struct histrio_context *ctx, const struct actor_child_spec *spec)
 {
-    struct process *process = usable_spare(host);
+    bool is_c = child_is_in_c(spec);
+    struct process *process = is_c ? NULL : usable_spare(host); /* which a zygote forked */
     if (process)
         set_spare(host, NULL);
     else
         process = process_new(host);
     process->is_spare = false;
+    process->is_c = is_c;
     process->isolation = spec->isolation == ACTOR_ISOLATION_NODE ? ACTOR_ISOLATION_SHARED : spec->isolation;
     process->group = process->isolation == ACTOR_ISOLATION_GROUP ? xstrdup(histrio_unit(ctx)) : NULL;
     HOST_COUNT(host->counters.processes, 1);
@@ -91,11 +101,12 @@ static struct process *make_process(struct host *host, struct histrio_context *c
     const struct actor_child_spec *spec, char *ret_why, size_t size)
 {
     int64_t now_ns = clock_now_ns(clock_system());
-    if (host->zygote_why[0] && now_ns < host->zygote_not_before_ns) {
+    bool is_c = child_is_in_c(spec);
+    if (!is_c && host->zygote_why[0] && now_ns < host->zygote_not_before_ns) {
         (void)snprintf(ret_why, size, "%s", host->zygote_why);
         return NULL;
     }
-    if (host->process_count >= LIMIT_HOST_PROCESSES && !usable_spare(host)) {
+    if (host->process_count >= LIMIT_HOST_PROCESSES && (is_c || !usable_spare(host))) {
         (void)snprintf(ret_why, size, "this node has %d worker processes already", LIMIT_HOST_PROCESSES);
         return NULL;
     }
@@ -164,18 +175,21 @@ struct process *processes_find(struct host *host, uint32_t number)
 
 /* ---- beginning ---- */
 
-static void fork_one(struct host *host, struct process *process)
+static void start_one(struct host *host, struct process *process)
 {
     struct err err = {0};
     int remote[HOST_REMOTE_FDS] = {-1, -1, -1, -1};
     bool done = process_make_descriptors(process, remote, &err) == 0 &&
-                zygote_fork(host->zygote, process, remote, &err) == 0;
+                (process->is_c ? cprocess_start(process, remote, &err)
+                               : zygote_fork(host->zygote, process, remote, &err)) == 0;
     if (remote[0] >= 0)
-        (void)close(remote[0]); /* the zygote has its own */
+        (void)close(remote[0]); /* whoever got it has its own */
     if (remote[3] >= 0)
         (void)close(remote[3]);
-    process->zygote = host->zygote;
-    process->zygote->process_count++;
+    if (!process->is_c) {
+        process->zygote = host->zygote;
+        process->zygote->process_count++;
+    }
     process->state = PROCESS_FORKING;
     process->deadline_ns = clock_now_ns(clock_system()) + HELLO_WAIT_MS * NS_PER_MS;
     if (done)
@@ -186,10 +200,10 @@ static void fork_one(struct host *host, struct process *process)
         death_closed(process);
 }
 
-static struct process *find_wanted(struct host *host)
+static struct process *find_wanted(struct host *host, bool is_c)
 {
     list_for_each (process, &host->processes, struct process, node)
-        if (process->state == PROCESS_WANTED)
+        if (process->state == PROCESS_WANTED && process->is_c == is_c)
             return process;
     return NULL;
 }
@@ -207,7 +221,7 @@ static void keep_spare(struct host *host)
     process->is_spare = true;
     set_spare(host, process);
     HOST_COUNT(host->counters.spares_started, 1);
-    fork_one(host, process);
+    start_one(host, process);
 }
 
 void processes_lose_spare(struct process *process)
@@ -222,12 +236,14 @@ void processes_go_on(struct host *host)
 {
     if (host->is_over || clock_now_ns(clock_system()) < host->start_not_before_ns)
         return;
-    for (struct process *process; (process = find_wanted(host));) { /* each is no longer wanted then */
+    for (struct process *process; (process = find_wanted(host, true));) /* each is no longer wanted then */
+        start_one(host, process);
+    for (struct process *process; (process = find_wanted(host, false));) { /* as above */
         if (!host->zygote || host->zygote->state != ZYGOTE_READY) {
             zygote_want(host);
             return; /* it comes back when it is ready, or refuses all */
         }
-        fork_one(host, process);
+        start_one(host, process);
     }
     keep_spare(host);
 }
@@ -306,7 +322,7 @@ void processes_configured(struct host *host)
 
 void processes_refuse(struct host *host, const char *why)
 {
-    for (struct process *process; (process = find_wanted(host));) { /* as above */
+    for (struct process *process; (process = find_wanted(host, false));) { /* as above */
         process_kill(process, why);
         process->was_told_to_end = true; /* it never was one: nothing is lost */
         process->state = PROCESS_DYING;

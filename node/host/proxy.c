@@ -41,13 +41,33 @@ static enum histrio_result proxy_start(
     return HISTRIO_FAIL;
 }
 
+/* Where its library is, and who its parent is in the eyes of histrio/actor.h: not the supervisor that SPAWN
+ * puts above it. */
+static void write_start_in_c(struct histrio_context *ctx, const struct proxy *proxy, struct str *text)
+{
+    const char *library = hosted_library(ctx, proxy->spec->behavior);
+    const struct proxy *spawning = proxy->host->spawning;
+    struct histrio_ref parent = histrio_parent(ctx);
+    if (spawning && spawning->process == proxy->process)
+        parent = (struct histrio_ref){ctx->worker->node_uid, spawning->id};
+    value_put_string(text, "library");
+    value_put_string(text, library ? library : "");
+    value_put_string(text, "parent");
+    value_put_array(text, 2);
+    value_put_uint(text, parent.node);
+    value_put_uint(text, parent.id);
+}
+
 static void write_start(struct histrio_context *ctx, const struct proxy *proxy, struct str *text)
 {
     static const uint8_t nil[] = {0xc0};
     const struct actor_child_spec *spec = proxy->spec;
     char epoch[24];
     (void)snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long)histrio_epoch(ctx));
-    value_put_map(text, 6);
+    bool is_in_c = child_is_in_c(spec);
+    value_put_map(text, is_in_c ? 8 : 6);
+    if (is_in_c)
+        write_start_in_c(ctx, proxy, text);
     value_put_string(text, "behavior");
     value_put_string(text, spec->behavior);
     value_put_string(text, "arguments");
@@ -177,7 +197,7 @@ static enum histrio_result proxy_receive(
     case HISTRIO_REPLY:
     case HISTRIO_ERROR: break; /* outcomes come to requests.c at once */
     }
-    if (proxy->open >= proxy->window || process->is_full) {
+    if (proxy->open - proxy->taken >= proxy->window || process->is_full) {
         proxy->waits_for_buffer = process->is_full;
         pause_proxy(ctx, proxy);
     }
@@ -187,7 +207,7 @@ static enum histrio_result proxy_receive(
 void proxy_went_on(struct histrio_context *ctx, struct proxy *proxy)
 {
     if (!proxy->is_paused || proxy->state != PROXY_RUNNING || proxy->process->state != PROCESS_RUNNING ||
-        proxy->open > proxy->window / 2 || proxy->process->is_full)
+        proxy->open - proxy->taken > proxy->window / 2 || proxy->process->is_full)
         return;
     proxy->waits_for_buffer = false;
     proxy->is_paused = false;
@@ -304,6 +324,8 @@ void proxy_exit(void *host, struct histrio_context *ctx, void *state, const char
  * far as can be told, on that of an event loop that has not come round for a while. */
 static bool is_on_stack(const struct proxy *proxy, const struct page_view *page)
 {
+    if (page->executing == (PAGE_ACTOR | proxy->slot))
+        return true;
     const struct delivery *delivery = delivery_find(proxy->process, page->executing);
     if (delivery && delivery->proxy == proxy)
         return true;

@@ -1,6 +1,7 @@
 #include "host/reason.h"
 
 #include "base/str.h"
+#include "host/reason_private.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,7 +86,7 @@ bool reason_place(const char *trace, char *ret_place, size_t size)
     if (!stack)
         stack = last_stack(trace, "Stack (most recent call first)");
     if (!stack)
-        return false;
+        return reason_place_of_c(trace, ret_place, size);
     struct stack_line line, first = {0};
     bool found = find_place(stack, false, &line, &first);
     /* A handler of the event loop's thread has its stack before that of the thread that got the signal. */
@@ -100,6 +101,9 @@ char *reason_stack(char *trace, size_t size)
 {
     const char *stack = last_stack(trace, "Current thread ");
     const char *line = stack ? strchr(stack, '\n') : NULL;
+    char *of_c = stack ? NULL : reason_frames_of_c(trace);
+    if (of_c)
+        line = of_c - 1;
     char *begin = trace + (line ? (size_t)(line + 1 - trace) : strlen(trace));
     char *end = strstr(begin, "\n\n");
     if (end)

@@ -13,18 +13,19 @@ struct reason_facts {
     int status;            /* as waitpid has it */
     bool is_out_of_memory; /* the kernel counted a kill for memory meanwhile */
     const char *killed;    /* why the node killed it: "timeout", "memory 600 MiB ..."; NULL: it did not */
-    const char *trace;     /* what faulthandler wrote; "": nothing */
+    const char *trace;     /* what faulthandler, or base/crash.h in C, wrote; "": nothing */
 };
 
-/* Where the last stack of a trace was: "bank.py:41 in add", the first frame of the thread that matters which
- * is not the SDK's own. False: the trace has none. */
+/* Where the last stack of a trace was: "bank.py:41 in add", "libbank.so in add+0x1c", the first frame of the
+ * thread that matters which is not the SDK's own. False: the trace has none. */
 bool reason_place(const char *trace, char *ret_place, size_t size);
 
 /* The last stack of a trace, its heading left out: ends trace there, at most size bytes further. "": it has
  * none. */
 char *reason_stack(char *trace, size_t size);
 
-/* "SIGSEGV bank.py:41 in add", "exit code 3", "SIGKILL (out of memory)", "timeout bank.py:41 in add". */
+/* "SIGSEGV bank.py:41 in add", "SIGSEGV libbank.so in add+0x1c", "exit code 3", "SIGKILL (out of memory)",
+ * "timeout bank.py:41 in add". */
 void reason_write(const struct reason_facts *facts, char *ret_reason, size_t size);
 
 #endif

@@ -116,6 +116,8 @@ static void receive_end(struct histrio_context *ctx, struct proxy *proxy, struct
         error = frame->code == HISTRIO_OK || frame->code > HISTRIO_DENIED ? HISTRIO_APPLICATION
                                                                           : (enum histrio_error)frame->code;
         hosted_reply_error(ctx, message, error, text);
+    } else if (frame->code == FRAME_DONE_UNHANDLED) {
+        hosted_unhandled(ctx, message);
     } else {
         hosted_reply_error(ctx, message, HISTRIO_TIMEOUT, "its time was over before it began");
     }
@@ -137,6 +139,17 @@ static void receive_answer(
         receive_violation(proxy->process, "%s for a START or STOP", frame_kind_name(frame->kind));
 }
 
+/* Its handler has returned, and answers later: it does not keep others from being delivered. */
+static void receive_taken(struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame)
+{
+    struct delivery *delivery = delivery_find(proxy->process, frame->number);
+    if (!delivery || delivery->proxy != proxy || delivery->kind != FRAME_ASK || delivery->is_taken)
+        return;
+    delivery->is_taken = true;
+    proxy->taken++;
+    proxy_went_on(ctx, proxy);
+}
+
 /* ---- all ---- */
 
 static void receive_from_actor(struct process *process, const struct frame *frame, const uint8_t *payload)
@@ -154,6 +167,8 @@ static void receive_from_actor(struct process *process, const struct frame *fram
                 frame->actor ? "the actor has ended" : "only an actor may do this, inside of a handler");
     } else if (frame->kind == FRAME_REPLY || frame->kind == FRAME_ERROR || frame->kind == FRAME_DONE) {
         receive_answer(&ctx, proxy, frame, payload);
+    } else if (frame->kind == FRAME_TAKEN) {
+        receive_taken(&ctx, proxy, frame);
     } else if (frame->kind == FRAME_FAILED) {
         proxy_failed(&ctx, proxy, frame, payload);
     } else {
@@ -188,7 +203,8 @@ void receive_frame(struct process *process, const struct frame *frame, const uin
     case FRAME_EXIT:
     case FRAME_TIMER_START:
     case FRAME_TIMER_CANCEL:
-    case FRAME_TRAP: receive_from_actor(process, frame, payload); break;
+    case FRAME_TRAP:
+    case FRAME_TAKEN: receive_from_actor(process, frame, payload); break;
     case FRAME_WELCOME:
     case FRAME_START:
     case FRAME_STOP:

@@ -188,6 +188,16 @@ static void start_timer(struct histrio_context *ctx, struct proxy *proxy, const 
     vec_push(&proxy->timers.items, pair);
 }
 
+/* Its code may want to know from when on no exit comes any more. */
+static void unlink_from(
+    struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame, struct histrio_ref to)
+{
+    static const uint8_t nil = 0xc0;
+    histrio_unlink(ctx, to);
+    if (frame->number != 0)
+        request_answer(proxy->process, proxy->slot, frame->number, &nil, sizeof(nil));
+}
+
 static void send_exit(
     struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame, const uint8_t *payload)
 {
@@ -223,7 +233,7 @@ void request_handle(
         if (frame->kind == FRAME_LINK)
             histrio_link(ctx, to);
         else
-            histrio_unlink(ctx, to);
+            unlink_from(ctx, proxy, frame, to);
         break;
     case FRAME_EXIT: send_exit(ctx, proxy, frame, payload); break;
     case FRAME_TIMER_START: start_timer(ctx, proxy, frame); break;

@@ -85,12 +85,14 @@ static int read_behavior(
 static int read_isolation(
     struct spawn *spawn, struct value map, struct actor_child_spec *child, struct err *err)
 {
-    static const char *const names[] = {"Node", "Shared", "Group", "Process", NULL};
+    static const char *const names[] = {"Node", "Shared", "Group", "Process", "Spawner", NULL};
     bool is_python = child->behavior && strchr(child->behavior, ':');
     int isolation = read_choice(
         spawn, map, "isolation", names, is_python ? ACTOR_ISOLATION_SHARED : ACTOR_ISOLATION_NODE);
-    if (isolation < 0 || is_python == (isolation == ACTOR_ISOLATION_NODE))
-        return err_set(err, ERR_INVALID, "isolation must be Shared, Group or Process; of actors in C Node");
+    bool is_for_c_only = isolation == ACTOR_ISOLATION_NODE || isolation == ACTOR_ISOLATION_SPAWNER;
+    if (isolation < 0 || (is_python && is_for_c_only))
+        return err_set(
+            err, ERR_INVALID, "isolation must be Shared, Group or Process; of actors in C also Node");
     child->isolation = (enum actor_isolation)isolation;
     return 0;
 }
@@ -213,6 +215,18 @@ static void answer(struct histrio_context *ctx, struct process *process, uint32_
     str_done(&text);
 }
 
+/* Once it runs, and no sooner: of a start that failed only the answer tells. */
+static void bind(
+    struct histrio_context *ctx, struct proxy *proxy, bool link, uint64_t monitor, struct histrio_ref ref)
+{
+    if (link)
+        histrio_link(ctx, ref);
+    if (monitor != 0 && proxy->monitors.items.count < LIMIT_HOST_WATCHES) {
+        struct number_pair pair = {.theirs = monitor, .ours = histrio_monitor(ctx, ref), .is_once = true};
+        vec_push(&proxy->monitors.items, pair);
+    }
+}
+
 void spawn_finished(struct histrio_context *ctx, struct proxy *proxy, const char *failure)
 {
     struct histrio_context spawner;
@@ -223,24 +237,68 @@ void spawn_finished(struct histrio_context *ctx, struct proxy *proxy, const char
     const struct proxy *above = spawner.actor->state;
     if (!above->process || above->state == PROXY_OVER)
         return;
-    if (failure)
+    if (failure) {
         request_fail(above->process, above->slot, proxy->spawn_request, HISTRIO_APPLICATION, failure);
-    else
-        answer(ctx, above->process, above->slot, proxy->spawn_request, histrio_self(ctx));
+        return;
+    }
+    bind(&spawner, spawner.actor->state, proxy->spawn_link, proxy->spawn_monitor, histrio_self(ctx));
+    answer(ctx, above->process, above->slot, proxy->spawn_request, histrio_self(ctx));
 }
 
-static void bind(
-    struct histrio_context *ctx, struct proxy *proxy, struct value request, struct histrio_ref ref)
+static int check_library(struct histrio_context *ctx, const struct actor_child_spec *child, struct err *err)
+{
+    if (!actor_child_is_hosted(child) || !child_is_in_c(child) || hosted_library(ctx, child->behavior))
+        return 0;
+    return err_set(err, ERR_NOT_FOUND, "no behavior \"%s\" in any loaded library", child->behavior);
+}
+
+static int check_libraries(struct histrio_context *ctx, const struct actor_unit_spec *tree, struct err *err)
+{
+    int result = check_library(ctx, &tree->root, err);
+    for (size_t i = 0; result == 0 && i < tree->child_count; i++)
+        result = check_library(ctx, &tree->children[i], err);
+    return result;
+}
+
+static enum histrio_error error_of(const struct err *err)
+{
+    if (err->kind == ERR_NOT_FOUND)
+        return HISTRIO_NOT_FOUND;
+    return err->kind == ERR_CONFLICT || err->kind == ERR_LIMIT ? HISTRIO_BAD_ARGUMENT : HISTRIO_APPLICATION;
+}
+
+/* The tree runs, or its root is about to. */
+static void begun(struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame,
+    struct value request, const struct spawn *spawn, struct histrio_ref supervisor, struct histrio_ref root)
 {
     bool link = false;
     uint64_t monitor = 0;
-    if (value_get_bool(value_find(request, "link"), &link) && link)
-        histrio_link(ctx, ref);
-    if (value_get_uint(value_find(request, "monitor"), &monitor) && monitor != 0 &&
-        proxy->monitors.items.count < LIMIT_HOST_WATCHES) {
-        struct number_pair pair = {.theirs = monitor, .ours = histrio_monitor(ctx, ref), .is_once = true};
-        vec_push(&proxy->monitors.items, pair);
+    struct histrio_context started;
+    (void)value_get_bool(value_find(request, "link"), &link); /* absent: not */
+    (void)value_get_uint(value_find(request, "monitor"), &monitor);
+    if (!actor_child_is_hosted(&spawn->tree.root) || !hosted_enter(ctx->worker, root.id, &started)) {
+        bind(ctx, proxy, link, monitor, root);
+        answer(ctx, proxy->process, proxy->slot, frame->number, root);
+        return;
     }
+    struct proxy *child = started.actor->state;
+    child->spawner = proxy->id;
+    child->spawn_request = frame->number;
+    child->spawn_supervisor = supervisor.id;
+    child->spawn_link = link;
+    child->spawn_monitor = monitor;
+}
+
+static int start_tree(struct histrio_context *ctx, const struct proxy *proxy,
+    const struct actor_unit_spec *tree, struct histrio_ref *ret_supervisor, struct histrio_ref *ret_root,
+    struct err *err)
+{
+    if (check_libraries(ctx, tree, err) < 0)
+        return -1;
+    proxy->host->spawning = proxy;
+    int result = supervisor_spawn(ctx, tree, ret_supervisor, ret_root, err);
+    proxy->host->spawning = NULL;
+    return result;
 }
 
 void spawn_handle(
@@ -253,21 +311,9 @@ void spawn_handle(
     if (frame_payload_bytes(frame) > LIMIT_VALUE_BYTES || value_type(request) != VALUE_MAP)
         err_set(&err, ERR_INVALID, "the request is no map");
     else if (read_tree(ctx, proxy->host, request, &spawn, &err) == 0 &&
-             supervisor_spawn(ctx, &spawn.tree, &supervisor, &root, &err) == 0) {
-        bind(ctx, proxy, request, root);
-        struct histrio_context started;
-        if (actor_child_is_hosted(&spawn.tree.root) && hosted_enter(ctx->worker, root.id, &started)) {
-            struct proxy *child = started.actor->state;
-            child->spawner = proxy->id;
-            child->spawn_request = frame->number;
-            child->spawn_supervisor = supervisor.id;
-        } else {
-            answer(ctx, proxy->process, proxy->slot, frame->number, root);
-        }
-    }
+             start_tree(ctx, proxy, &spawn.tree, &supervisor, &root, &err) == 0)
+        begun(ctx, proxy, frame, request, &spawn, supervisor, root);
     if (err.kind != ERR_NONE)
-        request_fail(proxy->process, proxy->slot, frame->number,
-            err.kind == ERR_CONFLICT || err.kind == ERR_LIMIT ? HISTRIO_BAD_ARGUMENT : HISTRIO_APPLICATION,
-            err.text);
+        request_fail(proxy->process, proxy->slot, frame->number, error_of(&err), err.text);
     spawn_done(&spawn);
 }

@@ -1,7 +1,7 @@
-/* An actor in C that asks an actor in Python, `window` asks at a time: what node and worker process cost
- * without the caller's Python.
+/* An actor in C that asks an actor in Python, or one in C in a worker process or in the node, `window` asks
+ * at a time: what node and worker process cost without the caller's Python.
  *
- *     host_bench [--python INTERPRETER] [--calls N] [--window N]
+ *     host_bench [--python INTERPRETER | --c Process | --c Node] [--calls N] [--window N]
  *
  * The interpreter needs the package histrio. Prints one JSON line a round: calls a second, and the CPU time
  * of a call in the node. */
@@ -38,6 +38,7 @@ static struct {
     struct condition changed;
     unsigned rounds; /* that are over; guarded by lock */
     uint64_t calls, window;
+    const char *c; /* where the one in C is; NULL: Python is asked */
 } bench;
 
 /* The state of the asker. */
@@ -113,16 +114,31 @@ static void run_round(struct actor_system *system, unsigned round)
     double seconds = (double)(clock_now_ns(clock_system()) - begin_ns) / 1e9;
     if (!in_time)
         exit(1);
-    (void)printf("{\"bench\":\"host\",\"window\":%" PRIu64 ",\"callsPerSecond\":%.0f,\"nodeCpuUs\":%.2f}\n",
-        bench.window, (double)bench.calls / seconds, (cpu_us() - begin_cpu) / (double)bench.calls);
+    (void)printf("{\"bench\":\"host\",\"callee\":\"%s\",\"window\":%" PRIu64
+                 ",\"callsPerSecond\":%.0f,\"nodeCpuUs\":%.2f}\n",
+        bench.c ? bench.c : "Python", bench.window, (double)bench.calls / seconds,
+        (cpu_us() - begin_cpu) / (double)bench.calls);
     (void)fflush(stdout);
 }
 
-static int start_unit(struct actor_system *system, const char *name, const char *behavior, struct err *err)
+static int start_unit(struct actor_system *system, const char *name, const char *behavior,
+    enum actor_isolation isolation, struct err *err)
 {
-    struct actor_unit_spec spec = {
-        .name = name, .root = {.name = name, .behavior = behavior, .period_ms = 1, .shutdown_ms = 1000}};
+    struct actor_unit_spec spec = {.name = name,
+        .root = {
+            .name = name, .behavior = behavior, .period_ms = 1, .shutdown_ms = 1000, .isolation = isolation}};
     return actor_system_unit_start(system, &spec, 1, err);
+}
+
+static int start_counter(struct actor_system *system, struct err *err)
+{
+    if (!bench.c)
+        return start_unit(system, "counter", "host_bench_module:Counter", ACTOR_ISOLATION_NODE, err);
+    bool in_process = strcmp(bench.c, "Process") == 0;
+    if (actor_system_load_library(system, "host_c_behaviors", HOST_BENCH_LIBRARY, err) < 0)
+        return -1;
+    return start_unit(system, "counter", "host_c_behaviors.risky",
+        in_process ? ACTOR_ISOLATION_PROCESS : ACTOR_ISOLATION_NODE, err);
 }
 
 static int run(const char *interpreter, const char *folder, struct err *err)
@@ -140,9 +156,9 @@ static int run(const char *interpreter, const char *folder, struct err *err)
     if (result == 0)
         result = actor_system_add_library(system, &library, err);
     if (result == 0)
-        result = start_unit(system, "counter", "host_bench_module:Counter", err);
+        result = start_counter(system, err);
     if (result == 0)
-        result = start_unit(system, "asker", "bench.asker", err);
+        result = start_unit(system, "asker", "bench.asker", ACTOR_ISOLATION_NODE, err);
     for (unsigned round = 0; result == 0 && round < ROUNDS; round++)
         run_round(system, round);
     actor_system_free(system, 5000);
@@ -170,6 +186,8 @@ int main(int argument_count, char **arguments)
     for (int i = 1; i + 1 < argument_count; i += 2) {
         if (strcmp(arguments[i], "--python") == 0)
             interpreter = arguments[i + 1];
+        else if (strcmp(arguments[i], "--c") == 0)
+            bench.c = arguments[i + 1];
         else if (strcmp(arguments[i], "--calls") == 0)
             (void)text_to_u64(arguments[i + 1], UINT32_MAX, &bench.calls, &err);
         else if (strcmp(arguments[i], "--window") == 0)

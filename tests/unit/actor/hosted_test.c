@@ -414,7 +414,12 @@ static void without_a_host_python_is_refused(void **state)
     support_stop();
 }
 
-static void actors_in_c_stay_in_the_node(void **state)
+static void look_for_attachments(struct worker *worker)
+{
+    note("takes:%d", hosted_takes_attachments(worker, (struct histrio_ref){worker->node_uid, host.id}));
+}
+
+static void actors_in_c_are_hosted_with_an_isolation(void **state)
 {
     (void)state;
     start(KEPT_MAX, false, 3);
@@ -422,9 +427,21 @@ static void actors_in_c_stay_in_the_node(void **state)
         .root = {
             .name = "c", .behavior = "test.plain", .period_ms = 1, .isolation = ACTOR_ISOLATION_PROCESS}};
     struct err err = {0};
+    assert_int_equal(actor_system_unit_start(support_system(), &spec, 1, &err), 0);
+    wait_note("start:test.plain");
+    run(look_for_attachments);
+    wait_note("takes:0");
+    spec.name = spec.root.name = "e";
+    spec.root.behavior = "module:One";
+    assert_int_equal(actor_system_unit_start(support_system(), &spec, 1, &err), 0);
+    wait_note("start:module:One");
+    run(look_for_attachments);
+    wait_note("takes:1");
+    spec.name = spec.root.name = "d";
+    spec.root.behavior = "test.nobody"; /* the process would not find it either */
     assert_int_equal(actor_system_unit_start(support_system(), &spec, 1, &err), -1);
-    assert_int_equal(err.kind, ERR_INVALID);
-    assert_non_null(strstr(err.text, "isolation of actors in C is not supported yet"));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+    assert_non_null(strstr(err.text, "no behavior \"test.nobody\" in any loaded library"));
     support_stop();
 }
 
@@ -438,7 +455,7 @@ const struct CMUnitTest hosted_tests[] = {
     cmocka_unit_test(free_ends_do_not_count),
     cmocka_unit_test(exits_go_to_the_behavior),
     cmocka_unit_test(a_hosted_actor_that_does_not_end_is_killed),
-    cmocka_unit_test(actors_in_c_stay_in_the_node),
+    cmocka_unit_test(actors_in_c_are_hosted_with_an_isolation),
     cmocka_unit_test(without_a_host_python_is_refused),
 };
 const size_t hosted_test_count = sizeof(hosted_tests) / sizeof(hosted_tests[0]);

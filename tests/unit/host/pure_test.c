@@ -66,6 +66,32 @@ static void reasons_name_the_end(void **state)
         "timeout bank.py:7 in wait");
 }
 
+static void reasons_name_the_place_in_c(void **state)
+{
+    (void)state;
+    static const char crash[] = "signal 10\naddress 0\nunit u\nactor u/a\ntype slow\nbacktrace\n"
+                                "/app/libold.so(receive+0x1)[0x1]\n"
+                                "signal 6\naddress 0\nunit u\nactor u/a\ntype add\nbacktrace\n"
+                                "/lib/x86_64-linux-gnu/libc.so.6(abort+0x12)[0x7f]\n"
+                                "/app/libbank.so(count+0x1c)[0x7e]\n"
+                                "/app/libbank.so(receive+0x2)[0x7d]\n"
+                                "/usr/local/bin/histrio-host(main+0x3)[0x1]\n";
+    char place[REASON_PLACE_BYTES], copy[sizeof(crash)];
+    assert_true(reason_place(crash, place, sizeof(place)));
+    assert_string_equal(place, "libbank.so in count+0x1c");
+    expect_reason(&(struct reason_facts){.has_status = true, .status = SIGABRT, .trace = crash},
+        "SIGABRT libbank.so in count+0x1c");
+    memcpy(copy, crash, sizeof(copy));
+    const char *stack = reason_stack(copy, 4096);
+    assert_int_equal(strncmp(stack, "/lib/x86_64", 11), 0);
+    assert_null(strstr(stack, "libold"));
+    /* Nobody's frames but the system's, none at all, and cut off. */
+    assert_true(reason_place("signal 11\nbacktrace\n/lib/libc.so.6(+0x1)[0x2]\n", place, sizeof(place)));
+    assert_string_equal(place, "libc.so.6 in +0x1");
+    assert_false(reason_place("signal 11\nbacktrace\n", place, sizeof(place)));
+    assert_false(reason_place("signal 11\nbacktrace\n/app/libbank.so(rec", place, sizeof(place)));
+}
+
 static void reasons_name_the_place(void **state)
 {
     (void)state;
@@ -102,5 +128,6 @@ const struct CMUnitTest pure_tests[] = {
     cmocka_unit_test(frames_are_checked),
     cmocka_unit_test(reasons_name_the_end),
     cmocka_unit_test(reasons_name_the_place),
+    cmocka_unit_test(reasons_name_the_place_in_c),
 };
 const size_t pure_test_count = sizeof(pure_tests) / sizeof(pure_tests[0]);
