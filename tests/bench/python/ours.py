@@ -1,5 +1,7 @@
 """Histrio's actors: each in a process of its own, so that it is what the peers' are."""
 
+import asyncio
+
 import histrio
 from callers import Awaited, Blocking, now
 from slow_calls import fetch
@@ -54,6 +56,21 @@ class Histrio(Awaited):
             for call in [bounds[number % len(bounds)](*arguments) for number in range(first, min(first + window, count))]:
                 call.result()
         return now() - started
+
+    def send(self, actor, method, *arguments):
+        return getattr(actor, method)(*arguments)
+
+    def result(self, call):
+        return call.result()
+
+    async def open_loop(self, actor, value, rate, count):
+        """By threads, as of what is called from plain code: the timers of an event loop are a millisecond late."""
+        return await asyncio.to_thread(Blocking.open_loop, self, actor, value, rate, count)
+
+    async def beside(self, actor, method, arguments, function, *more):
+        """The message is sent before the function begins, which may keep this loop from running."""
+        call = self.send(actor, method, *arguments)
+        return await function(*more), await call
 
     async def blocking_loop(self, actor, value, rate, count):
         return Blocking.blocking_loop(self, actor, value, rate, count, lambda: actor.echo(value).result())
