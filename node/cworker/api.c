@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GATHER_BYTES = 64 * 1024 };
-
 /* ---- who we are ---- */
 
 struct histrio_ref histrio_self(struct histrio_context *ctx)

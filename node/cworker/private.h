@@ -11,7 +11,7 @@
 
 #include <histrio/actor.h>
 
-enum { REASON_BYTES = 256, SPAWN_DEPTH_MAX = 100 };
+enum { REASON_BYTES = 256, SPAWN_DEPTH_MAX = 100, GATHER_BYTES = 64 * 1024 /* said, and not written */ };
 
 /* ---- actors ---- */
 

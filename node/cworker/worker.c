@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* Answers wait for others at most that long while there is more to do, and a DROP that much longer. */
-enum { GATHER_NS = 200 * 1000, GATHER_BYTES = 64 * 1024 };
+enum { GATHER_NS = 200 * 1000 };
 
 /* A signal handler has no ctx: the one global. */
 static struct cworker *last_worker;
