@@ -11,7 +11,6 @@ Each receiver's mapping is private: it may write into its arrays, and nobody els
 from __future__ import annotations
 
 import errno
-import fcntl
 import mmap
 import os
 import pickle
@@ -19,12 +18,12 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import _memory as memory
 from ._errors import EncodingError, ValueTooLarge
 
 EXT = 82
 LARGE = 256 * 1024  # below, a copy through a socket costs less than a file
 FILE_MAX = 1 << 30
-SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 _EXT = struct.Struct(">BIB")
 _FILE_SIZE = struct.Struct("<Q")
 
@@ -83,34 +82,25 @@ def encode_pickle(data: bytes) -> Attached:
 
 def _payload(data: bytes, buffers: Sequence[memoryview]) -> Attached:
     is_inside = len(data) >= LARGE
-    whole = [memoryview(data), *buffers] if is_inside else buffers
-    parts, end = [], 0
+    whole = [memoryview(data), *buffers] if is_inside else list(buffers)
+    places, end = [], 0
     for one in whole:
-        parts.append((end, one.nbytes))
+        places.append(end)
         end += -(-one.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
     if end > FILE_MAX:
         raise ValueTooLarge(f"{end} bytes are too many; a message holds at most {FILE_MAX}")
-    told = _FILE_SIZE.pack(end) + pickle.dumps((parts, None if is_inside else data, ()), 5)
+    patches: list[tuple[int, bytes]] = []
     try:
-        return attach(_EXT.pack(0xC9, len(told), EXT) + told, _file_of(whole, parts, end))
+        came = None if is_inside else memory.again(whole)
+        if came is not None:
+            fd, end, places, patches = came
+        else:
+            fd = memory.filled(whole, places, end)
     except OSError as error:
         raise EncodingError(f"no memory for {end} bytes of large data: {error}") from error
-
-
-def _file_of(buffers: Sequence[memoryview], parts: Sequence[tuple[int, int]], size: int) -> int:
-    """A new file in memory that has the buffers, and never changes again."""
-    fd = os.memfd_create("histrio-data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        os.truncate(fd, size)
-        for buffer, (place, count) in zip(buffers, parts):
-            done = 0
-            while done < count:
-                done += os.pwrite(fd, buffer[done:], place + done)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+    parts = [(place, one.nbytes) for place, one in zip(places, whole)]
+    told = _FILE_SIZE.pack(end) + pickle.dumps((parts, None if is_inside else data, patches), 5)
+    return attach(_EXT.pack(0xC9, len(told), EXT) + told, fd)
 
 
 # ---- receiving ----
@@ -121,12 +111,12 @@ def decode(payload: bytes) -> Any:
     view = memoryview(payload)[_EXT.size:]
     (size,) = _FILE_SIZE.unpack_from(view)
     parts, data, patches = pickle.loads(view[_FILE_SIZE.size:])
-    memory = memoryview(_map(payload, size))
+    whole = memoryview(_map(payload, size))
     if any(place < 0 or count < 0 or place + count > size for place, count in parts):
         raise ValueError("large data is not where it should be")
     for place, changed in patches:
-        memory[place : place + len(changed)] = changed
-    buffers = [memory[place : place + count] for place, count in parts]
+        whole[place : place + len(changed)] = changed
+    buffers = [whole[place : place + count] for place, count in parts]
     if data is None:
         data = buffers.pop(0)
     return pickle.loads(data, buffers=buffers)
@@ -137,7 +127,8 @@ def _map(payload: bytes, size: int) -> Any:
         return bytearray(memoryview(payload)[len(payload) - size:])
     if payload.fd < 0:
         raise OSError(errno.EMFILE, "no descriptor was left for large data")
-    return mmap.mmap(payload.fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+    fd, payload.fd = payload.fd, -1
+    return memory.mapped(fd, size)
 
 
 def inlined(payload: bytes) -> bytes:

@@ -14,6 +14,7 @@ import histrio
 from arrays import Arrays, Relay
 from histrio import _buffers as buffers
 from histrio import _codec as codec
+from histrio import _memory as memory
 
 MIB = 1 << 20
 PATIENCE = 30
@@ -156,6 +157,53 @@ def test_keys_keep_small_answers_only(arrays):
         arrays.spawn_below(MIB).result()
 
 
+# ---- files that are used again ----
+
+
+def file_of(fd):
+    return os.fstat(fd).st_ino
+
+
+def test_a_file_is_filled_again_when_nobody_has_it():
+    first, second = (memoryview(bytes([n]) * (3 * MIB)) for n in (1, 2))
+    fd = memory.filled([first], [0], 3 * MIB)
+    number = file_of(fd)
+    with pytest.raises(OSError):
+        os.pwrite(fd, b"x", 0)
+    mapping = memory.mapped(fd, 3 * MIB)
+    other = memory.filled([second], [0], 3 * MIB)
+    number_of_other = file_of(other)
+    assert number_of_other != number and mapping[0] == 1, "it is mapped"
+    os.close(other)
+    del mapping
+    again = memory.filled([second], [0], 3 * MIB)
+    assert os.pread(again, 2, 0) == b"\2\2" and file_of(again) in (number, number_of_other)
+    os.close(again)
+
+
+def test_what_came_goes_back_in_its_file():
+    content = os.urandom(2 * MIB)
+    fd = memory.filled([memoryview(content)], [0], 2 * MIB)
+    number = file_of(fd)
+    whole = memoryview(memory.mapped(fd, 2 * MIB))
+    part = whole[5000 : MIB]
+    assert sum(part[::1000]) > 0
+    for change in ({}, {5000: 7, 100_000: 8}):
+        for place, value in change.items():
+            whole[place] = value
+        fd, size, places, patches = memory.again([part])
+        assert (file_of(fd), size, places, len(patches)) == (number, 2 * MIB, [5000], len(change))
+        back = bytearray(os.pread(fd, size, 0))
+        for place, changed in patches:
+            back[place : place + len(changed)] = changed
+        assert back[5000:MIB] == part
+        os.close(fd)
+    for place in range(0, 2 * MIB, 4096):
+        whole[place] = 1
+    assert memory.again([whole]) is None, "a copy costs less"
+    assert memory.again([memoryview(bytearray(MIB))]) is None
+
+
 # ---- what is left ----
 
 
@@ -230,8 +278,8 @@ def test_no_descriptors(arrays, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "memfd_create", none_left)
-        with pytest.raises(histrio.EncodingError, match="same of .*no memory for 8388608 bytes of large data.*Too many open files"):
-            arrays.same(numpy.ones(MIB))
+        with pytest.raises(histrio.EncodingError, match="same of .*no memory for 8421376 bytes of large data.*Too many open files"):
+            arrays.same(numpy.ones(MIB + 4096))  # of this size there is no file yet
     assert len(arrays.same(numpy.ones(MIB)).result()) == MIB
 
 

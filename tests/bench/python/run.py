@@ -28,7 +28,6 @@ LEFT_OUT = {
     ("Thespian", "bank"): "the same",
     ("Dask", "faults"): "an actor that died stays dead",
     ("Thespian", "arrays"): "minutes",
-    ("histrio", "arrays"): "a message holds at most 4 MiB",
 }
 
 

@@ -1,0 +1,186 @@
+"""Files in memory for large data: filled and lent to messages, and mapped by who gets them.
+
+1. A file is written only while nobody else has it, be it open or mapped: the kernel says so, as it gives no write lease else. Messages get
+   a descriptor that can only read. So files are used again, with the pages that they have, and who dies with one leaves it free.
+2. What came in a file and was changed in few places goes back as that file and those pages.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+KEPT_LEAST = 1 << 20
+KEPT_MOST = 256 << 20
+IDLE = 1.0  # seconds after which files that nobody wants are given back
+REGIONS_MAX = 64
+PATCHES_MAX = 256
+PAGE = mmap.PAGESIZE
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+
+# ---- files to be filled ----
+
+_lock = threading.Lock()
+_kept: list[tuple[int, int]] = []  # (descriptor, size), the latest last
+_last_use = 0.0
+_sweeper: threading.Thread | None = None
+
+
+def filled(buffers: Sequence[memoryview], places: Sequence[int], size: int) -> int:
+    """A descriptor that can only read, of a file with the buffers at their places."""
+    fd = _take(size)
+    try:
+        for buffer, place in zip(buffers, places):
+            done = 0
+            while done < buffer.nbytes:
+                done += os.pwrite(fd, buffer[done:], place + done)
+        lent = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+    except BaseException:
+        os.close(fd)
+        raise
+    _keep(fd, size)
+    return lent
+
+
+def _take(size: int) -> int:
+    with _lock:
+        for at in range(len(_kept) - 1, -1, -1):
+            if _kept[at][1] == size and _is_free(_kept[at][0]):
+                return _kept.pop(at)[0]
+    made = os.memfd_create("histrio-data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.truncate(made, size)
+        fcntl.fcntl(made, fcntl.F_ADD_SEALS, _SEALS)
+        return os.open(f"/proc/self/fd/{made}", os.O_RDWR | os.O_CLOEXEC)  # the first one counts as no writer
+    finally:
+        os.close(made)
+
+
+def _is_free(fd: int) -> bool:
+    try:
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    return True
+
+
+def _keep(fd: int, size: int) -> None:
+    global _last_use, _sweeper
+    dropped = []
+    with _lock:
+        _last_use = time.monotonic()
+        if KEPT_LEAST <= size <= KEPT_MOST:
+            _kept.append((fd, size))
+        else:
+            dropped.append(fd)
+        while sum(one[1] for one in _kept) > KEPT_MOST:
+            dropped.append(_kept.pop(0)[0])
+        if _kept and _sweeper is None:
+            _sweeper = threading.Thread(target=_sweep, name="histrio-memory", daemon=True)
+            _sweeper.start()
+    for one in dropped:
+        os.close(one)
+
+
+def _sweep() -> None:
+    """Gives all back when none was wanted for a while."""
+    global _sweeper
+    idle, dropped = 0.0, list[tuple[int, int]]()
+    while idle < IDLE:
+        time.sleep(IDLE - idle)
+        with _lock:
+            idle = time.monotonic() - _last_use
+            if idle >= IDLE:
+                dropped = _kept[:]
+                _kept.clear()
+                _sweeper = None
+    for fd, _ in dropped:
+        os.close(fd)
+
+
+def _forked() -> None:
+    """In a child: its descriptors would keep the files from being free."""
+    global _lock, _sweeper
+    _lock, _sweeper = threading.Lock(), None
+    for fd, _ in _kept:
+        os.close(fd)
+    _kept.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+# ---- files that came ----
+
+
+class Region:
+    """A file that is mapped here, from `start` on."""
+
+    def __init__(self, start: int, size: int, fd: int) -> None:
+        self.start = start
+        self.size = size
+        self.fd = fd
+
+    def forget(self) -> None:
+        _regions.pop(self.start, None)
+        os.close(self.fd)
+
+
+_regions: dict[int, Region] = {}
+_CHANGED = bytes(int(bool(one & 0xC0) and not one & 0x20) for one in range(256))  # there, and no page of the file any more
+
+
+def mapped(fd: int, size: int) -> mmap.mmap:
+    """A private, writable mapping of a file; takes the descriptor."""
+    try:
+        memory = mmap.mmap(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
+        if len(_regions) < REGIONS_MAX:
+            region = Region(_address(memory), size, os.dup(fd))
+            _regions[region.start] = region
+            weakref.finalize(memory, region.forget).atexit = False
+    finally:
+        os.close(fd)
+    return memory
+
+
+def again(buffers: Sequence[memoryview]) -> tuple[int, int, list[int], list[tuple[int, bytes]]] | None:
+    """(descriptor, size, places, patches) when all of the buffers came in one file and few of its pages were changed."""
+    if not _regions or any(one.readonly for one in buffers):
+        return None
+    starts = [_address(one) for one in buffers]
+    for region in list(_regions.values()):
+        places = [start - region.start for start in starts]
+        if all(0 <= place <= region.size - one.nbytes for place, one in zip(places, buffers)):
+            patches = _patches(region, buffers, places)
+            return None if patches is None else (os.dup(region.fd), region.size, places, patches)
+    return None
+
+
+def _patches(region: Region, buffers: Sequence[memoryview], places: Sequence[int]) -> list[tuple[int, bytes]] | None:
+    patches = []
+    with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+        for buffer, place in zip(buffers, places):
+            first, end = place // PAGE, -(-(place + buffer.nbytes) // PAGE)
+            entries = os.pread(pagemap.fileno(), 8 * (end - first), 8 * (region.start // PAGE + first))
+            flags = entries[7::8].translate(_CHANGED)
+            if len(flags) != end - first or flags.count(1) > PATCHES_MAX:
+                return None
+            at = flags.find(1)
+            while at >= 0:
+                begin = max(place, (first + at) * PAGE)
+                till = min(place + buffer.nbytes, (first + at + 1) * PAGE)
+                patches.append((begin, bytes(buffer[begin - place : till - place])))
+                at = flags.find(1, at + 1)
+    return patches
+
+
+def _address(memory: Any) -> int:
+    import ctypes
+
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
