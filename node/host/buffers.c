@@ -202,9 +202,22 @@ bool buffers_are_matched(const struct process *process)
 
 /* ---- descriptors that go ---- */
 
-void buffers_append(struct process *process, struct frame *header, const void *payload, size_t size,
+static bool append_inline(struct process *process, struct frame *header, const void *payload, size_t size,
+    const struct attachment *attachment)
+{
+    struct str value = STR_INIT(LIMIT_VALUE_BYTES);
+    bool fits = attachment->put_inline(attachment, payload, size, &value);
+    if (fits)
+        process_append(process, header, value.data, value.size);
+    str_done(&value);
+    return fits;
+}
+
+bool buffers_append(struct process *process, struct frame *header, const void *payload, size_t size,
     struct attachment *attachment)
 {
+    if (attachment && process->is_c)
+        return append_inline(process, header, payload, size, attachment);
     if (attachment && process->socket.fd >= 0) {
         struct buffers_outgoing outgoing = {
             process->buffers.sent + process_buffered(process), attachment_ref(attachment)};
@@ -212,6 +225,7 @@ void buffers_append(struct process *process, struct frame *header, const void *p
         header->flags = FRAME_HAS_BUFFERS;
     }
     process_append(process, header, payload, size);
+    return true;
 }
 
 /* With the descriptor of the first of outgoing. */

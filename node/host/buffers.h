@@ -56,9 +56,11 @@ void buffers_end_frame(struct process *process);
 /* All that was read is handled: nothing may be left. False: it breaks the protocol. */
 bool buffers_are_matched(const struct process *process);
 
-/* process_append() of a message; attachment may be NULL. */
-void buffers_append(struct process *process, struct frame *header, const void *payload, size_t size,
+/* process_append() of a message; attachment may be NULL. False, and nothing is appended: the process runs C,
+ * which gets the bytes themselves, and they are more than a message holds. */
+bool buffers_append(struct process *process, struct frame *header, const void *payload, size_t size,
     struct attachment *attachment);
+#define BUFFERS_TOO_LARGE "more than the 4 MiB that a message to an actor in C holds"
 /* The connection is over. */
 void buffers_done(struct process *process);
 

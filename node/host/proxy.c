@@ -148,7 +148,7 @@ static enum histrio_result deliver_message(
 {
     struct process *process = proxy->process;
     struct message *message = hosted_message(ctx, view);
-    const struct delivery *delivery =
+    struct delivery *delivery =
         delivery_new(proxy, view->kind == HISTRIO_ASK ? FRAME_ASK : FRAME_TELL, message, view->type);
     if (!delivery) {
         hosted_put_back(ctx, &message, 1);
@@ -164,7 +164,10 @@ static enum histrio_result deliver_message(
         .timeout_ms = hosted_remaining_ms(ctx->worker, message),
         .ref_node = view->sender.node,
         .ref_id = view->sender.id};
-    buffers_append(process, &frame, view->value, view->size, message_attachment(message));
+    if (!buffers_append(process, &frame, view->value, view->size, message_attachment(message))) {
+        delivery_free(process, delivery);
+        hosted_reply_error(ctx, message, HISTRIO_BAD_ARGUMENT, BUFFERS_TOO_LARGE);
+    }
     return HOSTED_TAKEN;
 }
 

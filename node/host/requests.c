@@ -84,8 +84,9 @@ static enum histrio_result asked(
         .code = outcome->error,
         .actor = proxy->slot,
         .number = (uintptr_t)data};
-    buffers_append(proxy->process, &frame, outcome->value, outcome->size,
-        message_attachment(hosted_message(ctx, outcome)));
+    if (!buffers_append(proxy->process, &frame, outcome->value, outcome->size,
+            message_attachment(hosted_message(ctx, outcome))))
+        request_fail(proxy->process, proxy->slot, frame.number, HISTRIO_APPLICATION, BUFFERS_TOO_LARGE);
     return HISTRIO_CONTINUE;
 }
 

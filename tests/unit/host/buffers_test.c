@@ -66,12 +66,13 @@ static void start(uint64_t shared_bytes_max)
         .node = "node-0",
         .node_uid = TEST_NODE_UID,
         .script_fd = -1,
+        .program = HOST_PUPPET,
         .shared_bytes_max = shared_bytes_max};
     assert_int_equal(host_new(&config, &host, &err), 0);
     host_configure(host, &(struct host_app){.interpreter = HOST_PUPPET, .workers = 2});
     support_start_hosting(2, behaviors, host_hosting(host));
     support_unit("looker", "test.looker");
-    struct actor_child_spec children[] = {
+    struct actor_child_spec children[3] = {
         {.name = "one",
             .under = "",
             .behavior = "m:One",
@@ -83,6 +84,11 @@ static void start(uint64_t shared_bytes_max)
             .shutdown_ms = 500,
             .isolation = ACTOR_ISOLATION_PROCESS},
     };
+    struct actor_child_spec in_c = {.name = "three",
+        .under = "",
+        .behavior = "test.looker",
+        .shutdown_ms = 500,
+        .isolation = ACTOR_ISOLATION_PROCESS};
     struct actor_unit_spec spec = {.name = "unit",
         .root = {.name = "unit",
             .is_supervisor = true,
@@ -90,7 +96,8 @@ static void start(uint64_t shared_bytes_max)
             .period_ms = 60000,
             .shutdown_ms = ACTOR_SHUTDOWN_INFINITY},
         .children = children,
-        .child_count = 2};
+        .child_count = 3};
+    children[2] = in_c;
     support_unit_spec(&spec);
 }
 
@@ -152,6 +159,7 @@ static void others_get_the_bytes(void **state)
     (void)state;
     start(0);
     assert_string_equal(deed("unit/one", "share", "looker"), "OK:shared");
+    assert_string_equal(deed("unit/one", "share", "unit/three"), "OK:=shared"); /* in C, in a process */
     struct answer given = ask("unit/one", "give", NULL, 0, 60000); /* a client: cut to what it has room for */
     assert_int_equal(given.error, HISTRIO_OK);
     assert_string_equal(deed("unit/one", "share", "nobody"), "NotFound:no such actor");

@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "host/frame.h"
 #include "host/page.h"
+#include "host/program.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -489,8 +490,18 @@ static void fork_worker(struct value message, const int fds[FDS])
     say("forked", number, pid, 0);
 }
 
+/* The program for behaviors in C is a worker from the beginning. */
+static bool is_program(void)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+    return getsockopt(PROGRAM_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 int main(void)
 {
+    if (is_program())
+        work((const int[FDS]){PROGRAM_SOCKET_FD, PROGRAM_PAGE_FD, PROGRAM_TRACE_FD, STDOUT_FILENO});
     struct sigaction action = {.sa_handler = do_nothing};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)sigaction(SIGCHLD, &action, NULL);
