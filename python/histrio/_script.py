@@ -2,7 +2,7 @@
 
 Nobody owns the port: whoever waits reads it. A thread in `.result()` reads until its own answer is there, and completes
 others' calls on the way; other threads wait until it is done and one of them goes on. Event loops read when they are told that
-there is something.
+there is something, as long as a coroutine of theirs waits.
 
 Invariants:
 1. `_reading` is held while the port is read. Who releases it wakes one thread of `_followers`, if there is one.
@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import _frames as frames
@@ -41,7 +42,7 @@ class Script(Peer):
         super().__init__(port_of(sock), timeout)
         self._reading = threading.Lock()
         self._followers: deque[Any] = deque()
-        self._loops: set[asyncio.AbstractEventLoop] = set()
+        self._awaited: dict[asyncio.AbstractEventLoop, set[Call[Any]]] = {}  # loops that are told, and what they wait for
         self._flushing: set[asyncio.AbstractEventLoop] = set()
         self._flusher: threading.Thread | None = None
         self._flusher_wake = threading.Semaphore(0)
@@ -70,7 +71,7 @@ class Script(Peer):
         self.flush_quietly()
         self.port.shutdown()
         self.over(SystemClosed("the system was closed"))
-        for loop in list(self._loops):
+        for loop in list(self._awaited):
             self._detach(loop)
         self._flusher_wake.release()
         with self._reading:
@@ -181,15 +182,20 @@ class Script(Peer):
     # ---- event loops ----
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
-        if loop not in self._loops and self.closed is None:
-            for other in [one for one in self._loops if one.is_closed()]:
-                self._loops.discard(other)
-            self._loops.add(loop)
+        if self.closed is not None:
+            return
+        awaited = self._awaited.get(loop)
+        if awaited is None:
+            for other in [one for one in self._awaited if one.is_closed()]:
+                self._awaited.pop(other, None)
+            awaited = self._awaited[loop] = set()
             loop.add_reader(self.port.fileno(), self._readable, loop)
+        awaited.add(call)
+        call.add_done_callback(partial(awaited.discard, call))
 
     def _readable(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self.closed is not None:
-            self._detach(loop)
+        if self.closed is not None or not self._awaited.get(loop):
+            self._detach(loop)  # what comes is for threads, which a loop that wakes as well would delay
             return
         if not self._reading.acquire(blocking=False):
             return  # a thread reads, and completes our calls
@@ -206,7 +212,7 @@ class Script(Peer):
 
     def _detach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Takes the port out of a loop, from whatever thread."""
-        self._loops.discard(loop)
+        self._awaited.pop(loop, None)
         fd = self.port.fileno()
         if fd < 0 or loop.is_closed():
             return
@@ -251,7 +257,7 @@ class Script(Peer):
             self.closed = SystemClosed("this process was forked from the one that opened the system")
             self.requests = {}
             self._reading = threading.Lock()
-            self._loops = set()
+            self._awaited = {}
             self.port.abandon()
 
 
