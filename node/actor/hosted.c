@@ -75,13 +75,17 @@ void hosted_put_back(struct histrio_context *ctx, struct message *const *message
 
 uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message)
 {
-    if (message->kind != HISTRIO_ASK || (message->flags & MESSAGE_REMOTE) != 0 ||
-        id_worker(message->reference) != worker->number)
+    int64_t deadline_ms = message_deadline_ns(message) / NS_PER_MS;
+    if (message->kind != HISTRIO_ASK)
         return 0;
-    const struct ask *ask = handle_find(worker, &worker->asks, message->reference);
-    if (!ask)
+    if ((message->flags & (MESSAGE_DEADLINE | MESSAGE_REMOTE)) == 0 &&
+        id_worker(message->reference) == worker->number) {
+        const struct ask *ask = handle_find(worker, &worker->asks, message->reference);
+        deadline_ms = ask ? ask->timer.tick : deadline_ms;
+    }
+    if (deadline_ms == INT64_MAX / NS_PER_MS)
         return 0;
-    int64_t left_ms = ask->timer.tick - worker_now(worker) / NS_PER_MS;
+    int64_t left_ms = deadline_ms - worker_now(worker) / NS_PER_MS;
     return left_ms > 0 ? (uint32_t)left_ms : 1;
 }
 

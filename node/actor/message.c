@@ -32,6 +32,20 @@ struct attachment *message_attachment(const struct message *message)
     return attachment;
 }
 
+void message_set_deadline(struct message *message, int64_t deadline_ns)
+{
+    message->flags |= MESSAGE_DEADLINE;
+    memcpy(message->data + message->size, &deadline_ns, sizeof(deadline_ns));
+}
+
+int64_t message_deadline_ns(const struct message *message)
+{
+    int64_t deadline_ns = INT64_MAX;
+    if ((message->flags & MESSAGE_DEADLINE) != 0)
+        memcpy(&deadline_ns, message->data + message->size, sizeof(deadline_ns));
+    return deadline_ns;
+}
+
 void message_free_heap(struct message *message)
 {
     attachment_unref(message_attachment(message));

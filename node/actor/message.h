@@ -28,6 +28,7 @@ enum {
     MESSAGE_COUNTS = 4,  /* against the mailbox's capacity: tells and asks */
     MESSAGE_PLAIN = 8, /* a tell between two actors of one worker, of the smallest class and from its slab */
     MESSAGE_ATTACHED = 16, /* message_attachment() is there; on the heap */
+    MESSAGE_DEADLINE = 32, /* message_deadline_ns() is there: of an ask from another worker or node */
 };
 
 enum { MESSAGE_OUTSIDE = 255 }; /* owner of messages that no worker made */
@@ -75,6 +76,12 @@ struct message *message_new_outside(size_t size);
 struct message *message_new_attached(size_t size, struct attachment *attachment);
 /* NULL: it has none. */
 struct attachment *message_attachment(const struct message *message);
+
+/* When an ask's asker stops waiting, by the worker's clock; INT64_MAX: its own worker's table knows. To be
+ * set, the message must have MESSAGE_DEADLINE_BYTES behind its payload, and no attachment. */
+enum { MESSAGE_DEADLINE_BYTES = sizeof(int64_t) };
+void message_set_deadline(struct message *message, int64_t deadline_ns);
+int64_t message_deadline_ns(const struct message *message);
 /* One of class SLAB_HEAP, whoever made it. */
 void message_free_heap(struct message *message);
 

@@ -6,6 +6,7 @@
 #include "actor/pressure.h"
 #include "actor/send.h"
 #include "actor/system_private.h"
+#include "base/clock.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -68,14 +69,16 @@ static void answer_from_outside(
     (void)outbound->send(outbound->ctx, &answer, &pressure); /* the asker's deadline ends it otherwise */
 }
 
-static struct message *envelope_message(const struct actor_envelope *envelope, uint64_t target)
+static struct message *envelope_message(
+    const struct actor_system *system, const struct actor_envelope *envelope, uint64_t target)
 {
     static const uint8_t kinds[] = {[ENVELOPE_TELL] = HISTRIO_TELL,
         [ENVELOPE_ASK] = HISTRIO_ASK,
         [ENVELOPE_REPLY] = HISTRIO_REPLY,
         [ENVELOPE_ERROR_REPLY] = HISTRIO_ERROR};
     size_t prefix = sizeof(uint64_t);
-    struct message *message = message_new_outside(prefix + envelope->size);
+    struct message *message = message_new_outside(prefix + envelope->size + MESSAGE_DEADLINE_BYTES);
+    message->size = (uint32_t)(prefix + envelope->size);
     message->target = target;
     message->sender = envelope->sender.id;
     message->kind = kinds[envelope->kind];
@@ -89,6 +92,9 @@ static struct message *envelope_message(const struct actor_envelope *envelope, u
     if (envelope->size > 0)
         memcpy(message->data + prefix, envelope->value, envelope->size);
     message->data[prefix + envelope->size] = 0;
+    if (envelope->kind == ENVELOPE_ASK && envelope->remaining_ms)
+        message_set_deadline(
+            message, clock_now_ns(system->clock) + (int64_t)envelope->remaining_ms * NS_PER_MS);
     return message;
 }
 
@@ -106,7 +112,7 @@ enum histrio_error actor_system_deliver(
         answer_from_outside(system, envelope, HISTRIO_NOT_FOUND);
         return HISTRIO_NOT_FOUND;
     }
-    inbox_post(&system->workers[worker], envelope_message(envelope, target));
+    inbox_post(&system->workers[worker], envelope_message(system, envelope, target));
     if (ret_pressure)
         *ret_pressure = overloaded;
     return HISTRIO_OK;

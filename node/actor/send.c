@@ -153,12 +153,22 @@ void send_job(struct worker *worker, unsigned to, struct message *message, messa
         outbox_append(worker, to, message);
 }
 
+/* The deadline of an ask is in its asker's worker's table: to another worker it goes along. */
+static bool takes_deadline(const struct worker *worker, const struct sending *sending, uint64_t target)
+{
+    uint64_t id;
+    return sending->kind == HISTRIO_ASK && !sending->attachment && target_home(worker, target, &id) &&
+           id_worker(id) != worker->number;
+}
+
 static struct message *sending_message(
     struct worker *worker, const struct actor *sender, const struct sending *sending, uint64_t target)
 {
     bool is_text = sending->kind == HISTRIO_ERROR;
+    bool has_deadline = takes_deadline(worker, sending, target);
+    size_t behind = has_deadline ? MESSAGE_DEADLINE_BYTES : is_text;
     struct message *message = sending->attachment ? message_new_attached(sending->size, sending->attachment)
-                                                  : message_new(worker, sending->size + (is_text ? 1 : 0));
+                                                  : message_new(worker, sending->size + behind);
     message->size = (uint32_t)sending->size;
     message->target = target;
     message->sender = sender ? actor_id(sender) : 0;
@@ -170,6 +180,8 @@ static struct message *sending_message(
         memcpy(message->data, sending->value, sending->size);
     if (is_text)
         message->data[sending->size] = 0;
+    if (has_deadline)
+        message_set_deadline(message, worker->now_ns + (int64_t)sending->remaining_ms * NS_PER_MS);
     return message;
 }
 

@@ -13,7 +13,7 @@ struct sending {
     uint8_t error; /* of HISTRIO_ERROR */
     uint32_t type;
     uint64_t reference;
-    uint32_t remaining_ms; /* of an ask, for other nodes */
+    uint32_t remaining_ms; /* of an ask, as its asker's table has it, for other workers and nodes */
     const void *value;
     size_t size;
     struct attachment *attachment; /* borrowed, as the value; NULL: none */

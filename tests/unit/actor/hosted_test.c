@@ -139,6 +139,13 @@ static enum histrio_result plain_receive(
         histrio_exit(ctx, text_ref("unit/one"), value_text(message));
         return HISTRIO_CONTINUE;
     }
+    if (is_type(message, "ask")) {
+        (void)histrio_ask(ctx, text_ref("unit/one"), histrio_type(value_text(message)), NULL, 0,
+            5000); /* nobody waits for it */
+        return HISTRIO_CONTINUE;
+    }
+    if (message->kind == HISTRIO_REPLY)
+        return HISTRIO_CONTINUE;
     if (!is_type(message, "send"))
         return HISTRIO_UNHANDLED;
     (void)histrio_tell(ctx, text_ref("unit/one"), histrio_type(value_text(message)), NULL, 0);
@@ -183,7 +190,8 @@ static void reply_first(struct worker *worker)
     static const uint8_t seven[] = {7};
     struct message *message = host.kept[0];
     memmove(host.kept, host.kept + 1, --host.kept_count * sizeof(host.kept[0]));
-    note("remaining:%s", hosted_remaining_ms(worker, message) <= 10001 ? "yes" : "no");
+    unsigned remaining_s = (hosted_remaining_ms(worker, message) + 500) / 1000;
+    note("remaining:%s:%u", histrio_type_name(message->type), remaining_s);
     hosted_reply(&ctx, message, seven, sizeof(seven), NULL);
 }
 
@@ -212,8 +220,38 @@ static void kept_messages_are_answered_later(void **state)
     run(reply_first); /* of the tell: nothing is told to anybody */
     tell("unit/two", "send", "last");
     wait_note("got:last");
-    assert_string_equal(notes("remaining"), "remaining:yes remaining:yes");
+    assert_string_equal(notes("remaining"), "remaining:first:10 remaining:plain:0");
     support_stop(); /* with one message kept, which leaks unless stop forgets it */
+}
+
+static void deadlines_come_along(void **state)
+{
+    static const char *const units[] = {"other0", "other1", "other2"}; /* on more than one worker */
+    (void)state;
+    start(KEPT_MAX, false, 3);
+    for (size_t i = 0; i < 3; i++) {
+        char expected[64];
+        support_unit(units[i], "test.plain");
+        tell(units[i], "ask", units[i]);
+        (void)snprintf(expected, sizeof(expected), "got:%s", units[i]);
+        wait_note(expected);
+        run(reply_first);
+        (void)snprintf(expected, sizeof(expected), "remaining:%s:5", units[i]);
+        wait_note(expected);
+    }
+    const struct actor_envelope envelope = {.kind = ENVELOPE_ASK,
+        .target_name = "unit/one",
+        .sender = {0x9999, UINT64_C(1) << 32},
+        .type = "remote",
+        .ask = 77,
+        .remaining_ms = 7000,
+        .value = (const uint8_t *)"\xc0",
+        .size = 1};
+    assert_int_equal(actor_system_deliver(support_system(), &envelope, NULL), HISTRIO_OK);
+    wait_note("got:remote");
+    run(reply_first);
+    wait_note("remaining:remote:7");
+    support_stop();
 }
 
 static void unpause(struct worker *worker)
@@ -447,6 +485,7 @@ static void actors_in_c_are_hosted_with_an_isolation(void **state)
 
 const struct CMUnitTest hosted_tests[] = {
     cmocka_unit_test(kept_messages_are_answered_later),
+    cmocka_unit_test(deadlines_come_along),
     cmocka_unit_test(a_paused_actor_gets_no_turns),
     cmocka_unit_test(a_unit_runs_when_its_hosted_actors_do),
     cmocka_unit_test(a_unit_that_never_ran_fails),
