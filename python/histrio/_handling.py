@@ -22,14 +22,14 @@ from ._ref import ActorRef
 from ._runtime import Execution
 
 if TYPE_CHECKING:
-    from ._worker import Worker
+    from ._deliveries import Deliveries
 
 
 class Expired(Exception):
     """Nobody waits for the delivery any more."""
 
 
-def prepare(worker: Worker, cell: Cell, delivery: Delivery) -> None:
+def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     """Reads the arguments and says what the handler's own messages inherit. Raises BadArgument."""
     if delivery.execution is not None:
         return
@@ -49,7 +49,7 @@ def prepare(worker: Worker, cell: Cell, delivery: Delivery) -> None:
         delivery.stream = context.get("stream")
 
 
-def call(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
+def call(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
     """Runs the handler; what it returns may be a coroutine."""
     if delivery.cancelled or (delivery.deadline is not None and time.monotonic() >= delivery.deadline):
         raise Expired
@@ -99,7 +99,7 @@ def check_arguments(delivery: Delivery, message: Message) -> None:
         raise BadArgument(str(wrong)) from None
 
 
-def start(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
+def start(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
     """Makes the actor's object. What its class is was loaded before."""
     told = delivery.args
     assert cell.behavior is not None
@@ -120,7 +120,7 @@ def start(worker: Worker, cell: Cell, delivery: Delivery) -> Any:
     return None if hook is None else hook()
 
 
-def load(worker: Worker, cell: Cell, delivery: Delivery) -> None:
+def load(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     """Reads START and finds the class: decides on which thread the actor lives. Raises what is wrong with it."""
     told = codec.unpack(delivery.payload)
     args, kwargs, context, _ = codec.decode_call(told.get("arguments") or codec.NIL)
@@ -157,7 +157,7 @@ def _stop_later(cell: Cell, reason: str) -> None:
 # ---- the frame that ends it ----
 
 
-def succeeded(worker: Worker, cell: Cell, delivery: Delivery, value: Any) -> None:
+def succeeded(worker: Deliveries, cell: Cell, delivery: Delivery, value: Any) -> None:
     """The handler returned."""
     port = worker.port
     if delivery.kind == frames.ASK:
@@ -179,7 +179,7 @@ def succeeded(worker: Worker, cell: Cell, delivery: Delivery, value: Any) -> Non
         worker.end(cell)
 
 
-def _start_timers(worker: Worker, cell: Cell) -> None:
+def _start_timers(worker: Deliveries, cell: Cell) -> None:
     assert cell.behavior is not None
     for number, timer in enumerate(cell.behavior.timers, 1):
         period = round((timer.every or 0) * 1000)
@@ -188,7 +188,7 @@ def _start_timers(worker: Worker, cell: Cell) -> None:
         worker.port.send(frames.TRAP, 1, cell.slot)
 
 
-def failed(worker: Worker, cell: Cell, delivery: Delivery, error: BaseException) -> None:
+def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseException) -> None:
     """The handler raised."""
     port = worker.port
     if isinstance(error, Expired):
@@ -218,7 +218,7 @@ def failed(worker: Worker, cell: Cell, delivery: Delivery, error: BaseException)
     worker.fail(cell, codec.where(error), delivery)
 
 
-def _answer_error(worker: Worker, cell: Cell, delivery: Delivery, error: BaseException, refused: bool) -> None:
+def _answer_error(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseException, refused: bool) -> None:
     """The asker gets the exception as itself; one that is not in Python a text."""
     if refused or (isinstance(error, BadArgument) and not delivery.pickled):
         worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=str(error).encode()[:4096])
@@ -229,14 +229,14 @@ def _answer_error(worker: Worker, cell: Cell, delivery: Delivery, error: BaseExc
         worker.port.send(frames.ERROR, APPLICATION, cell.slot, "", delivery.number, payload=codec.where(error).encode())
 
 
-def refuse_circle(worker: Worker, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
+def refuse_circle(worker: Deliveries, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
     """An ask that comes back to an actor which waits for it."""
     error = DeadlockError(f"{' -> '.join(cycle)}: each would wait for the next for ever", cycle)
     payload = codec.encode_error(error, cell.label, delivery.method)
     worker.port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=payload)
 
 
-def abandoned(worker: Worker, cell: Cell, delivery: Delivery, reason: str) -> None:
+def abandoned(worker: Deliveries, cell: Cell, delivery: Delivery, reason: str) -> None:
     """The actor fails while this delivery, too, had begun."""
     if delivery.is_ask:
         worker.port.send(frames.ERROR, CRASHED, cell.slot, "", delivery.number, payload=reason.encode())
@@ -262,7 +262,7 @@ def _what(cell: Cell, delivery: Delivery) -> str:
     return f"{delivery.method} of {cell.label}"
 
 
-def _log_failure(worker: Worker, cell: Cell, error: BaseException) -> None:
+def _log_failure(worker: Deliveries, cell: Cell, error: BaseException) -> None:
     text = "".join(traceback.format_exception(type(error), error, codec._without_ours(error.__traceback__)))
     logs.log(worker.port, logs.ERROR, codec.where(error), cell.slot, traceback=text[-logs.LINE_MAX:])
 

@@ -15,7 +15,7 @@ from ._runtime import executing
 if TYPE_CHECKING:
     import asyncio
 
-    from ._worker import Worker
+    from ._deliveries import Deliveries
 
 
 class Step(Coroutine[Any, Any, None]):
@@ -51,7 +51,7 @@ class Step(Coroutine[Any, Any, None]):
 class LoopThread:
     """Starts with the first actor that needs it."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Deliveries) -> None:
         self._worker = worker
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

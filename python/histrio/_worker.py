@@ -6,8 +6,7 @@ itself; when a message for another actor comes meanwhile, it gives the role to a
 
 Invariants:
 1. Exactly one thread has the role. Only it reads the port and writes entry 0 of the page.
-2. Cells, requests' circles and the lists of this class are changed under `lock`; no handler runs under it.
-3. A delivery is in `open` from the time it came until the frame that ends it was given to the port.
+2. Lanes change hands under `lock`; no handler runs under it.
 """
 
 from __future__ import annotations
@@ -19,21 +18,20 @@ import signal
 import socket
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from . import _circles as circles
 from . import _codec as codec
 from . import _frames as frames
 from . import _handling as handling
 from . import _logs as logs
 from ._call import Call
 from ._cell import Cell, Delivery
+from ._deliveries import Deliveries
 from ._errors import BadArgument, SystemClosed
 from ._frames import Closed, Frame
-from ._loop_thread import LoopThread
 from ._options import Address
 from ._page import page_of
-from ._peer import Peer, Request
 from ._runtime import Execution, enter, executing
 
 if TYPE_CHECKING:
@@ -54,22 +52,14 @@ class Lane:
         self.wake = threading.Semaphore(0)
 
 
-class Worker(Peer):
+class Worker(Deliveries):
     """The runtime of a worker process."""
 
     def __init__(self, port: Any, page: Any) -> None:
-        super().__init__(port)
-        self.page = page
-        self.cells: dict[int, Cell] = {}
-        self.open: dict[int, tuple[Cell, Delivery]] = {}
-        self.ready: deque[tuple[Cell, Delivery]] = deque()
-        self.starved: deque[tuple[Cell, Delivery]] = deque()
-        self.watched: dict[int, Any] = {}
-        self.loop_thread = LoopThread(self)
+        super().__init__(port, page)
         self._here = threading.local()
         self._role: Lane | None = None
         self._idle: list[Lane] = []
-        self._gates = getattr(frames.compiled(), "Gate", None)
         self._is_fork = False
         port.serve(page, Execution, executing.set, self._finish_compiled, self._attend, handling.finish_lines)
         os.register_at_fork(after_in_child=self._forked)
@@ -118,7 +108,7 @@ class Worker(Peer):
             self.answered(frame)
             return
         if kind == frames.CANCEL:
-            self._cancel(frame.number)
+            self.cancel_delivery(frame.number)
             return
         if kind == frames.WELCOME:
             self.welcomed(frame)
@@ -148,7 +138,7 @@ class Worker(Peer):
         if begins:
             self._schedule(cell, delivery)
         elif delivery.is_ask:
-            self._look_for_circle(cell, delivery)
+            circles.look_for(self, cell, delivery)
 
     def _schedule(self, cell: Cell, delivery: Delivery) -> None:
         if delivery.kind == frames.START:
@@ -205,17 +195,6 @@ class Worker(Peer):
 
     # ---- what the compiled loop leaves to us ----
 
-    def open_gate(self, cell: Cell) -> None:
-        """The actor runs: the compiled loop may run its plain handlers by itself."""
-        if self._gates is None or cell.on_loop or codec.is_by_value():
-            return
-        assert cell.behavior is not None
-        functions = {name: message.function for name, message in cell.behavior.messages.items() if not message.is_stream}
-        gate = self._gates(cell, cell.object, functions)
-        gate.closed = True  # until the start is over
-        if self.port.gate(cell.slot, gate):
-            cell.gate = gate
-
     def _finish_compiled(self, cell: Cell, frame: Frame, entry: int, value: Any, error: BaseException | None, call: Any,
                          pickled: bool) -> None:
         """A handler raised, or returned what cannot be sent."""
@@ -239,112 +218,8 @@ class Worker(Peer):
     def _attend(self, cell: Cell) -> None:
         """A handler of the compiled loop is over, and something came up meanwhile."""
         if cell.stopping is not None and not cell.ended and not cell.active:
-            self._stop(cell, cell.stopping)
+            self.stop_actor(cell, cell.stopping)
         self._run(cell, self.next(cell))
-
-    # ---- shared with the thread of the event loop ----
-
-    def begin(self, cell: Cell, delivery: Delivery) -> bool:
-        """Writes the delivery into the page; False: the table is full, and it begins when something else is over."""
-        delivery.entry = self.page.begin(delivery.number)
-        if delivery.entry == 0:
-            self.flush()
-            delivery.entry = self.page.begin(delivery.number)
-        if delivery.entry == 0:
-            with self.lock:
-                self.starved.append((cell, delivery))
-            return False
-        return True
-
-    def finish(self, cell: Cell, delivery: Delivery, value: Any, error: BaseException | None) -> None:
-        """The handler returned or raised: the frame that ends the delivery, and the actor's own end if it wants one."""
-        if cell.ended:
-            self._forget(cell, delivery)
-            return
-        try:
-            if error is None:
-                handling.succeeded(self, cell, delivery, value)
-            else:
-                handling.failed(self, cell, delivery, error)
-        except Closed:
-            self.leave()
-        self._forget(cell, delivery)
-        if cell.stopping is not None and not cell.ended and not cell.active:
-            self._stop(cell, cell.stopping)
-
-    def _stop(self, cell: Cell, reason: str) -> None:
-        """The actor asked to be stopped: its hook, then the frame."""
-        token = executing.set(None)
-        try:
-            if cell.on_loop:
-                self.loop_thread.stop(cell, reason)
-                return
-            handling.stop(cell, reason)
-        except Exception as error:
-            reason = codec.where(error)
-        finally:
-            executing.reset(token)
-        self.fail(cell, reason, None)
-
-    def next(self, cell: Cell) -> Delivery | None:
-        """What the actor begins now, after one of its deliveries was over."""
-        with self.lock:
-            return cell.next()
-
-    def fail(self, cell: Cell, reason: str, delivery: Delivery | None) -> None:
-        """The actor ends by itself; `delivery` was the reason. Its last frame."""
-        with self.lock:
-            if cell.ended:
-                return
-            others = [one for one in cell.active if one is not delivery]
-        for other in others:
-            if other.number in self.open:
-                handling.abandoned(self, cell, other, reason)
-        text = reason.encode()[:255].decode("utf-8", "ignore").encode()
-        number = 0 if delivery is None else delivery.number
-        self.port.send(frames.FAILED, int(reason == "normal"), cell.slot, "", number, payload=text)
-        if delivery is not None:
-            self._forget(cell, delivery)
-        self.end(cell)
-
-    def end(self, cell: Cell) -> None:
-        """Forgets an actor; what it still does has no effect."""
-        with self.lock:
-            cell.ended = True
-            if cell.gate is not None:
-                cell.gate.ended = True
-                self.port.gate(cell.slot)
-            if self.cells.get(cell.slot) is cell:
-                del self.cells[cell.slot]
-            left = [*cell.active, *cell.pending]
-            cell.pending.clear()
-        for delivery in left:
-            self._forget(cell, delivery)
-            if delivery.task is not None:
-                self.loop_thread.cancel(delivery)
-
-    def _forget(self, cell: Cell, delivery: Delivery) -> None:
-        with self.lock:
-            self.open.pop(delivery.number, None)
-            if delivery in cell.active:
-                cell.active.remove(delivery)
-            entry, delivery.entry = delivery.entry, 0
-            starved = self.starved.popleft() if entry and self.starved else None
-        if entry:
-            self.page.over(entry)
-        if starved is not None:
-            self._resume(*starved)
-
-    def _resume(self, cell: Cell, delivery: Delivery) -> None:
-        if cell.on_loop:
-            self.loop_thread.add(cell, delivery)
-            self.loop_thread.submit()
-        else:
-            self.ready.append((cell, delivery))
-
-    def flush(self) -> None:
-        """Writes what was gathered; then the node knows that those deliveries are over."""
-        self.port.flush()
 
     # ---- waiting in handlers ----
 
@@ -359,12 +234,12 @@ class Worker(Peer):
             self.flush()
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
-        self._awaits(call)
+        circles.awaits(self, call)
 
     def wait(self, call: Call[Any], deadline: float | None) -> bool:
         if self.loop_thread.is_current():
             raise RuntimeError(".result() would block the event loop of this worker: use await in an async method")
-        self._awaits(call)
+        circles.awaits(self, call)
         self.flush()
         lane: Lane | None = getattr(self._here, "lane", None)
         if lane is not None and lane is self._role:
@@ -419,72 +294,7 @@ class Worker(Peer):
         execution = executing.get()
         return 0 if execution is None else execution.number
 
-    # ---- circles of asks ----
-
-    def _awaits(self, call: Call[Any]) -> None:
-        """From now on the asker waits for this call: what came back to it and waits for its end would wait for ever."""
-        request = call.context
-        if not isinstance(request, Request) or request.asker is None:
-            return
-        with self.lock:
-            request.awaited = True
-            suspects, request.suspects = request.suspects, []
-        for cell, delivery, cycle in suspects:
-            self._refuse(cell, delivery, cycle)
-
-    def _look_for_circle(self, cell: Cell, delivery: Delivery) -> None:
-        """An ask has to wait for its actor: is it the actor itself that waits for it?"""
-        try:
-            handling.prepare(self, cell, delivery)
-        except Exception:
-            delivery.execution = None
-            return  # told when it is run
-        assert delivery.execution is not None
-        chain = delivery.execution.chain
-        for at, (process, number, _, _) in enumerate(chain):
-            call = self.requests.get(number) if process == self.identity else None
-            if call is None or call.context.asker is None or call.context.asker.cell is not cell:
-                continue
-            cycle = [label for _, _, label, _ in chain[at:]] + [cell.label]
-            with self.lock:
-                waits = call.context.awaited
-                if not waits:
-                    call.context.suspects.append((cell, delivery, cycle))
-            if waits:
-                self._refuse(cell, delivery, cycle)
-            return
-
-    def _refuse(self, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
-        with self.lock:
-            if delivery not in cell.pending:
-                return
-            cell.pending.remove(delivery)
-        handling.refuse_circle(self, cell, delivery, cycle)
-        self._forget(cell, delivery)
-        self.sent()
-
     # ---- ends ----
-
-    def _cancel(self, number: int) -> None:
-        found = self.open.get(number)
-        if found is None:
-            return
-        cell, delivery = found
-        delivery.cancelled = True
-        with self.lock:
-            waits = delivery in cell.pending
-            if waits:
-                cell.pending.remove(delivery)
-        if waits:
-            self.port.send(frames.DONE, 0, cell.slot, "", number)
-            self._forget(cell, delivery)
-        elif delivery.task is not None:
-            self.loop_thread.cancel(delivery)
-
-    def leave(self) -> None:
-        """The node is gone, and so are we."""
-        self.over(SystemClosed("the node has ended"))
-        os._exit(0)
 
     def _forked(self) -> None:
         """In a child that an actor forked: it is no worker. Nothing of it may reach the node."""

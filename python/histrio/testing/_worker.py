@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .. import _circles as circles
 from .._buffers import inlined
 from .._call import Call
 from .._errors import SystemClosed
@@ -86,7 +87,7 @@ class StepWorker(Worker):
     def wait(self, call: Call[Any], deadline: float | None) -> bool:
         if self.loop_thread.is_current():
             raise RuntimeError(".result() would block the event loop of this worker: use await in an async method")
-        self._awaits(call)
+        circles.awaits(self, call)
         return self._node.wait(call, None if deadline is None else deadline - time.monotonic())
 
     def sent(self) -> None:

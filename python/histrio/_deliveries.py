@@ -1,0 +1,173 @@
+"""What becomes of deliveries: from the entry in the page that says that one has begun, to the frame that ends it.
+
+The dispatcher (_worker.py) and the thread of the event loop (_loop_thread.py) share this.
+
+Invariants:
+1. A delivery is in `open` from the time it came until the frame that ends it was given to the port.
+2. Cells and the lists of this class are changed under `lock`; no handler runs under it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from typing import Any
+
+from . import _codec as codec
+from . import _frames as frames
+from . import _handling as handling
+from ._cell import Cell, Delivery
+from ._errors import SystemClosed
+from ._frames import Closed
+from ._loop_thread import LoopThread
+from ._peer import Peer
+from ._runtime import executing
+
+
+class Deliveries(Peer):
+    """The actors of a process and what they were given."""
+
+    def __init__(self, port: Any, page: Any) -> None:
+        super().__init__(port)
+        self.page = page
+        self.cells: dict[int, Cell] = {}
+        self.open: dict[int, tuple[Cell, Delivery]] = {}
+        self.ready: deque[tuple[Cell, Delivery]] = deque()
+        self.starved: deque[tuple[Cell, Delivery]] = deque()
+        self.watched: dict[int, Any] = {}
+        self.loop_thread = LoopThread(self)
+        self._gates = getattr(frames.compiled(), "Gate", None)
+
+    def open_gate(self, cell: Cell) -> None:
+        """The actor runs: the compiled loop may run its plain handlers by itself."""
+        if self._gates is None or cell.on_loop or codec.is_by_value():
+            return
+        assert cell.behavior is not None
+        functions = {name: message.function for name, message in cell.behavior.messages.items() if not message.is_stream}
+        gate = self._gates(cell, cell.object, functions)
+        gate.closed = True  # until the start is over
+        if self.port.gate(cell.slot, gate):
+            cell.gate = gate
+
+    def begin(self, cell: Cell, delivery: Delivery) -> bool:
+        """Writes the delivery into the page; False: the table is full, and it begins when something else is over."""
+        delivery.entry = self.page.begin(delivery.number)
+        if delivery.entry == 0:
+            self.flush()
+            delivery.entry = self.page.begin(delivery.number)
+        if delivery.entry == 0:
+            with self.lock:
+                self.starved.append((cell, delivery))
+            return False
+        return True
+
+    def finish(self, cell: Cell, delivery: Delivery, value: Any, error: BaseException | None) -> None:
+        """The handler returned or raised: the frame that ends the delivery, and the actor's own end if it wants one."""
+        if cell.ended:
+            self.forget_delivery(cell, delivery)
+            return
+        try:
+            if error is None:
+                handling.succeeded(self, cell, delivery, value)
+            else:
+                handling.failed(self, cell, delivery, error)
+        except Closed:
+            self.leave()
+        self.forget_delivery(cell, delivery)
+        if cell.stopping is not None and not cell.ended and not cell.active:
+            self.stop_actor(cell, cell.stopping)
+
+    def stop_actor(self, cell: Cell, reason: str) -> None:
+        """The actor asked to be stopped: its hook, then the frame."""
+        token = executing.set(None)
+        try:
+            if cell.on_loop:
+                self.loop_thread.stop(cell, reason)
+                return
+            handling.stop(cell, reason)
+        except Exception as error:
+            reason = codec.where(error)
+        finally:
+            executing.reset(token)
+        self.fail(cell, reason, None)
+
+    def next(self, cell: Cell) -> Delivery | None:
+        """What the actor begins now, after one of its deliveries was over."""
+        with self.lock:
+            return cell.next()
+
+    def fail(self, cell: Cell, reason: str, delivery: Delivery | None) -> None:
+        """The actor ends by itself; `delivery` was the reason. Its last frame."""
+        with self.lock:
+            if cell.ended:
+                return
+            others = [one for one in cell.active if one is not delivery]
+        for other in others:
+            if other.number in self.open:
+                handling.abandoned(self, cell, other, reason)
+        text = reason.encode()[:255].decode("utf-8", "ignore").encode()
+        number = 0 if delivery is None else delivery.number
+        self.port.send(frames.FAILED, int(reason == "normal"), cell.slot, "", number, payload=text)
+        if delivery is not None:
+            self.forget_delivery(cell, delivery)
+        self.end(cell)
+
+    def end(self, cell: Cell) -> None:
+        """Forgets an actor; what it still does has no effect."""
+        with self.lock:
+            cell.ended = True
+            if cell.gate is not None:
+                cell.gate.ended = True
+                self.port.gate(cell.slot)
+            if self.cells.get(cell.slot) is cell:
+                del self.cells[cell.slot]
+            left = [*cell.active, *cell.pending]
+            cell.pending.clear()
+        for delivery in left:
+            self.forget_delivery(cell, delivery)
+            if delivery.task is not None:
+                self.loop_thread.cancel(delivery)
+
+    def forget_delivery(self, cell: Cell, delivery: Delivery) -> None:
+        with self.lock:
+            self.open.pop(delivery.number, None)
+            if delivery in cell.active:
+                cell.active.remove(delivery)
+            entry, delivery.entry = delivery.entry, 0
+            starved = self.starved.popleft() if entry and self.starved else None
+        if entry:
+            self.page.over(entry)
+        if starved is not None:
+            self._resume(*starved)
+
+    def _resume(self, cell: Cell, delivery: Delivery) -> None:
+        if cell.on_loop:
+            self.loop_thread.add(cell, delivery)
+            self.loop_thread.submit()
+        else:
+            self.ready.append((cell, delivery))
+
+    def flush(self) -> None:
+        """Writes what was gathered; then the node knows that those deliveries are over."""
+        self.port.flush()
+
+    def cancel_delivery(self, number: int) -> None:
+        found = self.open.get(number)
+        if found is None:
+            return
+        cell, delivery = found
+        delivery.cancelled = True
+        with self.lock:
+            waits = delivery in cell.pending
+            if waits:
+                cell.pending.remove(delivery)
+        if waits:
+            self.port.send(frames.DONE, 0, cell.slot, "", number)
+            self.forget_delivery(cell, delivery)
+        elif delivery.task is not None:
+            self.loop_thread.cancel(delivery)
+
+    def leave(self) -> None:
+        """The node is gone, and so are we."""
+        self.over(SystemClosed("the node has ended"))
+        os._exit(0)
