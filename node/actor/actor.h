@@ -98,6 +98,7 @@ struct actor {
     struct actor_side *side;
     struct actor_unit *unit;
     struct histrio_ref parent;
+    struct kept *kept;  /* what the next incarnation in a held slot is to know: hosted_keep(); malloc'ed */
     uint32_t uncounted; /* messages in the mailbox without MESSAGE_COUNTS */
     uint32_t exits;   /* HISTRIO_EXIT messages in the mailbox: while there are any, nothing mutes the actor */
     uint8_t overflow; /* enum actor_overflow */

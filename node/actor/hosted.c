@@ -10,6 +10,7 @@
 #include "capi/intern.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 struct message *hosted_message(const struct histrio_context *ctx, const struct histrio_message *view)
 {
@@ -71,6 +72,28 @@ void hosted_put_back(struct histrio_context *ctx, struct message *const *message
         actor->first = message;
     }
     actor_set_depth(actor, actor_depth(actor) + (uint32_t)count);
+}
+
+struct kept {
+    size_t size;
+    uint8_t bytes[];
+};
+
+void hosted_keep(struct histrio_context *ctx, const uint8_t *bytes, size_t size)
+{
+    struct kept *kept = xmalloc(sizeof(*kept) + size);
+    kept->size = size;
+    if (size > 0)
+        memcpy(kept->bytes, bytes, size);
+    free(ctx->actor->kept);
+    ctx->actor->kept = kept;
+}
+
+const uint8_t *hosted_kept(const struct histrio_context *ctx, size_t *ret_size)
+{
+    const struct kept *kept = ctx->actor->kept;
+    *ret_size = kept ? kept->size : 0;
+    return kept ? kept->bytes : NULL;
 }
 
 uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message)

@@ -43,6 +43,12 @@ static inline bool hosted_is_of_client(const struct message *message)
     return (message->flags & MESSAGE_REMOTE) == 0 && id_slot(message->sender) == 0;
 }
 
+/* Keeps a copy of these bytes for the next incarnation of the actor, in place of what was kept before. When
+ * the name is free again, they are forgotten. */
+void hosted_keep(struct histrio_context *ctx, const uint8_t *bytes, size_t size);
+/* What was kept last, until the next call; NULL: nothing. */
+const uint8_t *hosted_kept(const struct histrio_context *ctx, size_t *ret_size);
+
 /* What the asker still waits for; 0: not known here. */
 uint32_t hosted_remaining_ms(struct worker *worker, const struct message *message);
 

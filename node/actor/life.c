@@ -246,6 +246,12 @@ static void life_answer_callers(struct worker *worker, struct actor *actor)
     vec_clear(&actor->side->callers);
 }
 
+static void life_forget_kept(struct actor *actor)
+{
+    free(actor->kept);
+    actor->kept = NULL;
+}
+
 /* What the actor held for others is free again. */
 static void life_let_go(struct worker *worker, struct actor *actor, uint64_t id)
 {
@@ -282,6 +288,8 @@ static void life_finish(struct worker *worker, struct actor *actor, const char *
     slab_release(&worker->slab, actor->state, actor->behavior->state_size);
     actor->state = NULL;
     actor->unit = NULL;
+    if (!held)
+        life_forget_kept(actor);
     actor_side_free(worker, actor);
     COUNT(worker->counters.exited, 1);
     COUNT(worker->counters.actors, (uint32_t)-1);
@@ -328,6 +336,7 @@ void life_release(struct worker *worker, uint32_t name, uint64_t holder)
     actor->flags &= ~(uint32_t)(ACTOR_HELD | ACTOR_DROP_MAILBOX | ACTOR_FREE_END);
     registry_bury(actor);
     life_drain(worker, actor, false, HISTRIO_NOT_FOUND);
+    life_forget_kept(actor);
     actor_side_free(worker, actor);
     if ((actor->flags & ACTOR_QUEUED) == 0)
         registry_give_back(worker, actor);

@@ -83,6 +83,7 @@ void worker_done(struct worker *worker)
         struct actor *actor = registry_slot(worker, slot);
         if (actor->state)
             slab_release(&worker->slab, actor->state, actor->behavior->state_size);
+        free(actor->kept);
         actor_side_free(worker, actor);
     }
     vec_for_each (chunk, &worker->chunks)

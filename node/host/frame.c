@@ -9,7 +9,8 @@ const char *frame_kind_name(unsigned kind)
 {
     static const char *const names[FRAME_KIND_END] = {"?", "HELLO", "WELCOME", "INTERN", "START", "STOP",
         "DROP", "TELL", "ASK", "REPLY", "ERROR", "DONE", "FAILED", "CANCEL", "SPAWN", "MONITOR", "DEMONITOR",
-        "DOWN", "LINK", "UNLINK", "EXIT", "TIMER_START", "TIMER_CANCEL", "TIMER", "LOG", "TRAP", "TAKEN"};
+        "DOWN", "LINK", "UNLINK", "EXIT", "TIMER_START", "TIMER_CANCEL", "TIMER", "LOG", "TRAP", "TAKEN",
+        "SNAPSHOT"};
     return kind < FRAME_KIND_END ? names[kind] : "?";
 }
 

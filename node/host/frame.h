@@ -37,6 +37,7 @@ enum frame_kind {
     FRAME_LOG,
     FRAME_TRAP,
     FRAME_TAKEN,
+    FRAME_SNAPSHOT,
     FRAME_KIND_END
 };
 

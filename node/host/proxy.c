@@ -109,6 +109,11 @@ void proxy_start_in(struct proxy *proxy, struct process *process)
         return;
     }
     proxy->state = PROXY_STARTING;
+    size_t kept_size;
+    const uint8_t *kept = hosted_kept(&ctx, &kept_size);
+    if (kept)
+        process_append(
+            process, &(struct frame){.kind = FRAME_SNAPSHOT, .actor = proxy->slot}, kept, kept_size);
     const struct delivery *delivery = delivery_new(proxy, FRAME_START, NULL, 0);
     struct histrio_ref self = histrio_self(&ctx);
     struct frame frame = {.kind = FRAME_START,

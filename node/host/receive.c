@@ -169,6 +169,8 @@ static void receive_from_actor(struct process *process, const struct frame *fram
         receive_answer(&ctx, proxy, frame, payload);
     } else if (frame->kind == FRAME_TAKEN) {
         receive_taken(&ctx, proxy, frame);
+    } else if (frame->kind == FRAME_SNAPSHOT) {
+        hosted_keep(&ctx, payload, frame_payload_bytes(frame));
     } else if (frame->kind == FRAME_FAILED) {
         proxy_failed(&ctx, proxy, frame, payload);
     } else {
@@ -204,7 +206,8 @@ void receive_frame(struct process *process, const struct frame *frame, const uin
     case FRAME_TIMER_START:
     case FRAME_TIMER_CANCEL:
     case FRAME_TRAP:
-    case FRAME_TAKEN: receive_from_actor(process, frame, payload); break;
+    case FRAME_TAKEN:
+    case FRAME_SNAPSHOT: receive_from_actor(process, frame, payload); break;
     case FRAME_WELCOME:
     case FRAME_START:
     case FRAME_STOP:

@@ -58,6 +58,7 @@ def actor(
     supervise: Strategy | None = None,
     on_error: OnError = "reply",
     shutdown: Duration = 5.0,
+    snapshot_every: int = 1,
 ) -> Callable[[C], C]: ...
 def actor(cls: Any = None, /, **options: Any) -> Any:
     """Says how actors of a class run; the manifest has the last word.
@@ -66,7 +67,8 @@ def actor(cls: Any = None, /, **options: Any) -> Any:
     restart: "transient" (unless it stopped by itself or was told to), "permanent" or "temporary". mailbox: its capacity, 0 for no limit; overflow:
     what a full one does. supervise: OneForOne(restarts=5, period="1m"): how many restarts are tolerated. on_error: "reply"
     gives an exception of an ask to the asker and the actor lives on; "restart" ends the actor besides. shutdown: how long it
-    may take to stop.
+    may take to stop. snapshot_every: of a class with snapshot() and restore(), after how many messages its state is kept; 0: only
+    by ctx.save().
     """
 
     def decorate(one: type) -> type:
@@ -80,6 +82,8 @@ def actor(cls: Any = None, /, **options: Any) -> Any:
                 told[option] = manifest_word(option, told[option])
         if "shutdown" in told:
             told["shutdown"] = seconds(told["shutdown"])
+        if not isinstance(told.get("snapshot_every", 1), int) or told.get("snapshot_every", 1) < 0:
+            raise ValueError(f'snapshot_every={told["snapshot_every"]!r}: it is a number of messages, or 0')
         if told.get("on_error", "reply") not in ("reply", "restart"):
             raise ValueError(f'on_error="{told["on_error"]}": it is "reply" or "restart"')
         if told.get("overflow", "Wait") != "Wait" and not told.get("mailbox"):

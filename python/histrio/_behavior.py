@@ -28,6 +28,7 @@ class Behavior:
         self.children: dict[str, Any] = dict(getattr(cls, "__histrio_children__", {}))
         self.messages = _messages(cls)
         self.timers = [message for message in self.messages.values() if message.every is not None]
+        self.keeps = _keeps(cls, self.messages)
         self.is_async = any(one.is_async for one in self.messages.values()) or any(
             inspect.iscoroutinefunction(getattr(cls, hook, None)) for hook in HOOKS
         )
@@ -48,6 +49,16 @@ class Behavior:
 
         close = difflib.get_close_matches(name, self.messages, 1)
         return f'{text}; did you mean "{close[0]}"?' if close else text
+
+
+def _keeps(cls: type, messages: dict[str, Message]) -> bool:
+    """Whether actors of the class hand their state to the next incarnation."""
+    hooks = [name for name in ("snapshot", "restore") if name not in messages and callable(getattr(cls, name, None))]
+    if len(hooks) == 1:
+        raise TypeError(f"{cls.__name__} has one of snapshot() and restore() only")
+    if any(inspect.iscoroutinefunction(getattr(cls, name)) for name in hooks):
+        raise TypeError(f"{cls.__name__}: snapshot() and restore() are plain functions: the state must not change meanwhile")
+    return bool(hooks)
 
 
 def behavior_name(cls: type) -> str:

@@ -73,6 +73,8 @@ class Cell:
         self.label = path or str(own)
         self.behavior: Behavior | None = None
         self.context: Context | None = None
+        self.snapshot: bytes | None = None  # of an earlier incarnation, until this one has started
+        self.unsaved = 0  # messages since the last one
         self.object: Any = None
         self.active: list[Delivery] = []
         self.pending: deque[Delivery] = deque()

@@ -134,6 +134,19 @@ def decode_result(payload: bytes) -> Any:
     return unpack(payload) if payload else None
 
 
+def encode_state(state: Any, actor: str) -> bytes:
+    """What snapshot() gave, to be kept by the node."""
+    try:
+        data = dumps(state)
+    except Exception as error:
+        raise EncodingError(f"the state of {actor} cannot be pickled: {type(error).__name__}: {error}") from error
+    return checked(data, f"the state of {actor}")
+
+
+def decode_state(data: bytes) -> Any:
+    return pickle.loads(data)
+
+
 def encode_error(error: BaseException, actor: str, method: str) -> bytes:
     """An exception with its traceback: as itself, when it survives pickling, and as texts."""
     text = "".join(tracebacks.format_exception_only(type(error), error)).strip()

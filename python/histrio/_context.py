@@ -18,11 +18,12 @@ class Context(Spawns):
 
     def __init__(self, runtime: Runtime, cls: type, address: Address, *, own: Address | None = None, system: str = "",
                  node: str = "", unit: str = "", epoch: str = "0", incarnation: int = 1,
-                 stop: Callable[[str], None] = lambda reason: None) -> None:
+                 stop: Callable[[str], None] = lambda reason: None, save: Callable[[], None] = lambda: None) -> None:
         self._runtime = runtime
         self._histrio_spawner = runtime
         self._own = own or address
         self._stop = stop
+        self._save = save
         self.ref: Any = make_ref(address, cls, runtime)
         self.path = address.path
         self.system = system
@@ -62,6 +63,11 @@ class Context(Spawns):
     def stop(self, reason: str = "normal") -> None:
         """Ends this actor after the message that it handles. Any other reason than "normal" counts as a failure."""
         self._stop(reason)
+
+    def save(self) -> None:
+        """Has snapshot() called now, and its result kept for restore() of the next incarnation. Without this that happens after each
+        message, or after `snapshot_every` of them (see actor())."""
+        self._save()
 
     def exit(self, other: object, reason: str = "shutdown") -> None:
         """Sends another actor an exit signal: "shutdown" lets it stop, "kill" ends it at once."""

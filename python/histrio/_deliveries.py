@@ -31,6 +31,7 @@ class Deliveries(Peer):
         super().__init__(port)
         self.page = page
         self.cells: dict[int, Cell] = {}
+        self.snapshots: dict[int, bytes] = {}  # that came before their START
         self.open: dict[int, tuple[Cell, Delivery]] = {}
         self.ready: deque[tuple[Cell, Delivery]] = deque()
         self.starved: deque[tuple[Cell, Delivery]] = deque()
@@ -40,9 +41,9 @@ class Deliveries(Peer):
 
     def open_gate(self, cell: Cell) -> None:
         """The actor runs: the compiled loop may run its plain handlers by itself."""
-        if self._gates is None or cell.on_loop or codec.is_by_value():
-            return
         assert cell.behavior is not None
+        if self._gates is None or cell.on_loop or codec.is_by_value() or cell.behavior.keeps:
+            return
         functions = {name: message.function for name, message in cell.behavior.messages.items() if not message.is_stream}
         gate = self._gates(cell, cell.object, functions)
         gate.closed = True  # until the start is over

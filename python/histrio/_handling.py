@@ -107,6 +107,7 @@ def start(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
     cell.context = Context(
         worker, cls, Address(cell.path) if cell.path else cell.own, own=cell.own, system=worker.system, node=worker.node,
         unit=told["unit"], epoch=told["epoch"], incarnation=told["incarnation"], stop=lambda reason: _stop_later(cell, reason),
+        save=lambda: save(worker, cell),
     )
     made: Any = cls.__new__(cls)  # type: ignore[call-overload]
     try:
@@ -116,6 +117,9 @@ def start(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
     cell.object = made
     args, kwargs = told["arguments"]
     made.__init__(*args, **kwargs)
+    if cell.snapshot is not None and cell.behavior.keeps:
+        made.restore(codec.decode_state(cell.snapshot))
+    cell.snapshot = None
     hook = getattr(made, "on_start", None)
     return None if hook is None else hook()
 
@@ -140,6 +144,23 @@ def load(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     }
 
 
+def save(worker: Deliveries, cell: Cell) -> None:
+    """The node keeps the actor's state for its next incarnation. Raises what is wrong with it."""
+    if cell.behavior is None or not cell.behavior.keeps:
+        raise TypeError(f"{cell.label} has no snapshot() and restore()")
+    cell.unsaved = 0
+    worker.port.send(frames.SNAPSHOT, 0, cell.slot, payload=codec.encode_state(cell.object.snapshot(), cell.label))
+
+
+def _save_when_due(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
+    behavior = cell.behavior
+    if behavior is None or not behavior.keeps or delivery.kind not in (frames.TELL, frames.ASK, frames.TIMER):
+        return
+    cell.unsaved += 1
+    if cell.unsaved == behavior.options.snapshot_every:
+        save(worker, cell)
+
+
 def stop(cell: Cell, reason: str) -> Any:
     for stream in list(cell.streams.values()):
         stream.drop()
@@ -158,8 +179,13 @@ def _stop_later(cell: Cell, reason: str) -> None:
 
 
 def succeeded(worker: Deliveries, cell: Cell, delivery: Delivery, value: Any) -> None:
-    """The handler returned."""
+    """The handler returned. Whoever has its answer can rely on the state being kept."""
     port = worker.port
+    try:
+        _save_when_due(worker, cell, delivery)
+    except Exception as error:
+        failed(worker, cell, delivery, error)
+        return
     if delivery.kind == frames.ASK:
         try:
             answer = value if isinstance(value, Encoded) else codec.encode_result(

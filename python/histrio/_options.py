@@ -99,6 +99,7 @@ class ActorOptions:
     supervise: Strategy | None = None
     on_error: OnError = "reply"
     shutdown: float = 5.0
+    snapshot_every: int = 1
 
     def mailbox_as_manifest(self) -> dict[str, object]:
         return {"capacity": self.mailbox, "overflow": self.overflow, "on_restart": self.on_restart}

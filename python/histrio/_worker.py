@@ -118,9 +118,13 @@ class Worker(Deliveries):
             if cell is not None:
                 self.end(cell)
             return
+        if kind == frames.SNAPSHOT:
+            self.snapshots[frame.actor] = frame.payload
+            return
         delivery = Delivery(frame)
         if kind == frames.START:
             cell = self.cells[frame.actor] = Cell(self, frame.actor, "", Address("", frame.node, frame.id, True))
+            cell.snapshot = self.snapshots.pop(frame.actor, None)
         else:
             cell = self.cells.get(frame.actor)
             if cell is None or cell.ended:

@@ -128,6 +128,10 @@ class Node:
             self._monitors.pop((of_script, frame.actor, frame.number), None)
         elif kind == frames.EXIT:
             self._exit(frame)
+        elif kind == frames.SNAPSHOT:
+            actor = self.supervision.actors.get(frame.actor)
+            if actor is not None:
+                actor.snapshot = frame.payload
         elif kind == frames.TRAP:
             actor = self.supervision.actors.get(frame.actor)
             if actor is not None:
@@ -218,6 +222,9 @@ class Node:
             name, node, sender = sending.path, NODE if not sending.path else 0, sending.id if not sending.path else 0
         self.worker.take(Frame(message.kind, 0, actor.slot, message.method, message.delivery, timeout_ms, name, node, id or sender,
                                message.payload))
+
+    def give_snapshot(self, actor: Actor, snapshot: bytes) -> None:
+        self.worker.take(Frame(frames.SNAPSHOT, 0, actor.slot, "", 0, 0, "", 0, 0, snapshot))
 
     def _ended(self, frame: Frame) -> None:
         """REPLY, ERROR, DONE, FAILED."""

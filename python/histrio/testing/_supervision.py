@@ -64,6 +64,7 @@ class Actor:
         self.links: set[Actor] = set()
         self.timers: dict[int, Timer] = {}
         self.traps = False
+        self.snapshot: bytes | None = None
         self.restarts: list[float] = []
         mailbox = entry.get("mailbox") or {}
         self.mailbox = mailbox.get("capacity", 0), mailbox.get("overflow", "Wait")
@@ -161,6 +162,8 @@ class Supervision:
             "behavior": actor.entry["behavior"]["python"], "arguments": actor.entry["arguments"], "path": actor.path, "unit": "local",
             "epoch": "0", "incarnation": actor.incarnation,
         }
+        if actor.snapshot is not None:
+            self.node.give_snapshot(actor, actor.snapshot)
         self.node.hand(actor, Message(frames.START, "", codec.pack(told, "START")), id=actor.id)
 
     def _start_all(self, actors: list[Actor], then: Then) -> None:

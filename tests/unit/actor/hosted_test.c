@@ -37,6 +37,10 @@ static enum histrio_result hosted_start(
     host.id = histrio_self(ctx).id;
     if (host.pauses)
         hosted_pause(ctx, true);
+    size_t kept_size;
+    const uint8_t *kept = hosted_kept(ctx, &kept_size);
+    if (kept)
+        note("kept:%.*s", (int)kept_size, (const char *)kept);
     note("start:%s", spec->behavior);
     return HISTRIO_CONTINUE;
 }
@@ -157,17 +161,8 @@ static const struct histrio_behavior *const behaviors[] = {&plain, NULL};
 
 static enum actor_restart child_restart; /* of unit/one */
 
-static void start(unsigned limit, bool pauses, uint32_t restarts_max)
+static void start_unit(uint32_t restarts_max)
 {
-    if (!host.is_ready) {
-        host.is_ready = true;
-        mutex_init(&host.lock, 940, "test host");
-        condition_init(&host.changed);
-    }
-    host.limit = limit;
-    host.pauses = pauses;
-    host.kept_count = 0;
-    support_start_hosting(2, behaviors, &hosting);
     const struct actor_child_spec children[] = {
         {.name = "one", .under = "", .behavior = "module:One", .shutdown_ms = 200, .restart = child_restart},
         {.name = "two", .under = "", .behavior = "test.plain", .shutdown_ms = 200},
@@ -181,6 +176,20 @@ static void start(unsigned limit, bool pauses, uint32_t restarts_max)
         .children = children,
         .child_count = 2};
     support_unit_present(&spec);
+}
+
+static void start(unsigned limit, bool pauses, uint32_t restarts_max)
+{
+    if (!host.is_ready) {
+        host.is_ready = true;
+        mutex_init(&host.lock, 940, "test host");
+        condition_init(&host.changed);
+    }
+    host.limit = limit;
+    host.pauses = pauses;
+    host.kept_count = 0;
+    support_start_hosting(2, behaviors, &hosting);
+    start_unit(restarts_max);
 }
 
 static void reply_first(struct worker *worker)
@@ -222,6 +231,35 @@ static void kept_messages_are_answered_later(void **state)
     wait_note("got:last");
     assert_string_equal(notes("remaining"), "remaining:first:10 remaining:plain:0");
     support_stop(); /* with one message kept, which leaks unless stop forgets it */
+}
+
+static void crash_charged(struct worker *worker);
+
+static void keep(struct worker *worker)
+{
+    struct histrio_context ctx;
+    assert_true(hosted_enter(worker, host.id, &ctx));
+    hosted_keep(&ctx, (const uint8_t *)"old", 3);
+    hosted_keep(&ctx, (const uint8_t *)"new", 3);
+    note("keeps");
+}
+
+/* What an incarnation kept is there for the next, and goes with the name. */
+static void what_is_kept_survives_a_restart(void **state)
+{
+    (void)state;
+    start(KEPT_MAX, false, 3);
+    assert_int_equal(count_notes("kept:"), 0);
+    run(keep);
+    wait_note("keeps");
+    run(crash_charged);
+    wait_note("kept:new");
+    run(crash_charged);
+    wait_notes("kept:new", 2);
+    support_unit_stop("unit");
+    start_unit(3);
+    assert_int_equal(count_notes("kept:new"), 2);
+    support_stop(); /* what the last one kept leaks unless it is freed with its slot */
 }
 
 static void deadlines_come_along(void **state)
@@ -288,8 +326,6 @@ static void a_paused_actor_gets_no_turns(void **state)
     wait_note("got:c");
     support_stop();
 }
-
-static void crash_charged(struct worker *worker);
 
 static void fail_to_start(struct worker *worker)
 {
@@ -486,6 +522,7 @@ static void actors_in_c_are_hosted_with_an_isolation(void **state)
 const struct CMUnitTest hosted_tests[] = {
     cmocka_unit_test(kept_messages_are_answered_later),
     cmocka_unit_test(deadlines_come_along),
+    cmocka_unit_test(what_is_kept_survives_a_restart),
     cmocka_unit_test(a_paused_actor_gets_no_turns),
     cmocka_unit_test(a_unit_runs_when_its_hosted_actors_do),
     cmocka_unit_test(a_unit_that_never_ran_fails),
