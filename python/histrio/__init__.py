@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._actor import Actor, actor, child, supervisor
 from ._behavior import NoSuchMethod
 from ._call import Call, Stream
+from ._carry import carry, traced
 from ._context import Context, current
 from ._errors import (
     ActorCrashed, ActorError, AskTimeout, BadArgument, DeadlockError, Denied, EncodingError, Fenced, MailboxFull, NodeNotFound,
@@ -37,8 +38,8 @@ __all__ = [
     "Actor", "ActorCrashed", "ActorError", "ActorRef", "AskTimeout", "BadArgument", "Call", "Connected", "Context", "DeadlockError",
     "Denied", "EncodingError", "Event", "Fenced", "Local", "MailboxFull", "Method", "NoSuchActor", "NoSuchMethod", "NodeNotFound",
     "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "Pool", "RemoteError", "RestForOne", "StartFailed", "Strategy", "Stream",
-    "StreamMethod", "System", "SystemClosed", "Terminated", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "Watch", "actor", "child",
-    "connect", "current", "every", "gather", "local", "method", "per_cpu", "supervisor",
+    "StreamMethod", "System", "SystemClosed", "Terminated", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "Watch", "actor", "carry",
+    "child", "connect", "current", "every", "gather", "local", "method", "per_cpu", "supervisor", "traced",
 ]
 
 

@@ -24,7 +24,7 @@ class Delivery:
     """Something the node wants an actor to do, to be ended with exactly one frame."""
 
     __slots__ = ("kind", "number", "method", "payload", "deadline", "origin", "id", "message", "args", "kwargs", "pickled",
-                 "execution", "entry", "task", "cancelled", "key", "stream")
+                 "execution", "entry", "task", "cancelled", "key", "stream", "carried")
 
     def __init__(self, frame: Frame) -> None:
         self.kind = frame.kind
@@ -43,6 +43,7 @@ class Delivery:
         self.task: Any = None
         self.cancelled = False
         self.key: str | None = None
+        self.carried: dict[str, Any] | None = None  # context variables
         self.stream: dict[str, Any] | None = None
 
     @property

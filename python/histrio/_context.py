@@ -49,6 +49,12 @@ class Context(Spawns):
         execution = executing.get()
         return None if execution is None else execution.remaining()
 
+    @property
+    def traceparent(self) -> str:
+        """The trace that this message belongs to, as W3C trace context has it; "" for none."""
+        execution = executing.get()
+        return "" if execution is None else execution.trace
+
     @overload
     def lookup(self, name: str, cls: type[A], /) -> A: ...  # type: ignore[overload-overlap]
     @overload

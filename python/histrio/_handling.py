@@ -45,6 +45,7 @@ def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     if context:
         delivery.execution.chain = context.get("chain", ())
         delivery.execution.trace = context.get("trace", "")
+        delivery.carried = context.get("vars")
         delivery.key = context.get("key")
         delivery.stream = context.get("stream")
 

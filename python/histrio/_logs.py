@@ -8,6 +8,7 @@ import sys
 import traceback
 from typing import Any
 
+from . import _carry as carry
 from . import _codec as codec
 from . import _frames as frames
 from ._runtime import executing
@@ -22,7 +23,7 @@ def log(port: Any, level: int, message: str, slot: int = 0, **told: Any) -> None
     if execution is not None:
         slot = slot or (execution.cell.slot if execution.cell is not None else 0)
         if execution.trace:
-            told["traceId"] = execution.trace
+            told["traceId"] = carry.trace_id(execution.trace)
     payload = codec.pack({"message": message[:LINE_MAX], **told}, "a line of the log")
     port.send(frames.LOG, level, slot, payload=payload)
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from . import _carry as carry
 from . import _codec as codec
 from . import _handling as handling
 from ._cell import Cell, Delivery
@@ -135,6 +136,7 @@ class LoopThread:
         try:
             handling.prepare(self._worker, cell, delivery)
             executing.set(delivery.execution)
+            carry.enter(delivery.carried)  # this task's only
             value = handling.call(self._worker, cell, delivery)
             if handling.is_coroutine(value):
                 value = await value

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
+from . import _carry as carry
 from . import _codec as codec
 from . import _frames as frames
 from ._call import Call, Mapped, Stream
@@ -167,7 +168,7 @@ class Peer:
             timeout_ms = self._timeout_ms(timeout, execution)
             if timeout_ms == 0:
                 raise AskTimeout(f"{call.context.what}: the time of the message that is being handled is over", queued=True)
-            context = None if execution is None else self._context(execution, call, method)
+            context = self._context(execution, call, method)
             if extra is not None:
                 context = {**(context or {}), **extra}
             self._send_message(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, args, kwargs, context)
@@ -226,13 +227,12 @@ class Peer:
     def _context(self, execution: Execution | None, call: Call[Any] | None, method: str) -> dict[str, Any] | None:
         """What a message inherits from the one that is being handled, or None."""
         if execution is None:
-            return None
-        told: dict[str, Any] = {}
+            return carry.outgoing("")
+        told = carry.outgoing(execution.trace)
         if call is not None and execution.cell is not None:
-            told["chain"] = (*execution.chain, (self.identity, call.number, execution.cell.label, method))
-        if execution.trace:
-            told["trace"] = execution.trace
-        return told or None
+            chain = (*execution.chain, (self.identity, call.number, execution.cell.label, method))
+            told = {"chain": chain} if told is None else {**told, "chain": chain}
+        return told
 
     # ---- what comes ----
 

@@ -20,6 +20,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from . import _carry as carry
 from . import _circles as circles
 from . import _codec as codec
 from . import _frames as frames
@@ -177,12 +178,14 @@ class Worker(Deliveries):
             try:
                 handling.prepare(self, cell, delivery)
                 token = executing.set(delivery.execution)
+                carried = carry.enter(delivery.carried)
                 try:
                     value = handling.call(self, cell, delivery)
                 except BaseException as raised:
                     error = raised
                 finally:
                     handling.finish_lines()
+                    carry.leave(carried)
                     executing.reset(token)
             except BaseException as raised:
                 error = raised
