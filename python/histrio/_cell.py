@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _frames as frames
@@ -63,8 +62,12 @@ class Delivery:
 class Cell:
     """Guarded by the worker's lock: active, pending, ended. The rest belongs to whoever runs one of its deliveries.
 
-    Deliveries begin in the order in which they came, and one at a time unless all that are active allow more.
+    Deliveries begin in the order in which they came, and one at a time unless all that are active allow more. There may be many thousands of
+    cells, so they are made of what is small when it is empty.
     """
+
+    __slots__ = ("runtime", "slot", "path", "own", "label", "behavior", "context", "snapshot", "unsaved", "object", "active", "pending",
+                 "ended", "stopping", "on_loop", "gate", "answers", "streams")
 
     def __init__(self, runtime: Any, slot: int, path: str, own: Address) -> None:
         self.runtime = runtime
@@ -78,12 +81,12 @@ class Cell:
         self.unsaved = 0  # messages since the last one
         self.object: Any = None
         self.active: list[Delivery] = []
-        self.pending: deque[Delivery] = deque()
+        self.pending: list[Delivery] = []
         self.ended = False
         self.stopping: str | None = None
         self.on_loop = False
         self.gate: Any = None  # of the compiled loop, which runs plain handlers by itself
-        self.answers: OrderedDict[str, bytes] = OrderedDict()
+        self.answers: dict[str, bytes] = {}
         self.streams: dict[int, Any] = {}
 
     def may_begin(self, delivery: Delivery) -> bool:
@@ -116,7 +119,7 @@ class Cell:
             if self.gate is not None and not self.active and not self.pending:
                 self.gate.closed = False
             return None
-        delivery = self.pending.popleft()
+        delivery = self.pending.pop(0)
         self.active.append(delivery)
         return delivery
 
@@ -124,7 +127,7 @@ class Cell:
         """The answer to an idempotency key, for when the call is made again."""
         self.answers[key] = answer
         if len(self.answers) > KEYS_MAX:
-            self.answers.popitem(last=False)
+            del self.answers[next(iter(self.answers))]  # the oldest
 
 
 def hook_call(function: Callable[..., Any], *args: Any) -> Any:
