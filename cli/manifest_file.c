@@ -11,7 +11,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "base/yaml.h"
-#include "cli/probe.h"
+#include "capi/library_probe.h"
 #include "placement/dry.h"
 #include "types/system.h"
 
@@ -26,7 +26,7 @@ struct library_finder {
     const char *node_program;
     VEC(char *) folders;
     struct map paths;  /* path as written -> absolute path */
-    struct map probes; /* the same -> struct probe */
+    struct map probes; /* the same -> struct library_probe */
 };
 
 static void add_folder(struct library_finder *finder, const char *folder, size_t size)
@@ -60,7 +60,7 @@ static void finder_init(struct library_finder *finder, const char *manifest, con
 
 static void free_probe(void *probe)
 {
-    probe_done(probe);
+    library_probe_done(probe);
     free(probe);
 }
 
@@ -91,7 +91,7 @@ static char *find_file(const struct library_finder *finder, const char *path)
 static int check_library(void *ctx, const struct library_spec *library, struct err *err)
 {
     struct library_finder *finder = ctx;
-    struct probe probe = {0};
+    struct library_probe probe = {0};
     if (map_has(&finder->paths, library->path))
         return 0;
     char *path = find_file(finder, library->path);
@@ -107,7 +107,8 @@ static int check_library(void *ctx, const struct library_spec *library, struct e
     free(map_put(&finder->paths, library->path, path));
     if (!finder->node_program)
         return 0;
-    if (probe_library(finder->node_program, library->library, path, PROBE_TIMEOUT_MS, &probe, err) < 0)
+    if (library_probe(finder->node_program, library->library, path, LIBRARY_PROBE_TIMEOUT_MS, &probe, err) <
+        0)
         return -1;
     map_put(&finder->probes, library->path, xmemdup(&probe, sizeof(probe)));
     return 0;
@@ -116,10 +117,10 @@ static int check_library(void *ctx, const struct library_spec *library, struct e
 static int check_behavior(void *ctx, const struct library_spec *library, const char *name, struct err *err)
 {
     struct library_finder *finder = ctx;
-    const struct probe *probe = map_get(&finder->probes, library->path);
+    const struct library_probe *probe = map_get(&finder->probes, library->path);
     _cleanup_(str_done) struct str known = STR_INIT(160);
     _cleanup_(cleanup_free) char *full = xasprintf("%s.%s", library->library, name);
-    if (!probe || probe_has(probe, full))
+    if (!probe || library_probe_has(probe, full))
         return 0;
     vec_for_each (behavior, &probe->behaviors)
         str_appendf(&known, "%s%s", known.size ? ", " : "", *behavior);

@@ -7,10 +7,11 @@ struct environment;
 struct err;
 struct host;
 struct loader_python;
+struct loader_workers;
 struct metric;
 struct metrics;
 
-enum { HOSTING_METRICS = 7 };
+enum { HOSTING_METRICS = 9 };
 
 struct hosting {
     struct host *host;
@@ -20,7 +21,7 @@ struct hosting {
 int hosting_start(struct hosting *hosting, const struct environment *environment, unsigned long long node_uid,
     struct err *err);
 /* For struct node_control_code; ctx: the hosting. */
-void hosting_configure(void *ctx, const struct loader_python *python);
+void hosting_configure(void *ctx, const struct loader_python *python, const struct loader_workers *c_workers);
 /* For struct gateway_http_metrics; ctx: the hosting. */
 void hosting_make_metrics(void *ctx, struct metrics *metrics);
 void hosting_collect(void *ctx);

@@ -183,6 +183,7 @@ static int start_control(struct runtime *runtime, struct err *err)
         .creds = runtime->creds,
         .code_folders = (const char *const *)environment->code_folders.items,
         .code_folder_count = environment->code_folders.count,
+        .program = "/proc/self/exe",
         .life = &runtime->life,
         .worker_count = environment->workers,
         .peers = peers_of(runtime->transport),
@@ -286,6 +287,8 @@ static int start(struct runtime *runtime, struct err *err)
     if (open_descriptors(runtime, err) < 0)
         return -1;
     log_step(runtime, "crash handler installed");
+    /* Messages must not wake the thread that keeps the lease, nor wait for it. */
+    rpc_poll_apart();
     const char *tls_folder = runtime->environment->tls_folder;
     if (*tls_folder && rpc_creds_from_folder(tls_folder, 0, &runtime->creds, err) < 0)
         return err_wrap(err, "HISTRIO_TLS_FOLDER");

@@ -76,6 +76,9 @@ enum histrio_kind {
                     */
     HISTRIO_DOWN, /* a monitored actor ended: `reference` is what histrio_monitor() returned; the value is the
                      reason */
+    /* Of histrio_watch() only: */
+    HISTRIO_ENDED,     /* an incarnation of a watched actor ended, and its supervisor may start another */
+    HISTRIO_RESTARTED, /* its supervisor has started another */
 };
 
 /* A message as its receiver sees it; valid until the function that was given it returns. Plain texts (of
@@ -111,8 +114,11 @@ struct histrio_behavior {
     /* Called once before the state goes, whatever the reason, except for a crash of the node. It may send,
      * but not spawn. May be NULL. */
     void (*stop)(struct histrio_context *ctx, void *state, const char *reason);
-    /* For moves and durable state: write all of the state, and read it back in place of start. Both or none.
-     */
+    /* For state that survives restarts: write all of the state, and read it back in place of start. Both or
+     * none. Called in worker processes only (isolation in the manifest, docs/actors.md): snapshot after each
+     * message that was handled, and it neither sends nor spawns. HISTRIO_UNHANDLED: none now, the last one
+     * stays; HISTRIO_FAIL: the actor exits with the reason given to histrio_fail(), and the last one stays. A
+     * restore that fails is a failed start. */
     enum histrio_result (*snapshot)(
         struct histrio_context *ctx, const void *state, struct histrio_writer *writer);
     enum histrio_result (*restore)(
@@ -230,9 +236,9 @@ HISTRIO_API enum histrio_error histrio_spawn_behavior(struct histrio_context *ct
     const struct histrio_behavior *behavior, const uint8_t *arguments, size_t size,
     const struct histrio_spawn_options *options, struct histrio_ref *ret_ref);
 
-/* An exit signal, as in OTP: "normal" is ignored unless trapped, "kill" cannot be trapped and ends the actor
- * with "killed", any other reason ends an actor that does not trap exits. To ourselves: takes effect after
- * this message. */
+/* An exit signal, as in OTP: "normal" of others is ignored unless trapped, "kill" cannot be trapped and ends
+ * the actor with "killed", any other reason ends an actor that does not trap exits. To ourselves: takes
+ * effect after this message. */
 HISTRIO_API void histrio_exit(struct histrio_context *ctx, struct histrio_ref to, const char *reason);
 /* The reason of our exit, when the function that runs returns HISTRIO_FAIL (or HISTRIO_STOP). Cut to 255
  * bytes. */
@@ -242,7 +248,8 @@ HISTRIO_API void histrio_trap_exits(struct histrio_context *ctx, bool trap);
 
 /* Links are mutual and a set: linking twice is linking once. Linking to what is gone gives an exit signal
  * "noproc". After histrio_unlink() no HISTRIO_EXIT of that link comes any more (one that is already in the
- * mailbox is taken out). */
+ * mailbox is taken out). A name stands for the actor that has it at the call: the exit of one that had it
+ * before and has ended may still come, which only its own reference takes out. */
 HISTRIO_API void histrio_link(struct histrio_context *ctx, struct histrio_ref to);
 HISTRIO_API void histrio_unlink(struct histrio_context *ctx, struct histrio_ref to);
 /* Exactly one HISTRIO_DOWN for each number, with the exit's reason, "noproc" when it was gone already,
@@ -250,6 +257,14 @@ HISTRIO_API void histrio_unlink(struct histrio_context *ctx, struct histrio_ref 
  * comes. */
 HISTRIO_API uint64_t histrio_monitor(struct histrio_context *ctx, struct histrio_ref to);
 HISTRIO_API void histrio_demonitor(struct histrio_context *ctx, uint64_t monitor);
+/* As histrio_monitor(), over restarts: each end of an incarnation that a supervisor may follow by another is
+ * a HISTRIO_ENDED, each other one that it started is a HISTRIO_RESTARTED, both with the number as `reference`
+ * and the incarnation that is to come, or has come, as `sender`. The one HISTRIO_DOWN, after which nothing
+ * comes, tells of an end for good: with its reason, or "noproc" when HISTRIO_ENDED had told that, and when
+ * there never was such an actor. Values of the two are maps: "incarnation" (which has ended, or was started),
+ * "reason" (why it, or the one before, ended: "SIGSEGV libbank.so in add+0x1c"), "traceback" (the stack, when
+ * it is known; else ""). Ends with histrio_demonitor(). */
+HISTRIO_API uint64_t histrio_watch(struct histrio_context *ctx, struct histrio_ref to);
 
 /* ---- time ---- */
 

@@ -28,6 +28,7 @@ enum {
     LIMIT_HTTP_BODY_BYTES = 4 * 1024 * 1024,    /* of one HTTP request */
     LIMIT_KUBE_LIST_BYTES = 256 * 1024 * 1024,  /* a page of a list; its objects are read one by one */
     LIMIT_STATUS_TEXT_BYTES = 1024,             /* a reason or message in a status */
+    LIMIT_CAUSE_BYTES = 4096,                   /* why an actor ended, with its stack, in a signal */
 
     /* Worker processes */
     LIMIT_HOST_FRAME_BYTES = LIMIT_VALUE_BYTES + 64 * 1024, /* one frame, either way */
@@ -39,7 +40,7 @@ enum {
     LIMIT_HOST_WATCHES = 4096,                              /* monitors or timers of one hosted actor */
     LIMIT_HOST_BUFFER_BYTES = 16 * 1024 * 1024,             /* not yet taken by a process: its actors pause */
     LIMIT_HOST_SHARED_BYTES = 1024 * 1024 * 1024,           /* the large data of one message */
-    LIMIT_HOST_SPAWN_BYTES = 1024 * 1024,                   /* what one SPAWN describes */
+    LIMIT_HOST_SNAPSHOT_BYTES = 1024 * 1024 * 1024,         /* states that a node keeps, all together */
 
     /* A system */
     LIMIT_ENTRIES = 1000,   /* entries of spec.actors */

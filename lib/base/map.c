@@ -12,16 +12,16 @@
  * plus 1.
  * 2. Live and removed buckets together fill at most three quarters, so a search always meets a free bucket.
  * 3. A live slot is found from its hash by linear probing without passing a free bucket.
- * 4. slot_count <= slot_capacity; holes have is_live false and own nothing. */
+ * 4. slot_count <= slot_capacity; holes have key_size HOLE and own nothing.
+ * 5. A table without buckets has at most SMALL_MAX slots; 1 to 3 do not concern it. */
 
 struct map_slot {
-    uint64_t hash;
+    uint32_t hash;
+    uint32_t key_size; /* of a text; HOLE: removed */
     union {
         char *text; /* owned */
         uint64_t number;
     } key;
-    uint32_t key_size; /* of a text */
-    bool is_live;
     void *value;
 };
 
@@ -30,39 +30,38 @@ struct wanted {
     const char *text;
     size_t size;
     uint64_t number;
-    uint64_t hash;
+    uint32_t hash;
 };
 
-enum { BUCKETS_MIN = 8 };
+enum { SMALL_MAX = 8 }; /* a power of two */
 static const uint32_t free_bucket = 0;
 static const uint32_t removed_bucket = UINT32_MAX;
+#define HOLE UINT32_MAX
 
 static struct wanted wanted_text(const char *text, size_t size)
 {
-    return (struct wanted){.text = text, .size = size, .hash = hash_bytes(text, size)};
+    return (struct wanted){.text = text, .size = size, .hash = (uint32_t)hash_bytes(text, size)};
 }
 
 static struct wanted wanted_number(uint64_t number)
 {
-    return (struct wanted){.number = number, .hash = hash_u64(number)};
+    return (struct wanted){.number = number, .hash = (uint32_t)hash_u64(number)};
 }
 
 static bool slot_is(const struct map_slot *slot, const struct wanted *wanted)
 {
-    if (slot->hash != wanted->hash)
+    if (slot->hash != wanted->hash || slot->key_size == HOLE)
         return false;
     if (!wanted->text)
         return slot->key.number == wanted->number;
     return slot->key_size == wanted->size && memcmp(slot->key.text, wanted->text, wanted->size) == 0;
 }
 
-/* The bucket of the key, or NULL. */
-static uint32_t *table_find(const struct map_table *table, const struct wanted *wanted)
+/* The bucket of the key, or NULL. The table has buckets. */
+static uint32_t *find_bucket(const struct map_table *table, const struct wanted *wanted)
 {
-    if (table->bucket_count == 0)
-        return NULL;
-    size_t mask = table->bucket_count - 1;
-    for (size_t i = wanted->hash & mask;; i = (i + 1) & mask) { /* ends by invariant 2 */
+    uint32_t mask = table->bucket_count - 1;
+    for (uint32_t i = wanted->hash & mask;; i = (i + 1) & mask) { /* ends by invariant 2 */
         uint32_t bucket = table->buckets[i];
         if (bucket == free_bucket)
             return NULL;
@@ -71,46 +70,78 @@ static uint32_t *table_find(const struct map_table *table, const struct wanted *
     }
 }
 
-static struct map_slot *table_slot(const struct map_table *table, const struct wanted *wanted)
+/* The slot of the key, or NULL; with the bucket that it is in, NULL in a small table. */
+static struct map_slot *table_find(
+    const struct map_table *table, const struct wanted *wanted, uint32_t **ret_bucket)
 {
-    const uint32_t *bucket = table_find(table, wanted);
-    return bucket ? &table->slots[*bucket - 1] : NULL;
+    *ret_bucket = NULL;
+    if (table->bucket_count > 0) {
+        *ret_bucket = find_bucket(table, wanted);
+        return *ret_bucket ? &table->slots[**ret_bucket - 1] : NULL;
+    }
+    for (uint32_t i = 0; i < table->slot_count; i++)
+        if (slot_is(&table->slots[i], wanted))
+            return &table->slots[i];
+    return NULL;
 }
 
-static void link_slot(struct map_table *table, size_t slot)
+static struct map_slot *table_slot(const struct map_table *table, const struct wanted *wanted)
 {
-    size_t mask = table->bucket_count - 1;
-    size_t i = table->slots[slot].hash & mask;
+    uint32_t *bucket;
+    return table_find(table, wanted, &bucket);
+}
+
+/* The table has buckets. */
+static void link_slot(struct map_table *table, uint32_t slot)
+{
+    uint32_t mask = table->bucket_count - 1;
+    uint32_t i = table->slots[slot].hash & mask;
     while (table->buckets[i] != free_bucket) /* ends by invariant 2 */
         i = (i + 1) & mask;
-    table->buckets[i] = (uint32_t)slot + 1;
+    table->buckets[i] = slot + 1;
+}
+
+static void resize_slots(struct map_table *table, uint32_t capacity)
+{
+    table->slot_capacity = capacity;
+    table->slots = xreallocarray(table->slots, capacity, sizeof(*table->slots));
+}
+
+/* How many are needed for `wanted` slots; 0: none, as the table is small. */
+static uint32_t buckets_for(size_t wanted)
+{
+    size_t count = SMALL_MAX;
+    if (wanted <= SMALL_MAX)
+        return 0;
+    while (count / 2 < wanted)
+        count *= 2;
+    assert(count < UINT32_MAX);
+    return (uint32_t)count;
 }
 
 /* Closes the holes and makes room for at least one more. */
 static void rebuild(struct map_table *table)
 {
-    size_t live = 0;
-    for (size_t i = 0; i < table->slot_count; i++) {
-        if (table->slots[i].is_live)
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < table->slot_count; i++) {
+        if (table->slots[i].key_size != HOLE)
             table->slots[live++] = table->slots[i];
     }
     assert(live == table->count);
     table->slot_count = live;
 
-    size_t bucket_count = BUCKETS_MIN;
-    while (bucket_count / 2 < live + 1)
-        bucket_count *= 2;
-    assert(bucket_count < UINT32_MAX);
+    uint32_t bucket_count = buckets_for((size_t)live + 1);
     if (bucket_count != table->bucket_count) {
         free(table->buckets);
-        table->buckets = xcalloc(bucket_count, sizeof(*table->buckets));
+        table->buckets = bucket_count > 0 ? xcalloc(bucket_count, sizeof(*table->buckets)) : NULL;
         table->bucket_count = bucket_count;
-        table->slot_capacity = bucket_count / 4 * 3;
-        table->slots = xreallocarray(table->slots, table->slot_capacity, sizeof(*table->slots));
-    } else {
+        resize_slots(table, bucket_count > 0 ? bucket_count / 4 * 3 : SMALL_MAX);
+    } else if (bucket_count > 0) {
         memset(table->buckets, 0, bucket_count * sizeof(*table->buckets));
+    } else if (live == table->slot_capacity) {
+        resize_slots(table, live > 0 ? live * 2 : 1);
     }
-    for (size_t i = 0; i < live; i++)
+    for (uint32_t i = 0; i < live && bucket_count > 0; i++)
         link_slot(table, i);
 }
 
@@ -127,9 +158,9 @@ static void *table_put(struct map_table *table, const struct wanted *wanted, voi
     if (table->slot_count == table->slot_capacity)
         rebuild(table);
     slot = &table->slots[table->slot_count];
-    *slot = (struct map_slot){.hash = wanted->hash, .is_live = true, .value = value};
+    *slot = (struct map_slot){.hash = wanted->hash, .value = value};
     if (wanted->text) {
-        assert(wanted->size < UINT32_MAX);
+        assert(wanted->size < HOLE);
         slot->key.text = xmalloc(wanted->size + 1);
         memcpy(slot->key.text, wanted->text, wanted->size);
         slot->key.text[wanted->size] = '\0';
@@ -137,7 +168,8 @@ static void *table_put(struct map_table *table, const struct wanted *wanted, voi
     } else {
         slot->key.number = wanted->number;
     }
-    link_slot(table, table->slot_count);
+    if (table->bucket_count > 0)
+        link_slot(table, table->slot_count);
     table->slot_count++;
     table->count++;
     return NULL;
@@ -145,24 +177,25 @@ static void *table_put(struct map_table *table, const struct wanted *wanted, voi
 
 static void *table_remove(struct map_table *table, const struct wanted *wanted)
 {
-    uint32_t *bucket = table_find(table, wanted);
-    if (!bucket)
+    uint32_t *bucket;
+    struct map_slot *slot = table_find(table, wanted, &bucket);
+    if (!slot)
         return NULL;
-    struct map_slot *slot = &table->slots[*bucket - 1];
     void *value = slot->value;
     if (wanted->text)
         free(slot->key.text);
-    slot->is_live = false;
-    *bucket = removed_bucket;
+    slot->key_size = HOLE;
+    if (bucket)
+        *bucket = removed_bucket;
     table->count--;
     return value;
 }
 
 static void table_done(struct map_table *table, bool has_texts, map_free_value free_value)
 {
-    for (size_t i = 0; i < table->slot_count; i++) {
+    for (uint32_t i = 0; i < table->slot_count; i++) {
         struct map_slot *slot = &table->slots[i];
-        if (!slot->is_live)
+        if (slot->key_size == HOLE)
             continue;
         if (has_texts)
             free(slot->key.text);
@@ -178,7 +211,7 @@ static const struct map_slot *table_next(const struct map_table *table, size_t *
 {
     while (*position < table->slot_count) {
         const struct map_slot *slot = &table->slots[(*position)++];
-        if (slot->is_live)
+        if (slot->key_size != HOLE)
             return slot;
     }
     return NULL;
@@ -218,13 +251,13 @@ void *map64_get(const struct map64 *map, uint64_t key)
 bool map_has(const struct map *map, const char *key)
 {
     struct wanted wanted = wanted_text(key, strlen(key));
-    return table_find(&map->table, &wanted) != NULL;
+    return table_slot(&map->table, &wanted) != NULL;
 }
 
 bool map64_has(const struct map64 *map, uint64_t key)
 {
     struct wanted wanted = wanted_number(key);
-    return table_find(&map->table, &wanted) != NULL;
+    return table_slot(&map->table, &wanted) != NULL;
 }
 
 void *map_put(struct map *map, const char *key, void *value)

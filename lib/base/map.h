@@ -1,7 +1,7 @@
 /* Hash maps from texts (struct map) and from numbers (struct map64) to pointers. Entries keep the order in
  * which they were put, so that a walk over a map is the same in every run: seeded simulations rely on it.
- * Keys are copied, values are the caller's. Thread: whatever guards the map. A zeroed struct is an empty map.
- */
+ * Keys are copied, values are the caller's. A zeroed struct is an empty map; one of a few entries is small,
+ * as there may be many of them. Thread: whatever guards the map. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 
@@ -15,10 +15,10 @@ struct map_slot;
 struct map_table {
     struct map_slot *slots; /* in the order of insertion; removed ones are holes until the next growth */
     uint32_t *buckets;      /* open addressing: slot number + 1, 0 for free, UINT32_MAX for removed */
-    size_t slot_count;      /* with holes */
-    size_t slot_capacity;
-    size_t bucket_count; /* a power of two */
-    size_t count;        /* without holes */
+    uint32_t slot_count;    /* with holes */
+    uint32_t slot_capacity;
+    uint32_t bucket_count; /* a power of two; 0: a small map, which is searched from slot to slot */
+    uint32_t count;        /* without holes */
 };
 
 struct map {

@@ -84,9 +84,13 @@ char *xasprintf(const char *fmt, ...)
     return text;
 }
 
+/* What the smallest block of malloc holds: most vectors that actors have stay at one item. */
+enum { VEC_FIRST_BYTES = 24 };
+
 void *vec_grow(void *items, size_t *capacity, size_t wanted, size_t item_size)
 {
-    size_t grown = *capacity ? *capacity * 2 : 4;
+    size_t first = item_size < VEC_FIRST_BYTES ? VEC_FIRST_BYTES / item_size : 1;
+    size_t grown = *capacity ? *capacity * 2 : first;
     if (grown < wanted)
         grown = wanted;
     items = xreallocarray(items, grown, item_size);

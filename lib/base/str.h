@@ -62,6 +62,10 @@ int text_to_u64(const char *text, uint64_t maximum, uint64_t *ret_number, struct
 size_t text_utf8_size(const char *text, size_t size);
 /* True for well-formed UTF-8 (no surrogates, no overlong forms). */
 bool text_is_utf8(const char *text, size_t size);
+/* All that is no ASCII becomes '?', in place, if the text is not UTF-8. */
+void text_make_utf8(char *text);
+/* How much of a text to take that size_max bytes hold: no part of a character. */
+size_t text_cut(const char *text, size_t size_max);
 /* a-z, 0-9 and '-', begins and ends with a letter or digit, 1 to 63 bytes: a DNS label. */
 bool text_is_dns_label(const char *text);
 

@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -11,97 +12,104 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_BYTES_MAX = 512 * 1024 * 1024, NAME_BYTES_MAX = 200, LINES_MAX = 64 };
-
-struct image {
-    const uint8_t *data; /* NULL: not to be had */
-    size_t size;
+/* SYMBOLS_MAX: of all lines together, as a file can claim to have any number. */
+enum {
+    NAME_BYTES_MAX = 200,
+    LINES_MAX = 64,
+    SECTIONS_MAX = 1024,
+    SYMBOLS_AT_ONCE = 256,
+    SYMBOLS_MAX = 16 * 1000 * 1000
 };
 
-static struct image image_open(const char *path)
+/* It is read, not mapped: whoever may write to it may cut it off meanwhile. */
+static int image_open(const char *path)
 {
     struct stat status;
-    struct image image = {0};
     _cleanup_(cleanup_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
-        status.st_size > FILE_BYTES_MAX)
-        return image;
-    void *data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (data != MAP_FAILED)
-        image = (struct image){data, (size_t)status.st_size};
-    return image;
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+        return -1;
+    return steal_fd(&fd);
 }
 
-static void image_close(const struct image *image)
+/* What there is of `size` bytes at `offset`. */
+static size_t image_read(int image, uint64_t offset, void *ret_data, size_t size)
 {
-    if (image->data)
-        (void)munmap((void *)(uintptr_t)image->data, image->size); /* what mmap gave: cannot fail */
+    size_t used = 0;
+    while (used < size && offset <= (uint64_t)INT64_MAX - size) {
+        ssize_t got = pread(image, (char *)ret_data + used, size - used, (off_t)(offset + used));
+        if (got == 0 || (got < 0 && errno != EINTR))
+            break;
+        used += got > 0 ? (size_t)got : 0;
+    }
+    return used;
 }
 
-/* `count` items of `size` at `offset`, or NULL when they do not lie in the file. */
-static const void *image_at(const struct image *image, uint64_t offset, uint64_t count, uint64_t size)
+static bool section_at(int image, const Elf64_Ehdr *header, uint64_t index, Elf64_Shdr *ret_section)
 {
-    if (offset > image->size || count > (image->size - offset) / size)
-        return NULL;
-    return image->data + offset;
+    uint64_t offset = header->e_shoff + index * sizeof(*ret_section);
+    return index < header->e_shnum && header->e_shentsize == sizeof(*ret_section) &&
+           offset >= header->e_shoff &&
+           image_read(image, offset, ret_section, sizeof(*ret_section)) == sizeof(*ret_section);
 }
 
-static bool section_at(
-    const struct image *image, const Elf64_Ehdr *header, uint64_t index, Elf64_Shdr *section)
+static bool contains(const Elf64_Sym *symbol, uint64_t address)
 {
-    const uint8_t *found = index < header->e_shnum && header->e_shentsize == sizeof(*section)
-                               ? image_at(image, header->e_shoff, header->e_shnum, sizeof(*section))
-                               : NULL;
-    if (found)
-        memcpy(section, found + index * sizeof(*section), sizeof(*section)); /* it may be unaligned */
-    return found != NULL;
+    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && address >= symbol->st_value &&
+           address - symbol->st_value < symbol->st_size;
+}
+
+/* Which of the function's names this table has: NUL-ended, it may be cut. */
+static bool read_name(int image, const Elf64_Shdr *names, const Elf64_Sym *symbol, char *ret_name)
+{
+    if (symbol->st_name >= names->sh_size)
+        return false;
+    uint64_t left = names->sh_size - symbol->st_name;
+    uint64_t offset = names->sh_offset + symbol->st_name;
+    size_t size = left < NAME_BYTES_MAX - 1 ? (size_t)left : NAME_BYTES_MAX - 1;
+    ret_name[offset >= names->sh_offset ? image_read(image, offset, ret_name, size) : 0] = 0;
+    return ret_name[0] != 0;
 }
 
 /* The function of this table that contains `address`. */
-static bool find_in_table(const struct image *image, const Elf64_Shdr *table, const Elf64_Shdr *names,
-    uint64_t address, char *ret_name, uint64_t *ret_rest)
+static bool find_in_table(int image, const Elf64_Shdr *table, const Elf64_Shdr *names, uint64_t address,
+    uint64_t *symbols_left, char *ret_name, uint64_t *ret_rest)
 {
-    uint64_t count = table->sh_size / sizeof(Elf64_Sym);
-    const uint8_t *symbols = image_at(image, table->sh_offset, count, sizeof(Elf64_Sym));
-    const char *texts = image_at(image, names->sh_offset, names->sh_size, 1);
-    for (uint64_t i = 0; symbols && texts && i < count; i++) {
-        Elf64_Sym symbol;
-        memcpy(&symbol, symbols + i * sizeof(symbol), sizeof(symbol));
-        bool is_inside = address >= symbol.st_value && address - symbol.st_value < symbol.st_size;
-        if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || !is_inside || symbol.st_name >= names->sh_size)
-            continue;
-        uint64_t left = names->sh_size - symbol.st_name;
-        int size = left < NAME_BYTES_MAX ? (int)left : NAME_BYTES_MAX;
-        (void)snprintf(ret_name, NAME_BYTES_MAX, "%.*s", size, texts + symbol.st_name); /* may be cut */
-        *ret_rest = address - symbol.st_value;
-        return ret_name[0] != 0;
+    Elf64_Sym symbols[SYMBOLS_AT_ONCE];
+    uint64_t left = table->sh_size / sizeof(symbols[0]), offset = table->sh_offset;
+    size_t count = SYMBOLS_AT_ONCE;
+    for (; left > 0 && count == SYMBOLS_AT_ONCE && *symbols_left >= count; offset += sizeof(symbols)) {
+        count = image_read(image, offset, symbols, sizeof(symbols)) / sizeof(symbols[0]);
+        *symbols_left -= count;
+        for (size_t i = 0; i < count && left > 0; i++, left--)
+            if (contains(&symbols[i], address) && read_name(image, names, &symbols[i], ret_name)) {
+                *ret_rest = address - symbols[i].st_value;
+                return true;
+            }
     }
     return false;
 }
 
-static bool find_function(const char *path, uint64_t address, char *ret_name, uint64_t *ret_rest)
+static bool find_function(
+    const char *path, uint64_t address, uint64_t *symbols_left, char *ret_name, uint64_t *ret_rest)
 {
-    _cleanup_(image_close) struct image image = image_open(path);
+    _cleanup_(cleanup_close) int image = image_open(path);
     Elf64_Ehdr header;
     Elf64_Shdr section, names;
-    if (!image.data || image.size < sizeof(header))
+    if (image < 0 || image_read(image, 0, &header, sizeof(header)) < sizeof(header) ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
         return false;
-    memcpy(&header, image.data, sizeof(header));
-    if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64)
-        return false;
-    for (uint64_t i = 0; i < header.e_shnum; i++)
-        if (section_at(&image, &header, i, &section) && section.sh_type == SHT_SYMTAB &&
-            section_at(&image, &header, section.sh_link, &names))
-            return find_in_table(&image, &section, &names, address, ret_name, ret_rest);
+    for (uint64_t i = 0; i < header.e_shnum && i < SECTIONS_MAX; i++)
+        if (section_at(image, &header, i, &section) && section.sh_type == SHT_SYMTAB &&
+            section_at(image, &header, section.sh_link, &names))
+            return find_in_table(image, &section, &names, address, symbols_left, ret_name, ret_rest);
     return false;
 }
 
 /* One line without its newline. */
-static void name_frame(const char *line, size_t size, struct str *out)
+static void name_frame(const char *line, size_t size, uint64_t *symbols_left, struct str *out)
 {
     char path[PATH_MAX];
     char name[NAME_BYTES_MAX];
@@ -118,7 +126,7 @@ static void name_frame(const char *line, size_t size, struct str *out)
     uint64_t address = strtoull(offset + 4, NULL, 16);
     /* Our own program is listed by the name that it was started under, which need not lead to its file. */
     const char *file = path[0] == '/' ? path : "/proc/self/exe";
-    if (!find_function(file, address, name, &rest)) {
+    if (!find_function(file, address, symbols_left, name, &rest)) {
         str_append_bytes(out, line, size);
         return;
     }
@@ -129,9 +137,10 @@ static void name_frame(const char *line, size_t size, struct str *out)
 void symbols_name_frames(const char *backtrace, char *out, size_t out_size)
 {
     _cleanup_(str_done) struct str named = STR_INIT(strlen(backtrace) + LINES_MAX * NAME_BYTES_MAX + 1);
+    uint64_t symbols_left = SYMBOLS_MAX;
     for (int lines = 0; *backtrace && lines < LINES_MAX; lines++) {
         size_t size = strcspn(backtrace, "\n");
-        name_frame(backtrace, size, &named);
+        name_frame(backtrace, size, &symbols_left, &named);
         backtrace += size;
         if (*backtrace == '\n') {
             str_append_char(&named, '\n');

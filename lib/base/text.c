@@ -84,6 +84,24 @@ bool text_is_utf8(const char *text, size_t size)
     return true;
 }
 
+void text_make_utf8(char *text)
+{
+    if (text_is_utf8(text, strlen(text)))
+        return;
+    for (char *c = text; *c; c++)
+        *c = *c & (char)0x80 ? '?' : *c;
+}
+
+size_t text_cut(const char *text, size_t size_max)
+{
+    size_t size = strnlen(text, size_max);
+    if (size < size_max)
+        return size;
+    while (size > 0 && (text[size] & 0xc0) == 0x80)
+        size--;
+    return size;
+}
+
 static bool is_label_character(char character)
 {
     return (character >= 'a' && character <= 'z') || (character >= '0' && character <= '9');

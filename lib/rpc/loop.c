@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -203,6 +204,19 @@ static void loop_destroy(struct rpc_loop *loop)
     vec_done(&loop->running);
     free(loop->scratch);
     free(loop);
+}
+
+void rpc_poll_apart(void)
+{
+    static const char variable[] = "GRPC_POLL_STRATEGY";
+    if (getenv(variable))
+        return;
+    /* gRPC takes it from nothing else, looks at it in its first initialisation, which is this one, and keeps
+     * it for the life of the process. Children would inherit it, and may have a gRPC of their own. */
+    rpc_complaints_take();
+    (void)setenv(variable, "poll", 1); /* fails only without memory: then all goes on as before */
+    grpc_init();
+    (void)unsetenv(variable); /* a good name: cannot fail */
 }
 
 static void make_kicker(struct rpc_loop *loop)

@@ -12,6 +12,13 @@ struct err;
 struct rpc_loop;
 struct rpc_timer;
 
+/* Once, by main, before anything else of rpc and before there are threads: each loop polls its own
+ * connections and no others. Else gRPC has one thread poll for all loops of the process, so that most events
+ * wake one that they are not for, which then wakes the right one, and work of one loop waits for another's.
+ * Each wait takes longer with the connections of its loop, so it is not for processes with thousands. Does
+ * nothing when GRPC_POLL_STRATEGY is set. */
+void rpc_poll_apart(void);
+
 /* Starts the thread `name` (at most 15 characters). The first loop of a process initialises gRPC: no fork()
  * after it. */
 int rpc_loop_new(const char *name, struct rpc_loop **ret_loop, struct err *err);

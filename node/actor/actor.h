@@ -1,5 +1,5 @@
 /* One actor as its worker sees it: a slot of 128 bytes. Everything that most actors do not have (links,
- * monitors, timers, waiting callers ...) is in a side table that is made on first use.
+ * monitors, timers, waiting callers ...) is in side tables that are made on first use.
  *
  * An actor belongs for life to the worker that it was spawned on, and only that worker reads or writes any of
  * this; other workers and threads know actors by id and send messages to the worker. Slots never move and are
@@ -48,14 +48,15 @@ enum actor_flag {
     ACTOR_STARTING = 512,        /* start runs */
     ACTOR_PERMANENT_HOLD = 1024, /* spawned with hold: becomes ACTOR_HELD when it ends */
     ACTOR_DROP_MAILBOX = 2048,
-    ACTOR_ENDING = 4096,        /* life_end() is at work: sends of its stop function do not mute it */
-    ACTOR_TIMES_OUT = 8192,     /* has a receive timeout */
-    ACTOR_PAUSED = 32768,       /* as MUTED, by a hosted actor's own will */
-    ACTOR_HOSTED = 65536,       /* runs in another process: exits that would end it go to its behavior */
-    ACTOR_HOSTED_IN_C = 524288, /* besides: large data of messages comes as bytes */
-    ACTOR_AWAITED = 262144,     /* counts in unit->starting; kept by a held slot for its next incarnation */
-    ACTOR_FREE_END = 131072,    /* of a held slot: the last incarnation ended by no fault of its own */
-    ACTOR_REASONED = 16384,     /* called histrio_fail(): its context may have a reason that nobody wants */
+    ACTOR_ENDING = 4096,         /* life_end() is at work: sends of its stop function do not mute it */
+    ACTOR_TIMES_OUT = 8192,      /* has a receive timeout */
+    ACTOR_PAUSED = 32768,        /* as MUTED, by a hosted actor's own will */
+    ACTOR_HOSTED = 65536,        /* runs in another process: exits that would end it go to its behavior */
+    ACTOR_HOSTED_IN_C = 524288,  /* besides: large data of messages comes as bytes */
+    ACTOR_PARENT_ENDS = 1048576, /* exit signals of its parent cannot be trapped */
+    ACTOR_AWAITED = 262144,      /* counts in unit->starting; kept by a held slot for its next incarnation */
+    ACTOR_FREE_END = 131072,     /* of a held slot: the last incarnation ended by no fault of its own */
+    ACTOR_REASONED = 16384,      /* called histrio_fail(): its context may have a reason that nobody wants */
 };
 
 /* A link or a monitor's other end. */
@@ -65,15 +66,23 @@ struct link_peer {
     uint64_t monitor;       /* 0: a link */
 };
 
-struct actor_side {
+/* Who it has to do with. Apart from the rest, as every actor below a supervisor has this and nothing else. */
+struct actor_ties {
     VEC(struct link_peer) links;
     VEC(struct link_peer)
     unlinking; /* unlinked, not acknowledged; `monitor` counts the acknowledgements to come */
-    VEC(struct link_peer) watching;     /* monitors of ours */
-    VEC(struct link_peer) watchers;     /* monitors on us */
+    VEC(struct link_peer) watching; /* monitors of ours */
+    VEC(struct link_peer) watchers; /* monitors on us */
+    VEC(uint32_t) holds;            /* names that we hold for children */
+    char *cause; /* why the last incarnation of a held slot ended, until who watches it is told that it goes
+                    on; NULL: nobody is to be told */
+};
+
+_Static_assert(sizeof(struct actor_ties) <= 128, "there may be very many supervised actors");
+
+struct actor_side {
     VEC(struct histrio_caller) callers; /* asks that we took with histrio_caller() and did not answer */
     VEC(uint64_t) waiters;              /* ids of actors that wait until we are no longer overloaded */
-    VEC(uint32_t) holds;                /* names that we hold for children */
     struct list timers;
     struct user_timer *receive_timeout;
     uint32_t receive_timeout_ms;
@@ -95,6 +104,7 @@ struct actor {
     uint32_t flags;
     uint32_t name; /* interned, 0: unnamed */
 
+    struct actor_ties *ties;
     struct actor_side *side;
     struct actor_unit *unit;
     struct histrio_ref parent;
@@ -124,9 +134,10 @@ static inline void actor_set_depth(struct actor *actor, uint32_t depth)
     atomic_store_explicit(&actor->depth, depth, memory_order_relaxed);
 }
 
-/* The side table, made now if need be. */
+/* The side tables, made now if need be. */
+struct actor_ties *actor_ties(struct worker *worker, struct actor *actor);
 struct actor_side *actor_side(struct worker *worker, struct actor *actor);
-void actor_side_free(struct worker *worker, struct actor *actor);
+void actor_tables_free(struct worker *worker, struct actor *actor);
 
 /* What a behavior's function gets: one for each call that is on the stack. */
 struct histrio_context {

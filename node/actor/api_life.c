@@ -102,11 +102,12 @@ void actor_release(struct histrio_context *ctx, const char *path)
     if (name == 0)
         return;
     life_release(ctx->worker, name, actor_id(ctx->actor));
-    if (!ctx->actor->side)
+    struct actor_ties *ties = ctx->actor->ties;
+    if (!ties)
         return;
-    vec_for_each (held, &ctx->actor->side->holds) {
+    vec_for_each (held, &ties->holds) {
         if (*held == name) {
-            vec_remove_swap(&ctx->actor->side->holds, (size_t)(held - ctx->actor->side->holds.items));
+            vec_remove_swap(&ties->holds, (size_t)(held - ties->holds.items));
             return;
         }
     }
@@ -164,6 +165,11 @@ void histrio_link(struct histrio_context *ctx, struct histrio_ref to)
 void histrio_unlink(struct histrio_context *ctx, struct histrio_ref to)
 {
     link_disconnect(ctx->worker, ctx->actor, to);
+}
+
+uint64_t histrio_watch(struct histrio_context *ctx, struct histrio_ref to)
+{
+    return link_watch_on(ctx->worker, ctx->actor, to);
 }
 
 uint64_t histrio_monitor(struct histrio_context *ctx, struct histrio_ref to)

@@ -45,8 +45,6 @@ static struct user_timer *timer_new(struct worker *worker, struct actor *actor)
 
 void api_timers_end(struct worker *worker, struct actor *actor)
 {
-    if (!actor->side)
-        return;
     while (!list_is_empty(&actor->side->timers))
         timer_free(worker, list_entry(list_first(&actor->side->timers), struct user_timer, of_actor));
     actor->side->receive_timeout = NULL;

@@ -1,5 +1,6 @@
 #include "actor/ask.h"
 
+#include "actor/cancel.h"
 #include "actor/handle.h"
 #include "actor/hosted.h"
 #include "actor/send.h"
@@ -12,9 +13,15 @@ static void ask_free(struct worker *worker, struct ask *ask)
     COUNT(worker->counters.asks_settled, 1);
 }
 
+static void tell_cancelled(struct worker *worker, const struct ask *ask)
+{
+    cancel_send(worker, &(struct cancel){{worker->node_uid, ask->asker}, ask->number}, ask->to);
+}
+
 static void ask_expired(struct worker *worker, struct timer *timer)
 {
     struct ask *ask = list_entry(timer, struct ask, timer);
+    tell_cancelled(worker, ask);
     struct actor *asker = registry_find(worker, ask->asker);
     if (!asker || (asker->flags & ACTOR_ALIVE) == 0) {
         ask_free(worker, ask);
@@ -34,10 +41,12 @@ static void ask_expired(struct worker *worker, struct timer *timer)
     asker->last->flags |= MESSAGE_SETTLED;
 }
 
-struct ask *ask_new(struct worker *worker, const struct actor *asker, uint32_t timeout_ms)
+struct ask *ask_new(
+    struct worker *worker, const struct actor *asker, struct histrio_ref to, uint32_t timeout_ms)
 {
     struct ask *ask = slab_zeroed(&worker->slab, sizeof(*ask));
     ask->asker = actor_id(asker);
+    ask->to = to;
     ask->number = handle_new(worker, &worker->asks, ask);
     uint32_t timeout = timeout_ms ? timeout_ms : ASK_TIMEOUT_DEFAULT_MS;
     wheel_start(&worker->wheel, &ask->timer, worker_now(worker) + timeout * NS_PER_MS, ask_expired);
@@ -73,6 +82,8 @@ bool ask_cancel(struct worker *worker, const struct actor *asker, uint64_t numbe
     struct ask *ask = handle_find(worker, &worker->asks, number);
     if (!ask || ask->asker != actor_id(asker))
         return false;
+    if (!ask->is_settled)
+        tell_cancelled(worker, ask);
     ask_free(worker, ask);
     return true;
 }

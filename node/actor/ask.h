@@ -1,6 +1,7 @@
 /* Asks under way, in a table of the asker's worker. Each ends exactly once: by the first reply or error that
  * reaches its asker, or by its deadline; what comes later finds nothing. An ask whose asker has ended is
- * forgotten when its reply or its deadline comes.
+ * forgotten when its reply or its deadline comes. Whoever has an ask that its asker gives up is told: see
+ * cancel.h.
  *
  * Thread: the asker's worker. */
 #ifndef ACTOR_ASK_H
@@ -16,7 +17,8 @@ typedef void (*ask_done)(void *ctx, enum histrio_error error, const uint8_t *val
 struct ask {
     struct timer timer;
     uint64_t number;
-    uint64_t asker;    /* actor id */
+    uint64_t asker; /* actor id */
+    struct histrio_ref to;
     histrio_then then; /* NULL: the outcome goes to receive */
     void *data;
     ask_done done;   /* of a clerk's asks */
@@ -24,7 +26,8 @@ struct ask {
 };
 
 /* Starts the deadline. */
-struct ask *ask_new(struct worker *worker, const struct actor *asker, uint32_t timeout_ms);
+struct ask *ask_new(
+    struct worker *worker, const struct actor *asker, struct histrio_ref to, uint32_t timeout_ms);
 /* Takes the ask that this outcome belongs to out of the table and copies it; false when it is too late, or
  * not ours. */
 bool ask_settle(

@@ -37,8 +37,9 @@ struct actor_spawn {
      * until actor_spawn() starts the next incarnation under the same path, or actor_release() gives it up.
      * Only the spawning actor may do either; when that ends, what it holds is released. */
     bool hold;
-    bool is_hosted; /* see actor/hosted.h */
-    bool is_in_c;   /* with is_hosted: it cannot take what attachment.h has */
+    bool is_hosted;   /* see actor/hosted.h */
+    bool is_in_c;     /* with is_hosted: it cannot take what attachment.h has */
+    bool parent_ends; /* with is_hosted: exit signals of who spawns it are never trapped */
 };
 
 /* Runs the behavior's start inside of this call, and returns when it has run. 0: it runs; *ret_monitor is set

@@ -1,15 +1,18 @@
 #include "actor/hosted.h"
 
 #include "actor/ask.h"
+#include "actor/cancel.h"
 #include "actor/deadletter.h"
 #include "actor/handle.h"
 #include "actor/life.h"
+#include "actor/link.h"
 #include "actor/send.h"
 #include "actor/supervisor.h"
 #include "actor/system_private.h"
 #include "capi/intern.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct message *hosted_message(const struct histrio_context *ctx, const struct histrio_message *view)
@@ -55,9 +58,11 @@ void hosted_lost(struct histrio_context *ctx, struct message *message, const cha
 
 void hosted_unhandled(struct histrio_context *ctx, struct message *message)
 {
+    char text[192];
     if (message->kind == HISTRIO_TELL)
         deadletter(ctx->worker, message, HISTRIO_BAD_ARGUMENT);
-    message_free(ctx->worker, message);
+    (void)snprintf(text, sizeof(text), "no method \"%s\"", intern_text(message->type));
+    hosted_reply_error(ctx, message, HISTRIO_BAD_ARGUMENT, text); /* as handling.c says it */
 }
 
 void hosted_put_back(struct histrio_context *ctx, struct message *const *messages, size_t count)
@@ -79,14 +84,33 @@ struct kept {
     uint8_t bytes[];
 };
 
-void hosted_keep(struct histrio_context *ctx, const uint8_t *bytes, size_t size)
+static uint64_t kept_bytes(const struct kept *kept)
 {
+    return kept ? sizeof(*kept) + kept->size : 0;
+}
+
+bool hosted_keep(struct histrio_context *ctx, const uint8_t *bytes, size_t size, uint64_t total_max)
+{
+    struct worker *worker = ctx->worker;
+    uint64_t others = atomic_load_explicit(&worker->counters.kept_bytes, memory_order_relaxed) -
+                      kept_bytes(ctx->actor->kept);
+    if (others + sizeof(struct kept) + size > total_max)
+        return false;
+    hosted_forget_kept(worker, ctx->actor);
     struct kept *kept = xmalloc(sizeof(*kept) + size);
     kept->size = size;
     if (size > 0)
         memcpy(kept->bytes, bytes, size);
-    free(ctx->actor->kept);
     ctx->actor->kept = kept;
+    COUNT(worker->counters.kept_bytes, kept_bytes(kept));
+    return true;
+}
+
+void hosted_forget_kept(struct worker *worker, struct actor *actor)
+{
+    COUNT(worker->counters.kept_bytes, -kept_bytes(actor->kept));
+    free(actor->kept);
+    actor->kept = NULL;
 }
 
 const uint8_t *hosted_kept(const struct histrio_context *ctx, size_t *ret_size)
@@ -125,7 +149,7 @@ void hosted_tell(struct histrio_context *ctx, struct histrio_ref to, uint32_t ty
 uint64_t hosted_ask(struct histrio_context *ctx, struct histrio_ref to, uint32_t type, const uint8_t *value,
     size_t size, uint32_t timeout_ms, histrio_then then, void *data, struct attachment *attachment)
 {
-    struct ask *ask = ask_new(ctx->worker, ctx->actor, timeout_ms);
+    struct ask *ask = ask_new(ctx->worker, ctx->actor, to, timeout_ms);
     uint64_t number = ask->number;
     ask->then = then;
     ask->data = data;
@@ -189,6 +213,7 @@ void hosted_started(struct histrio_context *ctx)
     if (ctx->actor->name)
         names_set_state(&ctx->worker->system->names, ctx->actor->name, "Running");
     life_awaited(ctx->actor, ctx->actor->unit);
+    link_restarted(ctx->worker, ctx->actor);
     if (ctx->actor->unit)
         unit_check_running(ctx->worker, ctx->actor->unit);
 }
@@ -235,47 +260,23 @@ void hosted_watch_processes(struct worker *worker, bool any)
     worker->watches_processes = any;
 }
 
-bool hosted_is_ask(const struct histrio_context *ctx, const struct message *message, uint64_t ask)
+bool hosted_is_ask(
+    const struct histrio_context *ctx, const struct message *message, struct histrio_ref asker, uint64_t ask)
 {
-    return message->kind == HISTRIO_ASK && (message->flags & MESSAGE_REMOTE) == 0 &&
-           message->reference == ask && message->sender == actor_id(ctx->actor);
+    return cancel_means(ctx->worker, &(struct cancel){asker, ask}, message);
 }
 
-/* True when it was there. */
-static bool take_ask_out(const struct histrio_context *ctx, struct actor *actor, uint64_t ask)
+bool hosted_cancel_ask(struct histrio_context *ctx, uint64_t ask)
 {
-    struct message *previous = NULL, *message = actor->first;
-    for (; message && !hosted_is_ask(ctx, message, ask); message = message->next)
-        previous = message;
-    if (!message)
-        return false;
-    if (previous)
-        previous->next = message->next;
-    else
-        actor->first = message->next;
-    if (actor->last == message)
-        actor->last = previous;
-    actor_set_depth(actor, actor_depth(actor) - 1);
-    message_free(ctx->worker, message);
-    return true;
-}
-
-bool hosted_cancel_ask(
-    struct histrio_context *ctx, uint64_t ask, struct histrio_ref to, uint64_t *ret_handler)
-{
-    *ret_handler = 0;
-    if (!ask_cancel(ctx->worker, ctx->actor, ask))
-        return false;
-    struct actor *actor = find_here(ctx->worker, to);
-    if (actor && (actor->flags & ACTOR_HOSTED) != 0 && !take_ask_out(ctx, actor, ask))
-        *ret_handler = actor_id(actor);
-    return true;
+    return ask_cancel(ctx->worker, ctx->actor, ask);
 }
 
 struct histrio_ref hosted_exit_target(struct histrio_context *ctx, struct histrio_ref ref)
 {
     const struct actor *actor = find_here(ctx->worker, ref);
     const struct actor *above = actor ? registry_find(ctx->worker, actor->parent.id) : NULL;
+    if (actor && (ctx->actor->flags & actor->flags & ACTOR_HOSTED_IN_C) != 0)
+        return ref; /* what histrio_spawn() starts is not started again, and may trap it */
     if (above && above->name == 0 && above->parent.id == actor_id(ctx->actor) &&
         supervisor_runs(above->behavior))
         return (struct histrio_ref){ctx->worker->node_uid, actor_id(above)};

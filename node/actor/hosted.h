@@ -26,7 +26,7 @@ void hosted_reply_error(
     struct histrio_context *ctx, struct message *message, enum histrio_error error, const char *text);
 /* Its handling was cut short: an ask is answered, a tell becomes a dead letter. */
 void hosted_lost(struct histrio_context *ctx, struct message *message, const char *text);
-/* Its behavior did nothing with the tell. */
+/* Its behavior did nothing with it. */
 void hosted_unhandled(struct histrio_context *ctx, struct message *message);
 /* Nobody is told anything. */
 static inline void hosted_forget(struct worker *worker, struct message *message)
@@ -44,8 +44,10 @@ static inline bool hosted_is_of_client(const struct message *message)
 }
 
 /* Keeps a copy of these bytes for the next incarnation of the actor, in place of what was kept before. When
- * the name is free again, they are forgotten. */
-void hosted_keep(struct histrio_context *ctx, const uint8_t *bytes, size_t size);
+ * the name is free again, they are forgotten. False: all that is kept on this worker would be more than
+ * total_max; what was kept before stays. */
+bool hosted_keep(struct histrio_context *ctx, const uint8_t *bytes, size_t size, uint64_t total_max);
+void hosted_forget_kept(struct worker *worker, struct actor *actor);
 /* What was kept last, until the next call; NULL: nothing. */
 const uint8_t *hosted_kept(const struct histrio_context *ctx, size_t *ret_size);
 
@@ -85,15 +87,14 @@ bool hosted_is_suspended(const struct worker *worker);
 /* Processes exist whose sockets actor_hosting.wait looks at: the worker does not spin before it calls that.
  */
 void hosted_watch_processes(struct worker *worker, bool any);
-/* An ask of ours that nobody waits for any more: no outcome comes; false: it has come. Its message is taken
- * out of the mailbox of a hosted actor that it may wait in; *ret_handler: that actor's number when it is in
- * its process already, else 0. */
-bool hosted_cancel_ask(
-    struct histrio_context *ctx, uint64_t ask, struct histrio_ref to, uint64_t *ret_handler);
-/* Whether that message is the ask `ask` of the context's actor. */
-bool hosted_is_ask(const struct histrio_context *ctx, const struct message *message, uint64_t ask);
+/* Nobody waits for that ask of ours any more: no outcome comes, and whoever has it is told; false: its
+ * outcome has come. */
+bool hosted_cancel_ask(struct histrio_context *ctx, uint64_t ask);
+/* Whether that message is the ask that actor_hosting.cancel speaks of. */
+bool hosted_is_ask(
+    const struct histrio_context *ctx, const struct message *message, struct histrio_ref asker, uint64_t ask);
 /* Where an exit signal to ref goes: the root of a tree that the context's actor has spawned ends with the
- * supervisor above it, which else would start it again. */
+ * supervisor above it, which else would start it again (not of one in C that one in C has spawned). */
 struct histrio_ref hosted_exit_target(struct histrio_context *ctx, struct histrio_ref ref);
 /* Who has that path now; nobody when it is free. */
 struct histrio_ref hosted_present(struct histrio_context *ctx, const char *path);

@@ -65,6 +65,7 @@ void actor_system_counters(struct actor_system *system, struct actor_counters *r
         sum.restarts += atomic_load_explicit(&counters->restarts, memory_order_relaxed);
         sum.dead_letters += atomic_load_explicit(&counters->dead_letters, memory_order_relaxed);
         sum.timers_fired += atomic_load_explicit(&counters->timers_fired, memory_order_relaxed);
+        sum.kept_bytes += atomic_load_explicit(&counters->kept_bytes, memory_order_relaxed);
         idle_ns += idle_of(counters, now_ns);
         sum.actors += atomic_load_explicit(&counters->actors, memory_order_relaxed);
     }

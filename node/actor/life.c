@@ -2,6 +2,7 @@
 
 #include "actor/api_timer.h"
 #include "actor/executing.h"
+#include "actor/hosted.h"
 #include "actor/link.h"
 #include "actor/pressure.h"
 #include "actor/send.h"
@@ -12,6 +13,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
+struct actor_ties *actor_ties(struct worker *worker, struct actor *actor)
+{
+    if (!actor->ties)
+        actor->ties = slab_zeroed(&worker->slab, sizeof(*actor->ties));
+    return actor->ties;
+}
+
 struct actor_side *actor_side(struct worker *worker, struct actor *actor)
 {
     if (!actor->side) {
@@ -21,20 +29,32 @@ struct actor_side *actor_side(struct worker *worker, struct actor *actor)
     return actor->side;
 }
 
-void actor_side_free(struct worker *worker, struct actor *actor)
+static void ties_free(struct worker *worker, struct actor_ties *ties)
 {
-    struct actor_side *side = actor->side;
-    if (!side)
-        return;
-    vec_done(&side->links);
-    vec_done(&side->unlinking);
-    vec_done(&side->watching);
-    vec_done(&side->watchers);
+    vec_done(&ties->links);
+    vec_done(&ties->unlinking);
+    vec_done(&ties->watching);
+    vec_done(&ties->watchers);
+    vec_done(&ties->holds);
+    free(ties->cause);
+    slab_release(&worker->slab, ties, sizeof(*ties));
+}
+
+static void side_free(struct worker *worker, struct actor_side *side)
+{
     vec_done(&side->callers);
     vec_done(&side->waiters);
-    vec_done(&side->holds);
     free(side->exit_reason);
     slab_release(&worker->slab, side, sizeof(*side));
+}
+
+void actor_tables_free(struct worker *worker, struct actor *actor)
+{
+    if (actor->ties)
+        ties_free(worker, actor->ties);
+    if (actor->side)
+        side_free(worker, actor->side);
+    actor->ties = NULL;
     actor->side = NULL;
 }
 
@@ -76,7 +96,7 @@ static void life_fill(struct worker *worker, struct actor *actor, const struct h
     actor->flags = (actor->flags & (ACTOR_OVERLOADED | ACTOR_QUEUED | ACTOR_AWAITED)) | ACTOR_ALIVE |
                    ACTOR_STARTING | ((spawn->behavior->flags & HISTRIO_TRAP_EXITS) != 0 ? ACTOR_TRAPS : 0) |
                    (spawn->hold ? ACTOR_PERMANENT_HOLD : 0) | (spawn->is_hosted ? ACTOR_HOSTED : 0) |
-                   (spawn->is_in_c ? ACTOR_HOSTED_IN_C : 0) |
+                   (spawn->is_in_c ? ACTOR_HOSTED_IN_C : 0) | (spawn->parent_ends ? ACTOR_PARENT_ENDS : 0) |
                    (spawn->drop_mailbox_on_exit ? ACTOR_DROP_MAILBOX : 0);
     if (spawn->behavior->state_size > 0)
         actor->state = slab_zeroed(&worker->slab, spawn->behavior->state_size);
@@ -117,7 +137,7 @@ static void life_bind(struct worker *worker, struct actor *actor, const struct a
     };
     (void)names_bind(&worker->system->names, &binding); /* the number is asked for where it is needed */
     if (spawn->hold && !was_held && outer)
-        vec_push(&actor_side(worker, outer->actor)->holds, name);
+        vec_push(&actor_ties(worker, outer->actor)->holds, name);
 }
 
 /* Its process has yet to say that it runs: only then does its unit, if that is not running already. */
@@ -172,6 +192,8 @@ struct actor *life_spawn(struct worker *worker, struct histrio_context *outer,
         life_await(actor);
     else if (name)
         names_set_state(&worker->system->names, name, "Running");
+    if ((actor->flags & ACTOR_PAUSED) == 0)
+        link_restarted(worker, actor);
     worker_schedule(worker, actor);
     if (ret_monitor)
         *ret_monitor = monitor;
@@ -203,13 +225,7 @@ unsigned life_remove_notices(struct worker *worker, struct actor *actor, enum hi
             previous = message;
             continue;
         }
-        if (previous)
-            previous->next = next;
-        else
-            actor->first = next;
-        if (actor->last == message)
-            actor->last = previous;
-        actor_set_depth(actor, actor_depth(actor) - 1);
+        mailbox_take_out(actor, previous, message);
         actor->uncounted--;
         if (kind == HISTRIO_EXIT)
             actor->exits--;
@@ -246,20 +262,28 @@ static void life_answer_callers(struct worker *worker, struct actor *actor)
     vec_clear(&actor->side->callers);
 }
 
-static void life_forget_kept(struct actor *actor)
-{
-    free(actor->kept);
-    actor->kept = NULL;
-}
-
 /* What the actor held for others is free again. */
 static void life_let_go(struct worker *worker, struct actor *actor, uint64_t id)
 {
-    if (!actor->side)
-        return;
-    while (actor->side->holds.count > 0)
-        life_release(worker, vec_pop(&actor->side->holds), id);
-    api_timers_end(worker, actor);
+    while (actor->ties && actor->ties->holds.count > 0)
+        life_release(worker, vec_pop(&actor->ties->holds), id);
+    if (actor->side)
+        api_timers_end(worker, actor);
+}
+
+/* Who watches the actor over its restarts is kept for the next incarnation. */
+static void forget_tables(struct worker *worker, struct actor *actor, bool held)
+{
+    struct actor_ties *ties = actor->ties;
+    if (held && ties && ties->watchers.count > 0) {
+        vec_clear(&ties->unlinking); /* the other lists are empty */
+        actor->ties = NULL;
+    } else {
+        ties = NULL;
+    }
+    if (actor->ties || actor->side)
+        actor_tables_free(worker, actor);
+    actor->ties = ties;
 }
 
 /* Everything after the stop function. Order matters: asks are answered before links and monitors fire, names
@@ -289,8 +313,8 @@ static void life_finish(struct worker *worker, struct actor *actor, const char *
     actor->state = NULL;
     actor->unit = NULL;
     if (!held)
-        life_forget_kept(actor);
-    actor_side_free(worker, actor);
+        hosted_forget_kept(worker, actor);
+    forget_tables(worker, actor, held);
     COUNT(worker->counters.exited, 1);
     COUNT(worker->counters.actors, (uint32_t)-1);
     if (!held && (actor->flags & ACTOR_QUEUED) == 0)
@@ -335,9 +359,10 @@ void life_release(struct worker *worker, uint32_t name, uint64_t holder)
     pressure_release(worker, actor);
     actor->flags &= ~(uint32_t)(ACTOR_HELD | ACTOR_DROP_MAILBOX | ACTOR_FREE_END);
     registry_bury(actor);
+    link_fire_all(worker, actor, id, "noproc"); /* to who watched it over restarts */
     life_drain(worker, actor, false, HISTRIO_NOT_FOUND);
-    life_forget_kept(actor);
-    actor_side_free(worker, actor);
+    hosted_forget_kept(worker, actor);
+    actor_tables_free(worker, actor);
     if ((actor->flags & ACTOR_QUEUED) == 0)
         registry_give_back(worker, actor);
 }

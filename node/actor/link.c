@@ -20,9 +20,9 @@ static struct histrio_ref link_resolve(const struct worker *worker, struct histr
     return id ? own_ref(worker, id) : ref;
 }
 
-struct link_peer *link_find(struct actor_side *side, struct histrio_ref ref, uint32_t name)
+struct link_peer *link_find(struct actor_ties *ties, struct histrio_ref ref, uint32_t name)
 {
-    vec_for_each (peer, &side->links) {
+    vec_for_each (peer, &ties->links) {
         if (histrio_ref_equal(peer->ref, ref) || (name != 0 && peer->ref.node == 0 && peer->ref.id == name))
             return peer;
     }
@@ -33,21 +33,21 @@ struct link_peer *link_find(struct actor_side *side, struct histrio_ref ref, uin
 
 static bool link_add(struct worker *worker, struct actor *actor, struct histrio_ref ref, uint64_t node)
 {
-    struct actor_side *side = actor_side(worker, actor);
-    if (link_find(side, ref, 0))
+    struct actor_ties *ties = actor_ties(worker, actor);
+    if (link_find(ties, ref, 0))
         return false;
-    vec_push(&side->links, ((struct link_peer){.ref = ref, .node = node}));
+    vec_push(&ties->links, ((struct link_peer){.ref = ref, .node = node}));
     return true;
 }
 
 static bool link_take_out(struct actor *actor, struct histrio_ref ref, uint32_t name)
 {
-    if (!actor->side)
+    if (!actor->ties)
         return false;
-    struct link_peer *peer = link_find(actor->side, ref, name);
+    struct link_peer *peer = link_find(actor->ties, ref, name);
     if (!peer)
         return false;
-    remove_peer(&actor->side->links, peer);
+    remove_peer(&actor->ties->links, peer);
     return true;
 }
 
@@ -55,9 +55,9 @@ static bool link_take_out(struct actor *actor, struct histrio_ref ref, uint32_t 
 
 static struct link_peer *find_unlinking(struct actor *actor, struct histrio_ref ref)
 {
-    if (!actor->side)
+    if (!actor->ties)
         return NULL;
-    vec_for_each (peer, &actor->side->unlinking) {
+    vec_for_each (peer, &actor->ties->unlinking) {
         if (histrio_ref_equal(peer->ref, ref))
             return peer;
     }
@@ -70,7 +70,7 @@ static void unlink_sent(struct worker *worker, struct actor *actor, struct histr
     if (peer)
         peer->monitor++;
     else
-        vec_push(&actor_side(worker, actor)->unlinking,
+        vec_push(&actor_ties(worker, actor)->unlinking,
             ((struct link_peer){.ref = ref, .node = ref.node, .monitor = 1}));
 }
 
@@ -78,7 +78,7 @@ void link_unlink_acknowledged(struct actor *actor, struct histrio_ref from)
 {
     struct link_peer *peer = find_unlinking(actor, from);
     if (peer && --peer->monitor == 0)
-        remove_peer(&actor->side->unlinking, peer);
+        remove_peer(&actor->ties->unlinking, peer);
 }
 
 void link_arrived(struct worker *worker, struct actor *actor, struct histrio_ref from, uint64_t node)
@@ -89,12 +89,10 @@ void link_arrived(struct worker *worker, struct actor *actor, struct histrio_ref
 
 /* ---- signals that arrive ---- */
 
-/* As for others; and one from its parent ends a hosted actor also when it traps exits, since what its code
- * does with an EXIT is not known here. */
 static bool link_ends_hosted(
     const struct actor *actor, struct histrio_ref from, const char *reason, bool is_own)
 {
-    if (histrio_ref_equal(from, actor->parent))
+    if ((actor->flags & ACTOR_PARENT_ENDS) != 0 && histrio_ref_equal(from, actor->parent))
         return true;
     return (actor->flags & ACTOR_TRAPS) == 0 && (is_own || strcmp(reason, "normal") != 0);
 }
@@ -112,6 +110,8 @@ void link_exit_arrived(struct worker *worker, struct actor *actor, struct histri
 {
     if ((actor->flags & (ACTOR_ALIVE | ACTOR_UNMUTABLE)) != ACTOR_ALIVE)
         return; /* of the runtime itself: nobody's to end */
+    if (from.id == 0 && from_name != 0)
+        from = (struct histrio_ref){0, from_name}; /* nobody there has the name that we linked to */
     if (by_link && !link_take_out(actor, from, from_name))
         return; /* unlinked meanwhile */
     bool is_own = from.node == worker->node_uid && from.id == actor_id(actor);
@@ -128,13 +128,13 @@ void link_exit_arrived(struct worker *worker, struct actor *actor, struct histri
 void link_down_arrived(
     struct worker *worker, struct actor *actor, uint64_t monitor, struct histrio_ref from, const char *reason)
 {
-    if (!actor->side || (actor->flags & ACTOR_ALIVE) == 0)
+    if (!actor->ties || (actor->flags & ACTOR_ALIVE) == 0)
         return;
-    vec_for_each (peer, &actor->side->watching) {
+    vec_for_each (peer, &actor->ties->watching) {
         if (peer->monitor != monitor)
             continue;
         if (!SIM_MUTANT(MUTANT_DOUBLE_DOWN) || !rng_one_in(&worker->rng, 8))
-            remove_peer(&actor->side->watching, peer);
+            remove_peer(&actor->ties->watching, peer);
         else
             send_notice(worker, actor, HISTRIO_DOWN, monitor, from, reason);
         send_notice(worker, actor, HISTRIO_DOWN, monitor, from, reason);
@@ -215,18 +215,22 @@ static void unlink_job(struct worker *worker, struct message *message)
         acknowledge_job);
 }
 
-static void add_watcher(
+void link_add_watcher(
     struct worker *worker, struct actor *actor, struct histrio_ref watcher, uint64_t monitor)
 {
-    vec_push(&actor_side(worker, actor)->watchers,
+    if ((actor->flags & ACTOR_HELD) != 0 && !actor_ties(worker, actor)->cause)
+        actor_ties(worker, actor)->cause = xstrdup(""); /* nobody was there to be told */
+    vec_push(&actor_ties(worker, actor)->watchers,
         ((struct link_peer){.ref = watcher, .node = watcher.node, .monitor = monitor}));
 }
 
 static void monitor_job(struct worker *worker, struct message *message)
 {
-    struct actor *actor = job_actor(worker, message);
-    if (actor)
-        add_watcher(worker, actor, own_ref(worker, message->sender), job_reference(message));
+    if ((message->target & TARGET_NAME) != 0) /* of one that lasts: whoever has it now */
+        message->target = names_present(&worker->system->names, (uint32_t)message->target);
+    struct actor *actor = message->target ? registry_find(worker, message->target) : NULL;
+    if (link_is_there(actor, job_reference(message)))
+        link_add_watcher(worker, actor, own_ref(worker, message->sender), job_reference(message));
     else
         send_job(worker, id_worker(message->sender),
             job_new(worker, message->sender, message->target, job_reference(message), "noproc"), down_job);
@@ -235,11 +239,11 @@ static void monitor_job(struct worker *worker, struct message *message)
 /* Numbers of monitors are unique in their node only. */
 static void remove_watcher(const struct worker *worker, struct actor *actor, uint64_t monitor)
 {
-    if (!actor->side)
+    if (!actor->ties)
         return;
-    vec_for_each (peer, &actor->side->watchers) {
+    vec_for_each (peer, &actor->ties->watchers) {
         if (peer->monitor == monitor && peer->ref.node == worker->node_uid) {
-            remove_peer(&actor->side->watchers, peer);
+            remove_peer(&actor->ties->watchers, peer);
             return;
         }
     }
@@ -247,8 +251,8 @@ static void remove_watcher(const struct worker *worker, struct actor *actor, uin
 
 static void demonitor_job(struct worker *worker, struct message *message)
 {
-    struct actor *actor = job_actor(worker, message);
-    if (actor)
+    struct actor *actor = registry_find(worker, message->target);
+    if (link_is_there(actor, job_reference(message)))
         remove_watcher(worker, actor, job_reference(message));
 }
 
@@ -285,30 +289,35 @@ static uint64_t next_monitor(struct worker *worker)
     return ++worker->next_monitor << (32 - ID_SLOT_BITS) | worker->number;
 }
 
+static uint64_t watch_here(
+    struct worker *worker, struct actor *watcher, struct actor *watched, uint64_t monitor)
+{
+    vec_push(&actor_ties(worker, watcher)->watching,
+        ((struct link_peer){own_ref(worker, actor_id(watched)), worker->node_uid, monitor}));
+    link_add_watcher(worker, watched, own_ref(worker, actor_id(watcher)), monitor);
+    return monitor;
+}
+
 uint64_t link_watch(struct worker *worker, struct actor *watcher, struct actor *watched)
 {
-    uint64_t monitor = next_monitor(worker);
-    vec_push(&actor_side(worker, watcher)->watching,
-        ((struct link_peer){own_ref(worker, actor_id(watched)), worker->node_uid, monitor}));
-    add_watcher(worker, watched, own_ref(worker, actor_id(watcher)), monitor);
-    return monitor;
+    return watch_here(worker, watcher, watched, next_monitor(worker));
 }
 
 void link_forget(struct worker *worker, struct actor *left, const struct actor *right)
 {
-    if (!left->side)
+    if (!left->ties)
         return;
     struct histrio_ref ref =
         own_ref(worker, actor_id(right)); /* an actor of another node may have the same id */
-    for (size_t i = left->side->links.count; i-- > 0;)
-        if (histrio_ref_equal(left->side->links.items[i].ref, ref))
-            vec_remove_swap(&left->side->links, i);
-    for (size_t i = left->side->watching.count; i-- > 0;)
-        if (histrio_ref_equal(left->side->watching.items[i].ref, ref))
-            vec_remove_swap(&left->side->watching, i);
-    for (size_t i = left->side->watchers.count; i-- > 0;)
-        if (histrio_ref_equal(left->side->watchers.items[i].ref, ref))
-            vec_remove_swap(&left->side->watchers, i);
+    for (size_t i = left->ties->links.count; i-- > 0;)
+        if (histrio_ref_equal(left->ties->links.items[i].ref, ref))
+            vec_remove_swap(&left->ties->links, i);
+    for (size_t i = left->ties->watching.count; i-- > 0;)
+        if (histrio_ref_equal(left->ties->watching.items[i].ref, ref))
+            vec_remove_swap(&left->ties->watching, i);
+    for (size_t i = left->ties->watchers.count; i-- > 0;)
+        if (histrio_ref_equal(left->ties->watchers.items[i].ref, ref))
+            vec_remove_swap(&left->ties->watchers, i);
 }
 
 void link_connect(struct worker *worker, struct actor *actor, struct histrio_ref to)
@@ -323,7 +332,7 @@ void link_connect(struct worker *worker, struct actor *actor, struct histrio_ref
     case PLACE_HERE:
         if (!is_doomed(actor, other))
             link_pair(worker, actor, other);
-        else if (!actor->side || !link_find(actor->side, ref, 0))
+        else if (!actor->ties || !link_find(actor->ties, ref, 0))
             link_exit_arrived(worker, actor, ref, 0, why, false);
         return;
     case PLACE_GONE: link_exit_arrived(worker, actor, ref, 0, why, false); return;
@@ -333,7 +342,7 @@ void link_connect(struct worker *worker, struct actor *actor, struct histrio_ref
         return;
     case PLACE_NODE: break;
     }
-    if (actor->side && link_find(actor->side, ref, 0))
+    if (actor->ties && link_find(actor->ties, ref, 0))
         return;
     if (!link_send_remote(worker, actor, actor_id(actor), ref, SIGNAL_LINK, 0, NULL, false, &node, &why)) {
         link_exit_arrived(worker, actor, ref, 0, why, false);
@@ -366,40 +375,55 @@ void link_disconnect(struct worker *worker, struct actor *actor, struct histrio_
     }
 }
 
-uint64_t link_monitor(struct worker *worker, struct actor *actor, struct histrio_ref to)
+static uint64_t monitor_by(
+    struct worker *worker, struct actor *actor, struct histrio_ref to, uint64_t monitor)
 {
     struct histrio_ref ref = link_resolve(worker, to);
     struct actor *other = NULL;
-    uint64_t node = ref.node, monitor;
+    uint64_t node = ref.node;
     const char *why = "noproc";
     enum place place = link_place(worker, ref, &other);
     if (place == PLACE_HERE && is_doomed(actor, other))
         place = PLACE_GONE;
-    if (place == PLACE_HERE)
-        return link_watch(worker, actor, other);
-    monitor = next_monitor(worker);
+    if (place == PLACE_HERE || ((monitor & MONITOR_LASTS) != 0 && link_is_there(other, monitor)))
+        return watch_here(worker, actor, other, monitor);
+    bool by_name = (monitor & MONITOR_LASTS) != 0 && to.node == 0;
+    uint64_t target = by_name ? TARGET_NAME | to.id : ref.id;
     if (place == PLACE_WORKER)
         send_job(
-            worker, id_worker(ref.id), job_new(worker, ref.id, actor_id(actor), monitor, ""), monitor_job);
+            worker, id_worker(ref.id), job_new(worker, target, actor_id(actor), monitor, ""), monitor_job);
     else if (place == PLACE_GONE || !link_send_remote(worker, actor, actor_id(actor), ref, SIGNAL_MONITOR,
                                         monitor, NULL, false, &node, &why)) {
         send_notice(worker, actor, HISTRIO_DOWN, monitor, to, why);
         return monitor;
     }
-    vec_push(&actor_side(worker, actor)->watching, ((struct link_peer){ref, node, monitor}));
+    vec_push(&actor_ties(worker, actor)->watching, ((struct link_peer){ref, node, monitor}));
     if (place == PLACE_NODE)
         link_mark_remote(worker, actor);
     return monitor;
 }
 
-static void withdraw_monitor(struct worker *worker, struct actor *actor, uint64_t id, struct link_peer peer)
+uint64_t link_monitor(struct worker *worker, struct actor *actor, struct histrio_ref to)
+{
+    return monitor_by(worker, actor, to, next_monitor(worker));
+}
+
+uint64_t link_watch_on(struct worker *worker, struct actor *actor, struct histrio_ref to)
+{
+    return monitor_by(worker, actor, to, next_monitor(worker) | MONITOR_LASTS);
+}
+
+void link_withdraw(struct worker *worker, const struct actor *actor, uint64_t id, struct link_peer peer)
 {
     struct actor *other = NULL;
     uint64_t node;
     const char *why;
     switch (link_place(worker, peer.ref, &other)) {
     case PLACE_HERE: remove_watcher(worker, other, peer.monitor); break;
-    case PLACE_GONE: break;
+    case PLACE_GONE:
+        if (link_is_there(other, peer.monitor))
+            remove_watcher(worker, other, peer.monitor);
+        break;
     case PLACE_WORKER:
         send_job(worker, id_worker(peer.ref.id), job_new(worker, peer.ref.id, id, peer.monitor, ""),
             demonitor_job);
@@ -413,15 +437,19 @@ static void withdraw_monitor(struct worker *worker, struct actor *actor, uint64_
 
 void link_demonitor(struct worker *worker, struct actor *actor, uint64_t monitor)
 {
-    if (actor->side) {
-        vec_for_each (peer, &actor->side->watching) {
+    if (actor->ties) {
+        vec_for_each (peer, &actor->ties->watching) {
             if (peer->monitor != monitor)
                 continue;
             struct link_peer copy = *peer;
-            remove_peer(&actor->side->watching, peer);
-            withdraw_monitor(worker, actor, actor_id(actor), copy);
-            return;
+            remove_peer(&actor->ties->watching, peer);
+            link_withdraw(worker, actor, actor_id(actor), copy);
+            break;
         }
+    }
+    if ((monitor & MONITOR_LASTS) != 0) {
+        life_remove_notices(worker, actor, HISTRIO_ENDED, monitor, (struct histrio_ref){0});
+        life_remove_notices(worker, actor, HISTRIO_RESTARTED, monitor, (struct histrio_ref){0});
     }
     life_remove_notices(worker, actor, HISTRIO_DOWN, monitor, (struct histrio_ref){0});
 }
@@ -469,19 +497,44 @@ static void send_down(struct worker *worker, const struct actor *actor, uint64_t
     }
 }
 
+/* False: the watcher cannot be reached any more. */
+static bool tell_end(
+    struct worker *worker, struct actor *actor, uint64_t id, const struct link_peer *peer, const char *reason)
+{
+    const struct actor_hosting *hosting = worker->system->config.hosting;
+    bool is_hosted = hosting && actor->behavior == hosting->behavior; /* then this is its thread */
+    const char *stack = is_hosted && hosting->stack ? hosting->stack(hosting->ctx, id) : "";
+    free(actor->ties->cause);
+    actor->ties->cause = *stack ? xasprintf("%s\n%s", reason, stack) : xstrdup(reason);
+    struct link_news news = {.kind = HISTRIO_ENDED,
+        .monitor = peer->monitor,
+        .incarnation = names_incarnation(&worker->system->names, actor->name),
+        .from = own_ref(worker, actor_id(actor)),
+        .text = actor->ties->cause};
+    return link_tell_news(worker, actor, peer->ref, &news);
+}
+
 void link_fire_all(struct worker *worker, struct actor *actor, uint64_t id, const char *reason)
 {
-    struct actor_side *side = actor->side;
-    if (!side)
+    struct actor_ties *ties = actor->ties;
+    bool is_held = (actor->flags & ACTOR_HELD) != 0;
+    if (!ties)
         return;
     /* Nothing adds to these lists meanwhile: the actor is no longer alive, so signals to it are ignored. */
-    vec_for_each (peer, &side->watchers)
-        send_down(worker, actor, id, *peer, reason);
-    vec_for_each (peer, &side->links)
+    size_t kept = 0;
+    vec_for_each (peer, &ties->watchers) {
+        if (is_held && (peer->monitor & MONITOR_LASTS) != 0) {
+            if (tell_end(worker, actor, id, peer, reason))
+                ties->watchers.items[kept++] = *peer;
+        } else {
+            send_down(worker, actor, id, *peer, reason);
+        }
+    }
+    ties->watchers.count = kept;
+    vec_for_each (peer, &ties->links)
         send_exit(worker, actor, id, peer->ref, reason, true);
-    vec_for_each (peer, &side->watching)
-        withdraw_monitor(worker, actor, id, *peer);
-    vec_clear(&side->watchers);
-    vec_clear(&side->links);
-    vec_clear(&side->watching);
+    vec_for_each (peer, &ties->watching)
+        link_withdraw(worker, actor, id, *peer);
+    vec_clear(&ties->links);
+    vec_clear(&ties->watching);
 }

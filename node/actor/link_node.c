@@ -5,16 +5,35 @@
 
 #include <stdlib.h>
 
+bool link_send_news(struct worker *worker, const struct actor *actor, struct histrio_ref watcher,
+    const struct link_news *news)
+{
+    const struct actor_outbound *outbound = &worker->system->config.outbound;
+    struct actor_signal signal = {
+        .kind = news->kind == HISTRIO_ENDED ? SIGNAL_ENDED : SIGNAL_RESTARTED,
+        .from_name = actor->name ? intern_text(actor->name) : NULL,
+        .from = news->from,
+        .to = watcher,
+        .from_incarnation = news->incarnation,
+        .monitor = news->monitor,
+        .reason = news->text,
+    };
+    uint64_t node;
+    return outbound->signal && outbound->signal(outbound->ctx, &signal, &node) == HISTRIO_OK;
+}
+
 bool link_send_remote(struct worker *worker, const struct actor *from, uint64_t from_id,
     struct histrio_ref to, enum actor_signal_kind kind, uint64_t monitor, const char *reason, bool by_link,
     uint64_t *ret_node, const char **ret_reason)
 {
     const struct actor_outbound *outbound = &worker->system->config.outbound;
+    bool is_name = (from_id & TARGET_NAME) != 0; /* that nobody has */
+    uint32_t name = from ? from->name : is_name ? (uint32_t)from_id : 0;
     struct actor_signal signal = {
         .kind = kind,
-        .from_name = from && from->name ? intern_text(from->name) : NULL,
+        .from_name = name ? intern_text(name) : NULL,
         .to_name = to.node == 0 ? intern_text((uint32_t)to.id) : NULL,
-        .from = {worker->node_uid, from_id},
+        .from = {worker->node_uid, is_name ? 0 : from_id},
         .to = to,
         .monitor = monitor,
         .reason = reason,
@@ -42,7 +61,7 @@ void link_mark_remote(struct worker *worker, struct actor *actor)
 /* What a signal from another node carries to the worker of its target. */
 struct remote_signal {
     struct histrio_ref from;
-    uint64_t monitor;
+    uint64_t monitor, incarnation;
     uint32_t from_name;
     uint8_t kind;
     uint8_t by_link;
@@ -56,6 +75,7 @@ struct message *link_remote_message(const struct actor_signal *signal, uint64_t 
     struct remote_signal *remote = xcalloc(1, size);
     remote->from = signal->from;
     remote->monitor = signal->monitor;
+    remote->incarnation = signal->from_incarnation;
     remote->from_name = signal->from_name ? intern(signal->from_name, strlen(signal->from_name)) : 0;
     remote->kind = (uint8_t)signal->kind;
     remote->by_link = signal->by_link;
@@ -65,11 +85,6 @@ struct message *link_remote_message(const struct actor_signal *signal, uint64_t 
     free(remote);
     message->target = target;
     return message;
-}
-
-static struct link_peer remote_peer(const struct remote_signal *signal)
-{
-    return (struct link_peer){.ref = signal->from, .node = signal->from.node, .monitor = signal->monitor};
 }
 
 static void acknowledge_unlink(struct worker *worker, const struct remote_signal *signal, uint64_t target)
@@ -98,8 +113,8 @@ static void remote_answer(struct worker *worker, const struct remote_signal *sig
 
 static void remote_apply(struct worker *worker, struct actor *actor, const struct remote_signal *signal)
 {
-    struct actor_side *side = actor_side(worker, actor);
-    struct link_peer *peer = link_find(side, signal->from, signal->from_name);
+    struct actor_ties *ties = actor_ties(worker, actor);
+    struct link_peer *peer = link_find(ties, signal->from, signal->from_name);
     switch ((enum actor_signal_kind)signal->kind) {
     case SIGNAL_LINK:
         if (!peer)
@@ -108,25 +123,38 @@ static void remote_apply(struct worker *worker, struct actor *actor, const struc
         break;
     case SIGNAL_UNLINK:
         if (peer)
-            vec_remove_swap(&side->links, (size_t)(peer - side->links.items));
+            vec_remove_swap(&ties->links, (size_t)(peer - ties->links.items));
         acknowledge_unlink(worker, signal, actor_id(actor));
         break;
     case SIGNAL_MONITOR:
-        vec_push(&side->watchers, remote_peer(signal));
+        link_add_watcher(worker, actor, signal->from, signal->monitor);
         link_mark_remote(worker, actor);
         break;
     case SIGNAL_DEMONITOR:
-        for (size_t i = side->watchers.count; i-- > 0;)
-            if (side->watchers.items[i].monitor == signal->monitor &&
-                side->watchers.items[i].node == signal->from.node)
-                vec_remove_swap(&side->watchers, i);
+        for (size_t i = ties->watchers.count; i-- > 0;)
+            if (ties->watchers.items[i].monitor == signal->monitor &&
+                ties->watchers.items[i].node == signal->from.node)
+                vec_remove_swap(&ties->watchers, i);
         break;
     case SIGNAL_EXIT:
         link_exit_arrived(worker, actor, signal->from, signal->from_name, signal->reason, signal->by_link);
         break;
     case SIGNAL_DOWN: link_down_arrived(worker, actor, signal->monitor, signal->from, signal->reason); break;
+    case SIGNAL_ENDED:
+    case SIGNAL_RESTARTED: break; /* remote_news() */
     case SIGNAL_UNLINK_ACKNOWLEDGE: link_unlink_acknowledged(actor, signal->from); break;
+    case SIGNAL_CANCEL: break; /* goes another way: cancel.h */
     }
+}
+
+static void remote_news(struct worker *worker, uint64_t id, const struct remote_signal *signal)
+{
+    link_news_came(worker, id,
+        &(struct link_news){.kind = signal->kind == SIGNAL_ENDED ? HISTRIO_ENDED : HISTRIO_RESTARTED,
+            .monitor = signal->monitor,
+            .incarnation = signal->incarnation,
+            .from = signal->from,
+            .text = signal->reason});
 }
 
 void link_remote_arrived(struct worker *worker, struct message *message)
@@ -137,29 +165,32 @@ void link_remote_arrived(struct worker *worker, struct message *message)
     if ((id & TARGET_NAME) != 0)
         id = names_present(&worker->system->names, (uint32_t)id);
     struct actor *actor = id ? registry_find(worker, id) : NULL;
-    if (actor && (actor->flags & ACTOR_ALIVE) != 0)
+    bool watches = signal->kind == SIGNAL_MONITOR || signal->kind == SIGNAL_DEMONITOR;
+    if (signal->kind == SIGNAL_ENDED || signal->kind == SIGNAL_RESTARTED)
+        remote_news(worker, id, signal);
+    else if (link_is_there(actor, watches ? signal->monitor : 0))
         remote_apply(worker, actor, signal);
     else
-        remote_answer(worker, signal, (message->target & TARGET_NAME) == 0 ? message->target : 0);
+        remote_answer(worker, signal, message->target);
     free(signal);
 }
 
 static void end_links_to(struct worker *worker, struct actor *actor, uint64_t node)
 {
-    struct actor_side *side = actor->side;
-    for (size_t i = side->watchers.count; i-- > 0;)
-        if (side->watchers.items[i].node == node)
-            vec_remove_swap(&side->watchers, i);
-    for (size_t i = side->unlinking.count; i-- > 0;)
-        if (side->unlinking.items[i].node == node)
-            vec_remove_swap(&side->unlinking, i);
-    for (size_t i = side->watching.count; i-- > 0;) {
-        struct link_peer peer = side->watching.items[i];
+    struct actor_ties *ties = actor->ties;
+    for (size_t i = ties->watchers.count; i-- > 0;)
+        if (ties->watchers.items[i].node == node)
+            vec_remove_swap(&ties->watchers, i);
+    for (size_t i = ties->unlinking.count; i-- > 0;)
+        if (ties->unlinking.items[i].node == node)
+            vec_remove_swap(&ties->unlinking, i);
+    for (size_t i = ties->watching.count; i-- > 0;) {
+        struct link_peer peer = ties->watching.items[i];
         if (peer.node == node)
             link_down_arrived(worker, actor, peer.monitor, peer.ref, "noconnection");
     }
-    for (size_t i = side->links.count; i-- > 0;) {
-        struct link_peer peer = side->links.items[i];
+    for (size_t i = ties->links.count; i-- > 0;) {
+        struct link_peer peer = ties->links.items[i];
         if (peer.node == node)
             link_exit_arrived(worker, actor, peer.ref, 0, "noconnection", true);
     }

@@ -46,6 +46,25 @@ int64_t message_deadline_ns(const struct message *message)
     return deadline_ns;
 }
 
+/* Where the trace is, or would be. */
+static size_t trace_offset(const struct message *message)
+{
+    return message->size + ((message->flags & MESSAGE_DEADLINE) != 0 ? MESSAGE_DEADLINE_BYTES : 0u);
+}
+
+void message_set_trace(struct message *message, const struct trace_context *trace)
+{
+    message->flags |= MESSAGE_TRACED;
+    memcpy(message->data + trace_offset(message), trace, sizeof(*trace));
+}
+
+const struct trace_context *message_trace(const struct message *message)
+{
+    if ((message->flags & MESSAGE_TRACED) == 0)
+        return NULL;
+    return (const struct trace_context *)(message->data + trace_offset(message)); /* bytes only */
+}
+
 void message_free_heap(struct message *message)
 {
     attachment_unref(message_attachment(message));

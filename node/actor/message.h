@@ -10,6 +10,7 @@
 
 #include "actor/attachment.h"
 #include "actor/slab.h"
+#include "base/trace_context.h"
 
 #include <histrio/actor.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@ struct worker;
 struct message;
 
 enum {
-    MESSAGE_JOB = HISTRIO_DOWN + 1, /* not for an actor: `job` runs on the worker */
+    MESSAGE_JOB = HISTRIO_RESTARTED + 1, /* not for an actor: `job` runs on the worker */
 };
 
 enum {
@@ -29,6 +30,7 @@ enum {
     MESSAGE_PLAIN = 8, /* a tell between two actors of one worker, of the smallest class and from its slab */
     MESSAGE_ATTACHED = 16, /* message_attachment() is there; on the heap */
     MESSAGE_DEADLINE = 32, /* message_deadline_ns() is there: of an ask from another worker or node */
+    MESSAGE_TRACED = 64,   /* message_trace() is there */
 };
 
 enum { MESSAGE_OUTSIDE = 255 }; /* owner of messages that no worker made */
@@ -82,6 +84,12 @@ struct attachment *message_attachment(const struct message *message);
 enum { MESSAGE_DEADLINE_BYTES = sizeof(int64_t) };
 void message_set_deadline(struct message *message, int64_t deadline_ns);
 int64_t message_deadline_ns(const struct message *message);
+
+/* The trace that a client says its message belongs to; NULL: none. To be set, the message must have
+ * TRACE_CONTEXT_BYTES more behind its payload, or behind its deadline, which is set before, and no
+ * attachment. */
+void message_set_trace(struct message *message, const struct trace_context *trace);
+const struct trace_context *message_trace(const struct message *message);
 /* One of class SLAB_HEAP, whoever made it. */
 void message_free_heap(struct message *message);
 

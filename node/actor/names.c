@@ -16,7 +16,6 @@ void names_init(struct names *names)
 void names_done(struct names *names)
 {
     vec_for_each (entry, &names->entries) {
-        free((*entry)->unit);
         free((*entry)->last_reason);
         free(*entry);
     }
@@ -47,20 +46,18 @@ static struct name_entry *names_add(struct names *names, uint32_t name)
 
 uint64_t names_bind(struct names *names, const struct name_binding *binding)
 {
-    char *unit = binding->unit ? xstrdup(binding->unit) : NULL;
+    const char *unit = binding->unit ? intern_text(intern(binding->unit, strlen(binding->unit))) : NULL;
     mutex_lock(&names->lock);
     struct name_entry *entry = names_add(names, binding->name);
     uint64_t incarnation = ++entry->incarnation;
     entry->actor = binding->actor;
     entry->behavior = binding->behavior;
-    char *former = entry->unit;
     entry->unit = unit;
     entry->epoch = binding->epoch;
     entry->state = "Starting";
     atomic_store_explicit(&entry->overloaded, false, memory_order_relaxed);
     atomic_store_explicit(&entry->present, binding->id, memory_order_release);
     mutex_unlock(&names->lock);
-    free(former);
     return incarnation;
 }
 

@@ -26,7 +26,7 @@ struct name_entry {
     uint64_t incarnation;
     const struct actor *actor; /* its slot; slots are never given back */
     const char *behavior;
-    char *unit; /* NULL: none */
+    const char *unit; /* interned; NULL: none */
     uint64_t epoch;
     const char *state;
     char *last_reason;

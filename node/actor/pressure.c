@@ -103,13 +103,7 @@ static void drop_oldest(struct worker *worker, struct actor *actor)
     }
     if (!message)
         return;
-    if (previous)
-        previous->next = message->next;
-    else
-        actor->first = message->next;
-    if (actor->last == message)
-        actor->last = previous;
-    actor_set_depth(actor, actor_depth(actor) - 1);
+    mailbox_take_out(actor, previous, message);
     send_undeliverable(worker, message, HISTRIO_MAILBOX_FULL);
 }
 

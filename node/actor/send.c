@@ -65,8 +65,14 @@ enum histrio_error send_deliver_full(
 void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,
     struct histrio_ref sender, const char *text)
 {
+    send_notice_value(worker, actor, kind, reference, sender, text, text ? strlen(text) : 0);
+}
+
+void send_notice_value(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,
+    struct histrio_ref sender, const void *value, size_t size)
+{
     bool is_remote = sender.id != 0 && sender.node != worker->node_uid; /* or a name, of node 0 */
-    size_t prefix = is_remote ? sizeof(uint64_t) : 0, size = text ? strlen(text) : 0;
+    size_t prefix = is_remote ? sizeof(uint64_t) : 0;
     struct message *message = message_new(worker, prefix + size + 1);
     message->size = (uint32_t)(prefix + size);
     message->kind = kind;
@@ -78,7 +84,7 @@ void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint6
         memcpy(message->data, &sender.node, sizeof(sender.node));
     }
     if (size > 0)
-        memcpy(message->data + prefix, text, size);
+        memcpy(message->data + prefix, value, size);
     message->data[prefix + size] = 0;
     mailbox_push(actor, message);
     if (kind == HISTRIO_EXIT)
@@ -167,6 +173,8 @@ static struct message *sending_message(
     bool is_text = sending->kind == HISTRIO_ERROR;
     bool has_deadline = takes_deadline(worker, sending, target);
     size_t behind = has_deadline ? MESSAGE_DEADLINE_BYTES : is_text;
+    if (__builtin_expect(sending->trace != NULL, 0))
+        behind += TRACE_CONTEXT_BYTES;
     struct message *message = sending->attachment ? message_new_attached(sending->size, sending->attachment)
                                                   : message_new(worker, sending->size + behind);
     message->size = (uint32_t)sending->size;
@@ -182,6 +190,8 @@ static struct message *sending_message(
         message->data[sending->size] = 0;
     if (has_deadline)
         message_set_deadline(message, worker->now_ns + (int64_t)sending->remaining_ms * NS_PER_MS);
+    if (__builtin_expect(sending->trace != NULL, 0))
+        message_set_trace(message, sending->trace);
     return message;
 }
 
@@ -210,6 +220,7 @@ static enum histrio_error send_outside(
             .remaining_ms = sending->remaining_ms,
             .value = sending->value,
             .size = sending->size,
+            .trace = sending->trace,
         };
         if (sender) {
             envelope.sender = (struct histrio_ref){worker->node_uid, actor_id(sender)};

@@ -16,7 +16,8 @@ struct sending {
     uint32_t remaining_ms; /* of an ask, as its asker's table has it, for other workers and nodes */
     const void *value;
     size_t size;
-    struct attachment *attachment; /* borrowed, as the value; NULL: none */
+    struct attachment *attachment;     /* borrowed, as the value; NULL: none */
+    const struct trace_context *trace; /* the same; of a tell or ask without attachment */
 };
 
 /* Finds where `to` is, builds the message, and delivers it or hands it on. sender may be NULL (nobody). A
@@ -60,6 +61,10 @@ static inline enum histrio_error send_deliver(
 /* A message that the runtime makes for an actor of its own worker: does not count, is never refused. */
 void send_notice(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,
     struct histrio_ref sender, const char *text);
+
+/* The same with any value. */
+void send_notice_value(struct worker *worker, struct actor *actor, uint8_t kind, uint64_t reference,
+    struct histrio_ref sender, const void *value, size_t size);
 
 /* What to do with a message whose target is gone or refuses it. */
 void send_undeliverable(struct worker *worker, struct message *message, enum histrio_error why);

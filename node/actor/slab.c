@@ -6,17 +6,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { CHUNK_BYTES = 1024 * 1024 };
-
 static void slab_add_chunk(struct slab *slab)
 {
     /* Fresh pages of mmap cost memory only once they are written. */
-    void *chunk = mmap(NULL, CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *chunk = mmap(NULL, SLAB_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (chunk == MAP_FAILED)
         abort(); /* out of memory, as xmalloc does */
     vec_push(&slab->chunks, chunk);
     slab->fresh = chunk;
-    slab->fresh_end = slab->fresh + CHUNK_BYTES;
+    slab->fresh_end = slab->fresh + SLAB_CHUNK_BYTES;
 }
 
 void *slab_get_fresh(struct slab *slab, unsigned class)
@@ -37,8 +35,8 @@ void *slab_get_fresh(struct slab *slab, unsigned class)
 void slab_done(struct slab *slab)
 {
     vec_for_each (chunk, &slab->chunks) {
-        SLAB_UNPOISON(*chunk, CHUNK_BYTES);
-        (void)munmap(*chunk, CHUNK_BYTES); /* ours since mmap: cannot fail */
+        SLAB_UNPOISON(*chunk, SLAB_CHUNK_BYTES);
+        (void)munmap(*chunk, SLAB_CHUNK_BYTES); /* ours since mmap: cannot fail */
     }
     vec_done(&slab->chunks);
     memset(slab, 0, sizeof(*slab));

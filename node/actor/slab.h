@@ -25,6 +25,7 @@ enum {
     SLAB_CLASSES = 4,
     SLAB_BLOCK_MIN = 64,
     SLAB_BLOCK_MAX = SLAB_BLOCK_MIN << (SLAB_CLASSES - 1),
+    SLAB_CHUNK_BYTES = 1024 * 1024,
     SLAB_HEAP = SLAB_CLASSES, /* the class of what is too large: malloc and free */
 };
 

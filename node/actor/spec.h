@@ -4,9 +4,8 @@
 
 #include "actor/system.h"
 
-/* Fills *copy, whose memory is the caller's. */
-void spec_copy(struct actor_unit_spec *copy, const struct actor_unit_spec *spec);
-/* Frees what a copy points to. Accepts a zeroed one. */
-void spec_done(struct actor_unit_spec *copy);
+/* With all that it points to, in one piece of memory: free() ends it. Absent texts are "", but for the
+ * behavior of a supervisor. */
+struct actor_unit_spec *spec_dup(const struct actor_unit_spec *spec);
 
 #endif

@@ -26,7 +26,7 @@ bool supervision_next(struct supervision *s, struct supervision_action *ret_acti
     s->handed_reason = NULL;
     if (s->action_next == s->actions.count) {
         s->action_next = 0;
-        s->actions.count = 0;
+        vec_done(&s->actions); /* supervisors are many, and most of the time have nothing to do */
         return false;
     }
     struct queued_action *queued = &s->actions.items[s->action_next++];
@@ -58,9 +58,7 @@ void supervision_forget(struct supervision *s, struct child *child)
     map_remove(&s->by_name, child->name);
     map64_remove(&s->by_number, child->number);
     list_remove(&child->node);
-    free(child->name);
-    free(child->failure);
-    free(child);
+    supervision_child_free(child);
 }
 
 /* ---- operations: stop a range in reverse order, start it in order ---- */
@@ -159,6 +157,14 @@ static void operation_done(struct supervision *s)
     }
 }
 
+/* What has to stop has stopped; the rest comes with supervision_retry(). */
+static void restart_waits(struct supervision *s)
+{
+    s->operation = OPERATION_NONE;
+    supervision_child_by_number(s, s->cause)->state = SUPERVISION_RESTARTING;
+    supervision_push(s, SUPERVISION_RETRY, s->cause, NULL)->timeout_ms = (uint32_t)s->wait_ms;
+}
+
 static void operation_step(struct supervision *s)
 {
     while (s->operation != OPERATION_NONE && !s->waiting) {
@@ -170,6 +176,10 @@ static void operation_step(struct supervision *s)
             else
                 start_child(s, child);
         } else if (s->stopping && s->operation == OPERATION_RESTART) {
+            if (s->wait_ms > 0) {
+                restart_waits(s);
+                return;
+            }
             s->stopping = false;
             s->cursor = range_begin(s);
         } else {
@@ -223,6 +233,35 @@ static bool restart_allowed(struct supervision *s)
     return s->restarts.count <= s->flags.restarts_max;
 }
 
+/* How long the restart of this child waits, which counts as one. */
+static int64_t next_wait_ms(struct supervision *s, struct child *child)
+{
+    if (s->flags.backoff_initial_ms == 0)
+        return 0;
+    struct restart_wait *wait = child->wait;
+    if (!wait) {
+        wait = child->wait = xcalloc(1, sizeof(*wait));
+        backoff_init(&wait->backoff, s->flags.backoff_initial_ms, s->flags.backoff_max_ms, 0);
+    } else if (s->now_ms - wait->due_ms >= s->flags.period_ms) {
+        backoff_reset(&wait->backoff);
+    }
+    int64_t wait_ms = backoff_next(&wait->backoff, s->now_ms, NULL); /* not random: a machine is replayed */
+    wait->due_ms = s->now_ms + wait_ms;
+    return wait_ms;
+}
+
+/* Stops what the strategy restarts with this child, waits, and starts all of it. */
+static void restart_begin(struct supervision *s, struct child *child, int64_t wait_ms)
+{
+    bool alone = s->flags.strategy == ACTOR_ONE_FOR_ONE;
+    struct child *first = child;
+    if (s->flags.strategy == ACTOR_ONE_FOR_ALL)
+        first = list_first_entry(&s->children, struct child, node);
+    child->state = SUPERVISION_STOPPED;
+    s->wait_ms = wait_ms;
+    supervision_begin(s, OPERATION_RESTART, first, alone, true, child->number);
+}
+
 static void restart(struct supervision *s, struct child *child, const char *reason, bool is_free)
 {
     if (!is_free && !restart_allowed(s)) {
@@ -239,12 +278,7 @@ static void restart(struct supervision *s, struct child *child, const char *reas
         [ACTOR_REST_FOR_ONE] = SUPERVISION_RESTART_REST,
     };
     report(s, child, reason, decisions[s->flags.strategy], 0);
-    bool alone = s->flags.strategy == ACTOR_ONE_FOR_ONE;
-    struct child *first = child;
-    if (s->flags.strategy == ACTOR_ONE_FOR_ALL)
-        first = list_first_entry(&s->children, struct child, node);
-    child->state = SUPERVISION_STOPPED;
-    supervision_begin(s, OPERATION_RESTART, first, alone, !alone, child->number);
+    restart_begin(s, child, is_free ? 0 : next_wait_ms(s, child));
 }
 
 void supervision_handle_exited(struct supervision *s, const struct event *event)
@@ -274,7 +308,10 @@ void supervision_handle_retry(struct supervision *s, const struct event *event)
         return;
     char *failure = child->failure;
     child->failure = NULL;
-    restart(s, child, failure, false);
+    if (failure)
+        restart(s, child, failure, false);
+    else if (s->now_ms >= child->wait->due_ms) /* else an earlier wait, overtaken by another restart */
+        restart_begin(s, child, 0);
     free(failure);
 }
 

@@ -5,9 +5,11 @@
  * has started; stop in reverse order, each with its own time; one_for_one, one_for_all, rest_for_one;
  * permanent, transient, temporary; more than `restarts_max` restarts within `period_ms` end the supervisor
  * with reason "shutdown"; a restart that fails is tried again after what else is waiting, and counts again.
- * tests/conformance runs the same scenarios here and on Erlang. Two things differ: a restart keeps the name
- * and the mailbox (SUPERVISION_RELEASE says when both go), and the period is counted in milliseconds (a
- * restart exactly period_ms old still counts).
+ * tests/conformance runs the same scenarios here and on Erlang. Three things differ: a restart keeps the name
+ * and the mailbox (SUPERVISION_RELEASE says when both go), the period is counted in milliseconds (a restart
+ * exactly period_ms old still counts), and with a backoff a restart waits: what the strategy stops is stopped
+ * at once, then the child is RESTARTING, as in OTP after a start that failed, for a time that doubles with
+ * each restart of that child and begins anew when it lived for period_ms.
  *
  * A supervisor does one thing at a time. Events that come in the middle of something wait here, in order, as
  * messages wait in the mailbox of Erlang's supervisor.
@@ -34,6 +36,8 @@ struct supervision_flags {
     enum actor_strategy strategy;
     uint32_t restarts_max; /* 0: the first restart is one too many */
     uint32_t period_ms;
+    uint32_t backoff_initial_ms; /* 0: restarts do not wait */
+    uint32_t backoff_max_ms;     /* at least backoff_initial_ms */
 };
 
 struct supervision_child {
@@ -46,7 +50,7 @@ enum supervision_state {
     SUPERVISION_STOPPED,  /* the supervisor keeps its specification only */
     SUPERVISION_STARTING, /* SUPERVISION_START was given, no answer yet */
     SUPERVISION_RUNNING,
-    SUPERVISION_RESTARTING, /* a restart failed and will be tried again */
+    SUPERVISION_RESTARTING, /* its restart waits, or failed and will be tried again */
     SUPERVISION_STOPPING,   /* SUPERVISION_SHUTDOWN or _KILL was given, it has not ended yet */
 };
 
@@ -58,12 +62,13 @@ enum supervision_action_kind {
     SUPERVISION_RELEASE,  /* it ended and does not come back now: its name and mailbox go */
     SUPERVISION_FORGET,   /* its specification is deleted; the number is never used again */
     SUPERVISION_REPORT,   /* an end was judged: reason, decision, cause */
-    SUPERVISION_RETRY,    /* call supervision_retry() for `child` after everything that waits already */
-    SUPERVISION_STARTED,  /* all children are started: the supervisor's own start is done */
-    SUPERVISION_FAILED,   /* its own start failed; no child runs any more; `reason` for its parent. The last
-                             action */
-    SUPERVISION_ENDED,    /* it stops itself with `reason`; no child runs any more. The last action */
-    SUPERVISION_ANSWER,   /* of a request: `request`, `answer`, and the child's number or the `reason` */
+    SUPERVISION_RETRY,   /* call supervision_retry() for `child` after `timeout_ms`, and after everything that
+                            waits already */
+    SUPERVISION_STARTED, /* all children are started: the supervisor's own start is done */
+    SUPERVISION_FAILED,  /* its own start failed; no child runs any more; `reason` for its parent. The last
+                            action */
+    SUPERVISION_ENDED,   /* it stops itself with `reason`; no child runs any more. The last action */
+    SUPERVISION_ANSWER,  /* of a request: `request`, `answer`, and the child's number or the `reason` */
 };
 
 enum supervision_decision {

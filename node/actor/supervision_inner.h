@@ -14,12 +14,19 @@
 #define ACTOR_SUPERVISION_INNER_H
 
 #include "actor/supervision.h"
+#include "base/backoff.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/vec.h"
 
 /* Reasons come from behaviors; nested failures quote each other, and must not grow with the depth. */
 enum { REASON_BYTES_MAX = 255 };
+
+/* A child's series of restarts that waited. */
+struct restart_wait {
+    struct backoff backoff;
+    int64_t due_ms; /* when the last one was, or is */
+};
 
 struct child {
     struct list_node node; /* of supervision.children, in start order */
@@ -30,7 +37,8 @@ struct child {
     enum supervision_state state;
     bool gone; /* invariant 3 */
     bool held; /* a start was asked for, and it has not been released since: its name and mailbox are kept */
-    char *failure; /* why the last start failed, until that is judged; NULL: nothing to judge */
+    char *failure;             /* why the last start failed, until that is judged; NULL: nothing to judge */
+    struct restart_wait *wait; /* NULL: no restart has waited yet */
 };
 
 enum operation {
@@ -83,6 +91,7 @@ struct supervision {
     bool only_first;       /* the range is `first` alone */
     struct child *waiting; /* invariant 1 */
     uint32_t cause;        /* the child for which the operation is done; 0: none */
+    int64_t wait_ms;       /* OPERATION_RESTART: between its halves */
     bool start_failed;     /* OPERATION_END ends with FAILED */
     bool over;             /* the last action was given */
     uint64_t request;
@@ -110,6 +119,7 @@ void supervision_end(struct supervision *s, const char *reason, uint32_t cause);
 
 /* supervision_request.c */
 struct child *supervision_child_by_number(const struct supervision *s, uint32_t number);
+void supervision_child_free(struct child *child); /* takes it out of nothing */
 struct child *supervision_insert(struct supervision *s, const struct supervision_child *child);
 void supervision_answer(struct supervision *s, uint64_t request, enum supervision_answer answer,
     uint32_t child, const char *reason);

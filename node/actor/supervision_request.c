@@ -8,6 +8,14 @@
 
 /* ---- memory ---- */
 
+void supervision_child_free(struct child *child)
+{
+    free(child->name);
+    free(child->failure);
+    free(child->wait);
+    free(child);
+}
+
 struct supervision *supervision_new(const struct supervision_flags *flags)
 {
     struct supervision *s = xcalloc(1, sizeof(*s));
@@ -21,11 +29,8 @@ void supervision_free(struct supervision *s)
 {
     if (!s)
         return;
-    list_for_each_safe (child, &s->children, struct child, node) {
-        free(child->name);
-        free(child->failure);
-        free(child);
-    }
+    list_for_each_safe (child, &s->children, struct child, node)
+        supervision_child_free(child);
     list_for_each_safe (event, &s->events, struct event, node) {
         free(event->text);
         free(event);

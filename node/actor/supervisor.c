@@ -1,7 +1,6 @@
 #include "actor/supervisor_private.h"
 
 #include <histrio/value.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,9 +20,8 @@ static void report(struct histrio_context *ctx, struct supervisor *s, const stru
     const char *cause = action->cause ? supervisor_child(s, action->cause)->path : "";
     actor_report_exit(
         ctx, child->path, 0, action->reason, supervision_decision_name(action->decision), cause);
-    if (action->decision == SUPERVISION_GIVE_UP && s->why[0] == '\0')
-        (void)snprintf(
-            s->why, sizeof(s->why), "too many restarts: %.200s: %.255s", child->path, action->reason);
+    if (action->decision == SUPERVISION_GIVE_UP && !s->why)
+        s->why = xasprintf("too many restarts: %.200s: %.255s", child->path, action->reason);
     bool comes_back = action->decision == SUPERVISION_RESTART ||
                       action->decision == SUPERVISION_RESTART_ALL ||
                       action->decision == SUPERVISION_RESTART_REST;
@@ -60,7 +58,7 @@ static enum histrio_result end(
     struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action)
 {
     bool failed = action->kind == SUPERVISION_FAILED;
-    bool explain = s->is_root && s->why[0] != '\0' && !failed;
+    bool explain = s->is_root && s->why && !failed;
     histrio_fail(ctx, "%s", explain ? s->why : action->reason);
     return failed || explain ? HISTRIO_FAIL : HISTRIO_STOP;
 }
@@ -83,7 +81,7 @@ static enum histrio_result perform(struct histrio_context *ctx, struct superviso
             break;
         case SUPERVISION_RETRY:
             /* Behind what waits in the mailbox already; ends with us, unlike a message. */
-            map64_put(&s->by_retry, histrio_timer_start(ctx, 0, 0, s->type_retry),
+            map64_put(&s->by_retry, histrio_timer_start(ctx, action.timeout_ms, 0, s->type_retry),
                 supervisor_child(s, action.child));
             break;
         case SUPERVISION_ANSWER: answer(ctx, s, &action); break;
@@ -108,23 +106,23 @@ static void free_caller(void *caller)
 
 static void supervisor_done(struct supervisor *s)
 {
-    for (uint32_t i = 0; i < s->child_count; i++)
-        free(s->children[i].path);
     free(s->children);
     map64_done(&s->by_monitor, NULL);
     map64_done(&s->by_retry, NULL);
     map64_done(&s->callers, free_caller);
     supervision_free(s->machine);
-    spec_done(&s->own_tree);
+    free(s->own_tree);
+    free(s->why);
     memset(s, 0, sizeof(*s));
 }
 
-static void add_child(struct supervisor *s, const struct actor_child_spec *spec, char *path_take)
+static void add_child(struct supervisor *s, const struct actor_child_spec *spec, const char *path)
 {
     const char *name = spec->name ? spec->name : "";
     (void)supervision_add(s->machine, /* names are unique: supervisor_check() */
         &(struct supervision_child){name, spec->restart, spec->shutdown_ms});
-    s->children[s->child_count++] = (struct supervised){.spec = spec, .path = path_take};
+    s->children[s->child_count++] =
+        (struct supervised){.spec = spec, .path = intern_text(intern(path, strlen(path)))};
 }
 
 static void add_children(struct histrio_context *ctx, struct supervisor *s)
@@ -137,11 +135,14 @@ static void add_children(struct histrio_context *ctx, struct supervisor *s)
     s->children = xcalloc(count + 1, sizeof(*s->children));
     for (size_t i = 0; i < unit->child_count && !s->is_implicit; i++) {
         const struct actor_child_spec *child = &unit->children[i];
-        if (strcmp(child->under ? child->under : "", name) == 0)
-            add_child(s, child, xasprintf("%s/%s", histrio_path(ctx), child->name));
+        if (strcmp(child->under ? child->under : "", name) != 0)
+            continue;
+        char *path = xasprintf("%s/%s", histrio_path(ctx), child->name);
+        add_child(s, child, path);
+        free(path);
     }
     if (s->is_implicit)
-        add_child(s, s->spec, xstrdup(unit->name));
+        add_child(s, s->spec, unit->name);
 }
 
 static enum histrio_result start(struct histrio_context *ctx, struct supervisor *s,
@@ -156,8 +157,9 @@ static enum histrio_result start(struct histrio_context *ctx, struct supervisor 
     s->type_terminate = histrio_type(SUPERVISOR_TERMINATE_CHILD);
     s->type_restart = histrio_type(SUPERVISOR_RESTART_CHILD);
     s->type_delete = histrio_type(SUPERVISOR_DELETE_CHILD);
-    s->machine = supervision_new(&(struct supervision_flags){
-        s->is_implicit ? ACTOR_ONE_FOR_ONE : spec->strategy, spec->restarts_max, spec->period_ms});
+    s->machine =
+        supervision_new(&(struct supervision_flags){s->is_implicit ? ACTOR_ONE_FOR_ONE : spec->strategy,
+            spec->restarts_max, spec->period_ms, spec->backoff_initial_ms, spec->backoff_max_ms});
     add_children(ctx, s);
     s->is_starting = true;
     supervision_start(s->machine);
@@ -183,8 +185,8 @@ static enum histrio_result start_spawned(
 {
     (void)size;
     struct supervisor *s = state;
-    spec_copy(&s->own_tree, (const void *)arguments);
-    return start(ctx, s, &s->own_tree, &s->own_tree.root);
+    s->own_tree = spec_dup((const void *)arguments);
+    return start(ctx, s, s->own_tree, &s->own_tree->root);
 }
 
 static enum histrio_result start_below(
@@ -269,7 +271,9 @@ static enum histrio_result receive(
         request(ctx, s, message);
         break;
     case HISTRIO_REPLY:
-    case HISTRIO_ERROR: break;
+    case HISTRIO_ERROR:
+    case HISTRIO_ENDED:
+    case HISTRIO_RESTARTED: break;
     }
     return perform(ctx, s);
 }
@@ -337,6 +341,11 @@ int supervisor_spawn(struct histrio_context *ctx, const struct actor_unit_spec *
     if (!tree->root.is_supervisor)
         *ret_root = hosted_present(ctx, tree->name);
     return 0;
+}
+
+bool supervisor_is_between(const struct histrio_context *ctx)
+{
+    return ctx->actor->behavior == &actor_supervisor_spawned && ctx->actor->name == 0;
 }
 
 bool supervisor_runs(const struct histrio_behavior *behavior)

@@ -23,6 +23,8 @@ static int check_kind(const struct actor_child_spec *child, const char *name, st
 {
     if (child->is_supervisor && child->period_ms == 0)
         return err_set(err, ERR_INVALID, "supervisor \"%s\" has a period of 0", name);
+    if (child->backoff_max_ms < child->backoff_initial_ms)
+        return err_set(err, ERR_INVALID, "\"%s\" has a backoff whose longest wait is below its first", name);
     if (!child->is_supervisor && (!child->behavior || child->behavior[0] == '\0'))
         return err_set(err, ERR_INVALID, "\"%s\" has no behavior", name);
     return 0;

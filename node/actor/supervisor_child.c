@@ -39,6 +39,9 @@ static int spawn(struct histrio_context *ctx, const struct supervisor *s, struct
         options.arguments_size = sizeof(*spec);
         options.is_hosted = true;
         options.is_in_c = !strchr(spec->behavior, ':');
+        /* What code in Python does with an EXIT is not known here; and code that spawned an actor in C knows
+         * nothing of the supervisor that is put between the two. */
+        options.parent_ends = !options.is_in_c || supervisor_is_between(ctx);
         if (!options.behavior)
             return err_set(err, ERR_INVALID, "this node hosts no actors outside of its process");
     } else if (!spec->is_supervisor) {

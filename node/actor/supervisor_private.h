@@ -11,11 +11,9 @@
 #include "actor/supervisor.h"
 #include "base/map.h"
 
-enum { SUPERVISOR_WHY_BYTES = 512 };
-
 struct supervised {
     const struct actor_child_spec *spec; /* of the unit's copy */
-    char *path;
+    const char *path;                    /* interned */
     struct histrio_ref ref;
     uint64_t monitor; /* 0: no incarnation runs */
     bool was_started;
@@ -25,7 +23,7 @@ struct supervisor {
     struct supervision *machine;
     const struct actor_child_spec *spec; /* ours */
     const struct actor_unit_spec *tree;  /* all of what we are part of */
-    struct actor_unit_spec own_tree;     /* of a spawned one */
+    struct actor_unit_spec *own_tree;    /* of a spawned one */
     bool is_root;
     bool is_implicit; /* unnamed, above the only actor of a unit */
     bool is_starting; /* inside of start: nothing can be waited for */
@@ -39,7 +37,7 @@ struct supervisor {
     uint64_t shutdown_timer;
     uint32_t shutdown_child; /* which the timer is for */
     uint32_t type_retry, type_shutdown_time, type_terminate, type_restart, type_delete;
-    char why[SUPERVISOR_WHY_BYTES]; /* it gave up; "": it did not */
+    char *why; /* it gave up; NULL: it did not */
 };
 
 /* What a supervisor below another one is started with. */
@@ -77,5 +75,8 @@ void supervisor_child_end_now(
  * supervisor starts, at once. */
 void supervisor_child_shut_down(
     struct histrio_context *ctx, struct supervisor *s, const struct supervision_action *action);
+
+/* Whether the context's actor is the supervisor that supervisor_spawn() puts above a root that is none. */
+bool supervisor_is_between(const struct histrio_context *ctx);
 
 #endif

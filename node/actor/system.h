@@ -18,6 +18,8 @@
 
 struct actor_system;
 struct clock;
+struct message;
+struct trace_context;
 
 /* ---- what a unit is ---- */
 
@@ -53,9 +55,11 @@ struct actor_child_spec {
     bool drop_mailbox_on_restart;
     enum actor_isolation isolation;
     bool is_supervisor;
-    enum actor_strategy strategy; /* the next three: supervisors only */
+    enum actor_strategy strategy; /* this and the next: supervisors only */
     uint32_t restarts_max;
     uint32_t period_ms;
+    uint32_t backoff_initial_ms; /* 0: restarts do not wait */
+    uint32_t backoff_max_ms;
 };
 
 struct actor_unit_spec {
@@ -90,6 +94,7 @@ struct actor_envelope {
     uint32_t remaining_ms; /* of an ask */
     const uint8_t *value;
     size_t size;
+    const struct trace_context *trace; /* of a tell or ask from a client; NULL: none */
 };
 
 enum actor_signal_kind {
@@ -99,17 +104,24 @@ enum actor_signal_kind {
     SIGNAL_MONITOR,
     SIGNAL_DEMONITOR,
     SIGNAL_EXIT,
-    SIGNAL_DOWN
+    SIGNAL_DOWN,
+    /* Only to who sent a SIGNAL_MONITOR that lasts over restarts: older nodes never do. */
+    SIGNAL_ENDED,
+    SIGNAL_RESTARTED,
+    /* In no signal of link.proto: */
+    SIGNAL_CANCEL, /* nobody waits for `ask` any more, which `from` asked of `to`; may get lost */
 };
 
-/* A link or monitor signal between nodes. */
+/* A link or monitor signal between nodes, or what follows an ask. */
 struct actor_signal {
     enum actor_signal_kind kind;
     const char *from_name, *to_name; /* NULL: unnamed */
     struct histrio_ref from, to;
-    uint64_t to_incarnation; /* 0: the present one */
-    uint64_t monitor;
-    const char *reason;
+    uint64_t to_incarnation;   /* 0: the present one */
+    uint64_t from_incarnation; /* of SIGNAL_ENDED, which ended, and SIGNAL_RESTARTED */
+    uint64_t monitor;          /* its highest bit: it lasts over restarts */
+    uint64_t ask;              /* of SIGNAL_CANCEL */
+    const char *reason;        /* of ENDED and RESTARTED with the stack behind a line feed */
     bool by_link;
 };
 
@@ -153,6 +165,10 @@ struct actor_hosting {
     const struct histrio_behavior *behavior;
     /* An exit signal that would end a hosted actor, "kill" aside: the behavior ends it when it wants. */
     void (*exit)(void *ctx, struct histrio_context *hosted, void *state, const char *reason);
+    /* Nobody waits for that ask any more, which the behavior has kept, or has ended. NULL: it does not care.
+     */
+    void (*cancel)(
+        void *ctx, struct histrio_context *hosted, void *state, struct histrio_ref asker, uint64_t ask);
     /* Between turns: what came in from outside. is_idle: nothing else is to be done now. True when there was
      * anything. */
     bool (*poll)(void *ctx, struct worker *worker, bool is_idle);
@@ -160,6 +176,9 @@ struct actor_hosting {
      * never). A `wake` that came before counts. */
     void (*wait)(void *ctx, struct worker *worker, int64_t timeout_ns);
     void (*wake)(void *ctx); /* any thread */
+    /* The stack of the fault that ended a hosted actor of this id just now, "" when it is not known; NULL: it
+     * never is. On the thread of hosted actors. */
+    const char *(*stack)(void *ctx, uint64_t actor);
     /* The thread ends: messages that were kept are forgotten, hosted actors are gone. */
     void (*stop)(void *ctx, struct worker *worker);
     void *ctx;
@@ -242,6 +261,21 @@ void actor_system_ask(struct actor_system *system, const char *target, const cha
     void (*done)(void *ctx, enum histrio_error error, const uint8_t *value, size_t size), void *ctx);
 enum histrio_error actor_system_tell(
     struct actor_system *system, const char *target, const char *type, const uint8_t *value, size_t size);
+/* The same as part of a trace, which hosted actors see; NULL: of none. */
+void actor_system_ask_traced(struct actor_system *system, const struct trace_context *trace,
+    const char *target, const char *type, const uint8_t *value, size_t size, uint32_t timeout_ms,
+    void (*done)(void *ctx, enum histrio_error error, const uint8_t *value, size_t size), void *ctx);
+/* The same for one that the caller may give up: the word for that, which is the caller's, to be given to one
+ * of the two below; NULL when `done` has come already. */
+struct message *actor_system_ask_cancelable(struct actor_system *system, const struct trace_context *trace,
+    const char *target, const char *type, const uint8_t *value, size_t size, uint32_t timeout_ms,
+    void (*done)(void *ctx, enum histrio_error error, const uint8_t *value, size_t size), void *ctx);
+/* Whoever has the ask is told that nobody waits for it, and `done` comes soon, once as ever. Any thread. */
+void actor_system_cancel_take(struct actor_system *system, struct message *word);
+/* Of an ask whose `done` has come. Any thread; NULL is fine. */
+void actor_system_word_free(struct message *word);
+enum histrio_error actor_system_tell_traced(struct actor_system *system, const struct trace_context *trace,
+    const char *target, const char *type, const uint8_t *value, size_t size);
 
 /* A peer's uid is declared dead: links and monitors to it fire with `noconnection`, once. Any thread. */
 void actor_system_node_dead(struct actor_system *system, uint64_t node_uid);
@@ -271,6 +305,7 @@ void actor_system_list(struct actor_system *system, const char *below,
 
 struct actor_counters {
     uint64_t messages, spawned, exited, restarts, dead_letters, timers_fired;
+    uint64_t kept_bytes; /* for the next incarnations of hosted actors */
     uint32_t actors;
     uint64_t mailbox_depth;
     uint32_t busy_permille;

@@ -21,13 +21,13 @@ static struct actor_unit *unit_new(const struct actor_unit_spec *spec, uint64_t 
 {
     struct actor_unit *unit = xcalloc(1, sizeof(*unit));
     unit->epoch = epoch;
-    spec_copy(&unit->spec, spec);
+    unit->spec = spec_dup(spec);
     return unit;
 }
 
 static void unit_free(struct actor_unit *unit)
 {
-    spec_done(&unit->spec);
+    free(unit->spec);
     free(unit->reason);
     free(unit);
 }
@@ -47,7 +47,7 @@ void units_done(struct units *units)
 
 const struct actor_unit_spec *actor_unit_spec(const struct actor_unit *unit)
 {
-    return &unit->spec;
+    return unit->spec;
 }
 
 uint64_t actor_unit_epoch(const struct actor_unit *unit)
@@ -139,7 +139,7 @@ static void unit_start_job(struct worker *worker, struct message *message)
     struct actor_spawn spawn = {
         .behavior = &actor_supervisor_root,
         .behavior_name = "supervisor",
-        .path = unit->spec.root.is_supervisor ? unit_name(unit) : NULL,
+        .path = unit->spec->root.is_supervisor ? unit_name(unit) : NULL,
         .arguments = (const uint8_t *)unit,
         .arguments_size = sizeof(unit),
     };

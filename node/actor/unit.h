@@ -13,7 +13,7 @@
 struct worker;
 
 struct actor_unit {
-    struct actor_unit_spec spec; /* a deep copy */
+    struct actor_unit_spec *spec; /* a deep copy */
     uint64_t epoch;
     unsigned worker;
     uint64_t root;     /* actor id; 0: not started, or ended */
@@ -41,7 +41,7 @@ void units_done(struct units *units);
 
 static inline const char *unit_name(const struct actor_unit *unit)
 {
-    return unit->spec.name;
+    return unit->spec->name;
 }
 
 /* On the unit's worker: an actor of the unit ended; unit->actors is already lower. May free the unit. */

@@ -5,6 +5,7 @@
 #include "actor/deadletter.h"
 #include "actor/executing.h"
 #include "actor/handling.h"
+#include "actor/hosted.h"
 #include "actor/life.h"
 #include "actor/outbox.h"
 #include "actor/pressure.h"
@@ -83,8 +84,8 @@ void worker_done(struct worker *worker)
         struct actor *actor = registry_slot(worker, slot);
         if (actor->state)
             slab_release(&worker->slab, actor->state, actor->behavior->state_size);
-        free(actor->kept);
-        actor_side_free(worker, actor);
+        hosted_forget_kept(worker, actor);
+        actor_tables_free(worker, actor);
     }
     vec_for_each (chunk, &worker->chunks)
         (void)munmap(*chunk, sizeof(struct actor) * REGISTRY_CHUNK_ACTORS); /* ours: cannot fail */

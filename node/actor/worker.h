@@ -54,7 +54,8 @@ struct returns {
 /* Written by the worker only (a load and a store), read by others: relaxed, as only sums are wanted. */
 struct worker_counters {
     _Atomic uint64_t messages, spawned, exited, restarts, dead_letters, timers_fired, asks, asks_settled;
-    _Atomic uint64_t sent_away; /* to other workers: for the conservation of messages */
+    _Atomic uint64_t kept_bytes; /* of hosted_keep(), now */
+    _Atomic uint64_t sent_away;  /* to other workers: for the conservation of messages */
     _Atomic uint64_t idle_ns;
     _Atomic int64_t idle_since_ns; /* 0: not idle now */
     _Atomic uint32_t actors;
@@ -238,6 +239,19 @@ static inline struct message *mailbox_take(struct actor *actor, uint32_t depth)
         actor_set_depth(actor, depth - 1);
     }
     return message;
+}
+
+/* One from anywhere; previous is in front of it, NULL: nothing is. Who takes out what does not count corrects
+ * actor->uncounted. */
+static inline void mailbox_take_out(struct actor *actor, struct message *previous, struct message *message)
+{
+    if (previous)
+        previous->next = message->next;
+    else
+        actor->first = message->next;
+    if (actor->last == message)
+        actor->last = previous;
+    actor_set_depth(actor, actor_depth(actor) - 1);
 }
 
 /* ---- the thread ---- */

@@ -47,6 +47,13 @@ struct command_python {
     uint64_t memory_bytes_max;   /* 0: no limit */
 };
 
+/* Worker processes of behaviors in C. */
+struct command_workers {
+    uint32_t count;              /* 0: as many as cores */
+    uint32_t handler_timeout_ms; /* 0: no limit */
+    uint64_t memory_bytes_max;   /* 0: no limit */
+};
+
 struct command_configuration {
     int64_t generation;
     const struct command_library *libraries;
@@ -57,6 +64,8 @@ struct command_configuration {
     uint32_t workers;
     bool has_python;
     struct command_python python;
+    bool has_c_workers;
+    struct command_workers c_workers;
 };
 
 struct command_member {
@@ -110,7 +119,7 @@ struct command {
         struct command_hello hello;
         struct command_configuration configuration;
         struct command_roster roster;
-        struct assignment_request assign; /* its spec is a struct unit_spec, owned by the command */
+        struct assignment_request assign; /* its spec is of actor/spec.h, owned by the command */
         struct command_revoke revoke;
         struct command_echo echo;
         struct command_block block;

@@ -50,6 +50,9 @@ static struct loader_job make_job(
     }
     if (configuration->has_python)
         add_python(&job, &configuration->python);
+    job.has_c_workers = configuration->has_c_workers;
+    job.c_workers = (struct loader_workers){configuration->c_workers.count,
+        configuration->c_workers.handler_timeout_ms, configuration->c_workers.memory_bytes_max};
     for (size_t i = 0; i < control->config.code_folder_count; i++)
         vec_push(&job.folders, xstrdup(control->config.code_folders[i]));
     for (size_t i = 0; i < configuration->code_folder_count; i++)
@@ -60,7 +63,7 @@ static struct loader_job make_job(
 static void start_job_take(struct node_control *control, struct loader_job *job)
 {
     struct err err = {0};
-    if (job->libraries.count == 0 && !job->has_python) {
+    if (job->libraries.count == 0 && !job->has_python && !job->has_c_workers) {
         loader_job_done(job);
         control->acknowledged_generation = control->configuration_generation;
         control_acknowledge(control);
@@ -114,8 +117,15 @@ static void remember_python_take(struct node_control *control, struct loader_pyt
     *python = former; /* the job ends with it */
     if (control->python.error)
         log_event(LOG_ERROR, "no code in Python", "error", control->python.error, NULL);
-    else if (control->config.code.configure)
-        control->config.code.configure(control->config.code.ctx, &control->python);
+}
+
+static void configure_host(const struct node_control *control)
+{
+    const struct loader_python *python =
+        control->has_python && !control->python.error ? &control->python : NULL;
+    const struct loader_workers *c_workers = control->has_c_workers ? &control->c_workers : NULL;
+    if (control->config.code.configure && (python || c_workers))
+        control->config.code.configure(control->config.code.ctx, python, c_workers);
 }
 
 void control_libraries_loaded(void *ctx, struct loader_job *job)
@@ -125,6 +135,12 @@ void control_libraries_loaded(void *ctx, struct loader_job *job)
         remember_take(control, library);
     if (job->has_python)
         remember_python_take(control, &job->python);
+    if (job->has_c_workers) {
+        control->has_c_workers = true;
+        control->c_workers = job->c_workers;
+    }
+    if (job->has_python || job->has_c_workers)
+        configure_host(control);
     loader_job_done(job);
     struct loader_job next = {0};
     if (control->has_queued_job)

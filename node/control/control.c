@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "node_control/control_private.h"
-#include "node_control/unit_spec.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -150,7 +149,7 @@ int node_control_new(
     list_init(&control->sessions);
     exits_init(&control->exits);
     changes_init(&control->changes);
-    assignments_init(&control->assignments, config->life->node_uid, unit_spec_free);
+    assignments_init(&control->assignments, config->life->node_uid, free);
     rng_system_bytes(&first_nonce, sizeof(first_nonce)); /* an echo must not be guessable */
     lease_init(&control->lease, config->life->node_uid, first_nonce);
     set_identity(control);
@@ -209,7 +208,8 @@ int node_control_listen(struct node_control *control, const char *address, struc
     control->actors = actors;
     control->identity.link_address = link_address;
     control->identity.gateway_address = gateway_address;
-    control->loader = loader_new(control->config.loop, actors, control_libraries_loaded, control);
+    control->loader =
+        loader_new(control->config.loop, actors, control->config.program, control_libraries_loaded, control);
     if (rpc_server_new(control->config.loop, &config, &control->server, err) < 0)
         return err_wrap(err, "control server");
     rpc_loop_call(control->config.loop, start_timers, control);

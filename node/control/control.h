@@ -17,6 +17,7 @@
 struct clock;
 struct err;
 struct loader_python;
+struct loader_workers;
 struct node_control;
 struct rpc_creds;
 struct rpc_loop;
@@ -42,11 +43,12 @@ struct node_control_events {
     void *ctx;
 };
 
-/* Who hosts actors in Python. `configure` comes on the loop's thread when the system's code is known, and
- * again when it changes, before a unit of that configuration starts; its paths are real and inside of the
- * code folders. NULL: this node hosts none. */
+/* Who hosts actors in worker processes. `configure` comes on the loop's thread when the system's code is
+ * known, and again when it changes, before a unit of that configuration starts; its paths are real and inside
+ * of the code folders. Without code in Python, or without words on processes for C, that argument is NULL.
+ * NULL: this node hosts none. */
 struct node_control_code {
-    void (*configure)(void *ctx, const struct loader_python *python);
+    void (*configure)(void *ctx, const struct loader_python *python, const struct loader_workers *c_workers);
     void *ctx;
 };
 
@@ -60,6 +62,7 @@ struct node_control_config {
     struct rpc_creds *creds;         /* NULL: plaintext; else only the operator of system_uid is let in */
     const char *const *code_folders; /* absolute; libraries elsewhere are refused */
     size_t code_folder_count;
+    const char *program;     /* of the node: loads each library once before we do */
     const struct life *life; /* our uid, and how the runtimes before us ended */
     unsigned worker_count;   /* that the runtime was started with; 0: cores */
     struct node_control_peers peers;

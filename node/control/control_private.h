@@ -58,6 +58,8 @@ struct node_control {
     struct library_table libraries;
     bool has_python;
     struct loader_python python;
+    bool has_c_workers;
+    struct loader_workers c_workers;
     struct loader_job queued_job; /* of a configuration that came while the loader was busy */
     bool has_queued_job;
     bool is_configured;

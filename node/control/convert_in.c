@@ -1,5 +1,6 @@
 #include "node_control/convert.h"
 
+#include "actor/spec.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "node_control/unit_spec.h"
@@ -8,6 +9,7 @@
 
 #include <histrio/v1/control.pb-c.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef Histrio__V1__OperatorMessage proto_message;
@@ -16,6 +18,7 @@ enum {
     LIBRARIES_MAX = 1000,
     FOLDERS_MAX = 1000,
     PYTHON_WORKERS_MAX = 1024,
+    C_WORKERS_MAX = 1024,
     DEAD_MAX = 100 * 1000,
     ROOT_RESTARTS_MAX = 3, /* of the supervisor above a plain root, where the operator names none */
     ROOT_PERIOD_MS = 5000,
@@ -24,7 +27,7 @@ enum {
 void command_done(struct command *command)
 {
     if (command->kind == COMMAND_ASSIGN)
-        unit_spec_free(command->assign.spec);
+        free(command->assign.spec);
     *command = (struct command){0};
 }
 
@@ -70,6 +73,15 @@ static int take_python(
     return 0;
 }
 
+static int take_c_workers(
+    const Histrio__V1__Configuration__Workers *from, struct command_workers *workers, struct err *err)
+{
+    if (check_count(from->count, C_WORKERS_MAX, "worker processes", err) < 0)
+        return -1;
+    *workers = (struct command_workers){from->count, from->handler_timeout_ms, from->memory_bytes_max};
+    return 0;
+}
+
 static int take_configuration(const Histrio__V1__Configuration *from, struct wire_arena *arena,
     struct command_configuration *configuration, struct err *err)
 {
@@ -88,7 +100,10 @@ static int take_configuration(const Histrio__V1__Configuration *from, struct wir
         .code_folder_count = from->n_code_folders,
         .lease_ms = from->lease_ms,
         .workers = from->workers,
-        .has_python = from->python != NULL};
+        .has_python = from->python != NULL,
+        .has_c_workers = from->c_workers != NULL};
+    if (from->c_workers && take_c_workers(from->c_workers, &configuration->c_workers, err) < 0)
+        return -1;
     return from->python ? take_python(from->python, &configuration->python, err) : 0;
 }
 
@@ -170,11 +185,13 @@ static int take_child(
         child->strategy = (enum actor_strategy)supervisor->strategy;
         child->restarts_max = supervisor->restarts_max;
         child->period_ms = supervisor->period_ms;
+        child->backoff_initial_ms = supervisor->backoff_initial_ms;
+        child->backoff_max_ms = supervisor->backoff_max_ms;
     }
     return 0;
 }
 
-static int take_unit(const Histrio__V1__UnitSpec *from, struct unit_spec **ret_spec, struct err *err)
+static int take_unit(const Histrio__V1__UnitSpec *from, struct actor_unit_spec **ret_spec, struct err *err)
 {
     struct actor_child_spec children[LIMIT_CHILDREN];
     struct actor_unit_spec spec = {.name = from->name, .generation = from->generation, .children = children};
@@ -195,14 +212,14 @@ static int take_unit(const Histrio__V1__UnitSpec *from, struct unit_spec **ret_s
     spec.child_count = from->n_children;
     if (unit_spec_check(&spec, err) < 0)
         return -1;
-    *ret_spec = unit_spec_dup(&spec);
+    *ret_spec = spec_dup(&spec);
     return 0;
 }
 
 static int take_assign(const Histrio__V1__Assign *from, struct command *command, struct err *err)
 {
     struct err unit_err = {0};
-    struct unit_spec *spec = NULL;
+    struct actor_unit_spec *spec = NULL;
     /* Without a name there is nobody to answer for. */
     if (!from->unit || !*from->unit->name || strlen(from->unit->name) > LIMIT_ADDRESS_BYTES ||
         from->epoch == 0)

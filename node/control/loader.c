@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "capi/library_probe.h"
 #include "node_control/code_folder.h"
 #include "rpc/loop.h"
 
@@ -15,6 +16,7 @@
 struct loader {
     struct rpc_loop *loop;
     struct actor_system *actors;
+    const char *program;
     void (*loaded)(void *ctx, struct loader_job *job);
     void *ctx;
     struct thread *thread;
@@ -70,8 +72,12 @@ static int find(const struct loader_job *job, enum code_kind kind, char **path, 
 
 static int load(struct loader *loader, struct loader_library *library, struct err *err)
 {
-    if (find(&loader->job, CODE_FILE, &library->path, err) < 0)
+    struct library_probe probe;
+    if (find(&loader->job, CODE_FILE, &library->path, err) < 0 ||
+        library_probe(loader->program, library->name, library->path, LIBRARY_PROBE_TIMEOUT_MS, &probe, err) <
+            0)
         return -1;
+    library_probe_done(&probe);
     return actor_system_load_library(loader->actors, library->name, library->path, err);
 }
 
@@ -112,11 +118,12 @@ static void run(void *ctx)
     rpc_loop_post(loader->loop, finished, loader);
 }
 
-struct loader *loader_new(struct rpc_loop *loop, struct actor_system *actors,
+struct loader *loader_new(struct rpc_loop *loop, struct actor_system *actors, const char *program,
     void (*loaded)(void *ctx, struct loader_job *job_take), void *ctx)
 {
     struct loader *loader = xcalloc(1, sizeof(*loader));
-    *loader = (struct loader){.loop = loop, .actors = actors, .loaded = loaded, .ctx = ctx};
+    *loader =
+        (struct loader){.loop = loop, .actors = actors, .program = program, .loaded = loaded, .ctx = ctx};
     return loader;
 }
 

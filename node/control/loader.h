@@ -1,6 +1,7 @@
-/* node_control/loader.h: loads behavior libraries, and looks for the folders of Python modules, on a thread
- * of its own: libraries run constructors that are not ours, file systems may be slow, and nothing of that may
- * hold up the lease. The thread exists while there is something to do. */
+/* node_control/loader.h: loads behavior libraries (each first in a process that may crash of it), and looks
+ * for the folders of Python modules, on a thread of its own: libraries run constructors that are not ours,
+ * file systems may be slow, and nothing of that may hold up the lease. The thread exists while there is
+ * something to do. */
 #pragma once
 
 #include "base/vec.h"
@@ -31,17 +32,27 @@ struct loader_python {
 };
 void loader_python_done(struct loader_python *python);
 
+/* Of worker processes for behaviors in C: only passed through. */
+struct loader_workers {
+    uint32_t count; /* 0: as many as cores */
+    uint32_t handler_timeout_ms;
+    uint64_t memory_bytes_max;
+};
+
 struct loader_job {
     VEC(struct loader_library) libraries;
     bool has_python;
     struct loader_python python;
+    bool has_c_workers;
+    struct loader_workers c_workers;
     VEC(char *) folders;  /* a library must be below one of these ... */
     VEC(char *) narrower; /* ... and, where there are any, below one of these */
 };
 void loader_job_done(struct loader_job *job);
 
 /* `loaded` comes once a job on the loop's thread, which then owns the job's contents. */
-struct loader *loader_new(struct rpc_loop *loop, struct actor_system *actors,
+/* `program`: of the node; borrowed. */
+struct loader *loader_new(struct rpc_loop *loop, struct actor_system *actors, const char *program,
     void (*loaded)(void *ctx, struct loader_job *job_take), void *ctx);
 /* The loop's thread. Takes the job's contents. Not while loader_is_busy(). */
 int loader_start_take(struct loader *loader, struct loader_job *job, struct err *err);

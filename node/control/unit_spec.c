@@ -3,59 +3,13 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/map.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "base/value.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { RESTARTS_MAX = 1000 * 1000, REPLICA_DIGITS_MAX = 6 };
-
-static void copy_child(struct actor_child_spec *copy, const struct actor_child_spec *child)
-{
-    *copy = *child;
-    copy->name = xstrdup(child->name);
-    copy->under = xstrdup(child->under);
-    copy->behavior = child->behavior ? xstrdup(child->behavior) : NULL;
-    copy->arguments =
-        xmemdup(child->arguments ? child->arguments : (const uint8_t *)"", child->arguments_size);
-}
-
-static void free_child(const struct actor_child_spec *child)
-{
-    free((void *)(uintptr_t)child->name); /* ours, although system.h shows it const to its readers */
-    free((void *)(uintptr_t)child->under);
-    free((void *)(uintptr_t)child->behavior);
-    free((void *)(uintptr_t)child->arguments);
-}
-
-struct unit_spec *unit_spec_dup(const struct actor_unit_spec *spec)
-{
-    struct unit_spec *copy = xcalloc(1, sizeof(*copy));
-    struct actor_child_spec *children = xcalloc(spec->child_count + 1, sizeof(*children));
-    copy->spec = *spec;
-    copy->spec.name = xstrdup(spec->name);
-    copy_child(&copy->spec.root, &spec->root);
-    for (size_t i = 0; i < spec->child_count; i++)
-        copy_child(&children[i], &spec->children[i]);
-    copy->spec.children = children;
-    return copy;
-}
-
-void unit_spec_free(void *owned)
-{
-    struct unit_spec *spec = owned;
-    if (!spec)
-        return;
-    for (size_t i = 0; i < spec->spec.child_count; i++)
-        free_child(&spec->spec.children[i]);
-    free((void *)(uintptr_t)spec->spec.children);
-    free_child(&spec->spec.root);
-    free((void *)(uintptr_t)spec->spec.name);
-    free(spec);
-}
 
 /* "ledger", or "tellers.0": an entry's label, and a replica's or shard's number. */
 static bool is_unit_name(const char *name)

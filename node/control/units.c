@@ -4,7 +4,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "node_control/control_private.h"
-#include "node_control/unit_spec.h"
+
+#include <stdlib.h>
 
 enum assignment_lease control_lease_state(const struct node_control *control)
 {
@@ -42,15 +43,15 @@ static int start_unit(
 static void perform_start(
     struct node_control *control, const struct assignment_action *action, struct assignment_actions *more)
 {
-    struct unit_spec *spec = action->spec;
+    struct actor_unit_spec *spec = action->spec;
     struct err err = {0};
     log_unit(LOG_INFO, "unit starts", action->unit, action->epoch, NULL);
-    if (start_unit(control, &spec->spec, action->epoch, &err) < 0) {
+    if (start_unit(control, spec, action->epoch, &err) < 0) {
         log_unit(LOG_WARNING, "unit cannot start", action->unit, action->epoch, err.text);
         assignments_start_failed(&control->assignments, action->unit, action->epoch,
             err.kind == ERR_INVALID ? REFUSAL_OF_BAD_SPEC : REFUSAL_START_FAILED, err.text, more);
     }
-    unit_spec_free(spec);
+    free(spec);
 }
 
 static void perform_stop(struct node_control *control, const struct assignment_action *action)
@@ -86,7 +87,7 @@ void control_perform(struct node_control *control, struct assignment_actions *ac
             break;
         }
     }
-    assignment_actions_done(actions, unit_spec_free);
+    assignment_actions_done(actions, free);
     if (has_changed)
         control_inventory_changed(control, true);
     control_check_drained(control);

@@ -79,7 +79,7 @@ void api_send(
         frame->ref_id = to.id;
     }
     connection_append(connection, frame, payload, size);
-    if (connection->out_size > GATHER_BYTES)
+    if (connection_said(connection) > GATHER_BYTES || connection->out_size > HELD_BYTES)
         dispatch_flush(ctx->worker);
 }
 

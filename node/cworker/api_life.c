@@ -29,8 +29,7 @@ void histrio_exit(struct histrio_context *ctx, struct histrio_ref to, const char
     struct cactor *actor = ctx->actor;
     bool is_kill = strcmp(reason, "kill") == 0;
     if (is_self(actor, to) && (is_kill || !actor->traps)) { /* what was delivered before does not go first */
-        if (strcmp(reason, "normal") != 0)
-            end_with(actor, is_kill ? "killed" : reason);
+        end_with(actor, is_kill ? "killed" : reason);
         return;
     }
     struct frame frame = {.kind = FRAME_EXIT};
@@ -87,16 +86,26 @@ void histrio_unlink(struct histrio_context *ctx, struct histrio_ref to)
     api_send(ctx, &frame, to, NULL, 0);
 }
 
-uint64_t histrio_monitor(struct histrio_context *ctx, struct histrio_ref to)
+static uint64_t monitor(struct histrio_context *ctx, struct histrio_ref to, uint8_t how)
 {
     struct cactor *actor = ctx->actor;
     if (is_full(actor, actor->monitors.count, "monitors"))
         return 0;
-    struct monitor monitor = {++ctx->worker->last_number, to};
-    vec_push(&actor->monitors, monitor);
-    struct frame frame = {.kind = FRAME_MONITOR, .number = monitor.number};
+    struct monitor entry = {++ctx->worker->last_number, to};
+    vec_push(&actor->monitors, entry);
+    struct frame frame = {.kind = FRAME_MONITOR, .code = how, .number = entry.number};
     api_send(ctx, &frame, to, NULL, 0);
-    return monitor.number;
+    return entry.number;
+}
+
+uint64_t histrio_monitor(struct histrio_context *ctx, struct histrio_ref to)
+{
+    return monitor(ctx, to, 0);
+}
+
+uint64_t histrio_watch(struct histrio_context *ctx, struct histrio_ref to)
+{
+    return monitor(ctx, to, FRAME_MONITOR_LASTS);
 }
 
 void histrio_demonitor(struct histrio_context *ctx, uint64_t number)

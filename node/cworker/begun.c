@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "host/page.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -44,11 +45,21 @@ void begun_leave(struct begun *begun, const struct begun_before *before)
     begun->words[2] = before->executing;
 }
 
+/* Below an open one that is the last of the page. */
+static size_t find_free(const struct begun *begun)
+{
+    size_t entry = 1;
+    while (entry < begun->entries && begun->words[2 + entry] != 0)
+        entry++;
+    assert(entry < begun->entries); /* nested starts are fewer than entries */
+    return entry;
+}
+
 size_t begun_add(struct begun *begun, uint64_t delivery)
 {
     if (!begun->words)
         return 0;
-    size_t entry = begun->top++;
+    size_t entry = begun->top < begun->entries ? begun->top++ : find_free(begun);
     begun->words[2 + entry] = delivery;
     return entry;
 }
@@ -61,7 +72,7 @@ void begun_over(struct begun *begun, size_t entry)
 
 bool begun_is_full(const struct begun *begun)
 {
-    return begun->top == begun->entries;
+    return begun->top >= begun->entries;
 }
 
 void begun_written(struct begun *begun)

@@ -26,7 +26,8 @@ void begun_done(struct begun *begun);
 struct begun_before begun_enter(struct begun *begun, uint32_t slot, int64_t now_ns);
 void begun_leave(struct begun *begun, const struct begun_before *before);
 
-/* A delivery begins: its entry. Not while begun_is_full(). */
+/* A delivery begins: its entry. Where begun_is_full(), all answers are written, and told by begun_written(),
+ * before. */
 size_t begun_add(struct begun *begun, uint64_t delivery);
 /* Its end was said, and is not written yet. */
 void begun_over(struct begun *begun, size_t entry);

@@ -18,7 +18,7 @@ enum { IN_BYTES = 256 * 1024, OUT_KEPT_BYTES = 1024 * 1024 };
 void connection_init(
     struct connection *connection, int fd, void (*looked)(void *ctx, const struct frame *frame), void *ctx)
 {
-    *connection = (struct connection){.fd = fd, .looked = looked, .ctx = ctx};
+    *connection = (struct connection){.fd = fd, .mark = SIZE_MAX, .looked = looked, .ctx = ctx};
 }
 
 void connection_done(struct connection *connection)
@@ -158,20 +158,52 @@ void connection_put_back(struct connection *connection, const void *frames, size
 
 /* ---- out ---- */
 
+static void out_reserve(struct connection *connection, size_t size)
+{
+    if (connection->out_size + size <= connection->out_capacity)
+        return;
+    connection->out_capacity = (connection->out_size + size) * 2;
+    connection->out = xrealloc(connection->out, connection->out_capacity);
+}
+
+static void append_bytes(struct connection *connection, const void *bytes, size_t size)
+{
+    out_reserve(connection, size);
+    if (size > 0)
+        memcpy(connection->out + connection->out_size, bytes, size);
+    connection->out_size += size;
+}
+
 void connection_append(
     struct connection *connection, struct frame *header, const void *payload, size_t payload_size)
 {
     header->size = (uint32_t)(FRAME_HEADER_BYTES + payload_size);
-    if (connection->out_size + header->size > connection->out_capacity) {
-        connection->out_capacity = (connection->out_size + header->size) * 2;
-        connection->out = xrealloc(connection->out, connection->out_capacity);
-    }
     if (connection->out_size == 0)
         connection->out_since_ns = clock_now_ns(clock_system());
-    memcpy(connection->out + connection->out_size, header, FRAME_HEADER_BYTES);
-    if (payload_size > 0)
-        memcpy(connection->out + connection->out_size + FRAME_HEADER_BYTES, payload, payload_size);
-    connection->out_size += header->size;
+    out_reserve(connection, header->size);
+    append_bytes(connection, header, FRAME_HEADER_BYTES);
+    append_bytes(connection, payload, payload_size);
+}
+
+void connection_mark(struct connection *connection)
+{
+    connection->mark = connection->out_size;
+}
+
+void connection_append_at_mark(
+    struct connection *connection, struct frame *header, const void *payload, size_t payload_size)
+{
+    size_t mark = connection->mark, behind = connection->out_size - mark;
+    uint8_t *held = behind > 0 ? xmemdup(connection->out + mark, behind) : NULL;
+    connection->out_size = mark;
+    connection_append(connection, header, payload, payload_size);
+    append_bytes(connection, held, behind);
+    free(held);
+}
+
+void connection_unmark(struct connection *connection)
+{
+    connection->mark = SIZE_MAX;
 }
 
 uint32_t connection_text(struct connection *connection, uint32_t number)
@@ -207,6 +239,8 @@ void connection_flush(struct connection *connection)
             connection->is_over = true; /* the node is gone */
     }
     connection->out_size = 0;
+    if (connection->mark != SIZE_MAX)
+        connection->mark = 0;
     if (connection->out_capacity > OUT_KEPT_BYTES) {
         free(connection->out);
         connection->out = NULL;

@@ -7,6 +7,7 @@
 #include "host/frame.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What connection.c sets in flags of a frame whose method is one of capi/intern.h. */
 enum { CONNECTION_TRANSLATED = 1 << 15 };
@@ -19,6 +20,7 @@ struct connection {
     uint8_t *out;
     size_t out_size, out_capacity;
     int64_t out_since_ns; /* of its first byte */
+    size_t mark;          /* SIZE_MAX: none */
     VEC(uint32_t) told;   /* by the number of capi/intern.h: ours on this connection, 0: not told */
     VEC(uint32_t) told_by;
     uint32_t next_text;
@@ -48,6 +50,16 @@ void connection_append(
     struct connection *connection, struct frame *header, const void *payload, size_t payload_size);
 /* The number on this connection of a text of capi/intern.h; tells it before. 0 stays 0. */
 uint32_t connection_text(struct connection *connection, uint32_t number);
+/* What is appended from now on can get a frame before it. A flush gives that up for what it writes. */
+void connection_mark(struct connection *connection);
+void connection_append_at_mark(
+    struct connection *connection, struct frame *header, const void *payload, size_t payload_size);
+void connection_unmark(struct connection *connection);
+/* Bytes that wait, those behind a mark aside. */
+static inline size_t connection_said(const struct connection *connection)
+{
+    return connection->mark < connection->out_size ? connection->mark : connection->out_size;
+}
 /* Writes all of it, however long that takes. */
 void connection_flush(struct connection *connection);
 

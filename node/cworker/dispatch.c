@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cworker/private.h"
+#include "cworker/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,14 @@ static void came_down(struct cactor *actor, const struct frame *frame, const uin
             continue;
         struct histrio_message message = {
             .kind = HISTRIO_DOWN, .reference = monitor->number, .sender = monitor->ref};
+        if (frame->code != 0) {
+            message.kind = frame->code == FRAME_DOWN_ENDED ? HISTRIO_ENDED : HISTRIO_RESTARTED;
+            message.value = payload;
+            message.size = (uint32_t)frame_payload_bytes(frame);
+            handle_message(
+                actor->worker, actor, &(struct handled){.message = &message, .delivery = frame->number});
+            return;
+        }
         vec_remove_swap(&actor->monitors, (size_t)(monitor - actor->monitors.items));
         handle_text(actor, frame, payload, &message);
         return;
@@ -142,6 +151,7 @@ static void start(struct cworker *worker, const struct frame *frame, const uint8
         handle_start(worker, actor, frame->number, arguments, size);
         return;
     }
+    snapshot_forget(cworker_slot(worker, frame->actor));
     struct frame failed = {.kind = FRAME_FAILED, .actor = frame->actor, .number = frame->number};
     connection_append(&worker->connection, &failed, err.text, strnlen(err.text, REASON_BYTES - 1));
 }
@@ -158,6 +168,10 @@ void dispatch_frame(struct cworker *worker, const struct frame *frame, const uin
     struct cactor *actor = cworker_actor(worker, frame->actor);
     if (frame->kind == FRAME_START) {
         start(worker, frame, payload);
+        return;
+    }
+    if (frame->kind == FRAME_SNAPSHOT) {
+        snapshot_came(worker, frame, payload);
         return;
     }
     if (frame->kind == FRAME_REPLY || frame->kind == FRAME_ERROR) {
@@ -217,16 +231,32 @@ static struct cactor *find_next(const struct cworker *worker)
     return next;
 }
 
-bool dispatch_local(struct cworker *worker)
+static bool time_one_out(struct cworker *worker)
 {
-    if (fail_one_ask(worker))
-        return true;
     struct cactor *actor = find_next(worker);
     if (!actor || due_ns(actor) > cworker_now())
         return false;
     struct histrio_message message = {.kind = HISTRIO_TIMER, .value = (const uint8_t *)""};
     handle_message(worker, actor, &(struct handled){.message = &message});
     return true;
+}
+
+struct local_round dispatch_round(const struct cworker *worker)
+{
+    return (struct local_round){worker->failed_asks.count, worker->timeouts};
+}
+
+bool dispatch_local(struct cworker *worker, struct local_round *round)
+{
+    if (round->failed_asks > 0 && fail_one_ask(worker)) {
+        round->failed_asks--;
+        return true;
+    }
+    if (round->timeouts > 0 && time_one_out(worker)) {
+        round->timeouts--;
+        return true;
+    }
+    return false;
 }
 
 int dispatch_wait_ms(const struct cworker *worker)

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "capi/intern.h"
 #include "cworker/private.h"
+#include "cworker/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,8 +170,10 @@ void handle_message(struct cworker *worker, struct cactor *actor, const struct h
         .may_spawn = true};
     size_t entry = begin(worker, handled->delivery);
     struct frame_of_call call = enter(actor, message->type);
+    snapshot_begin(actor);
     enum histrio_result result = handled->then ? handled->then(&ctx, actor->state, message, handled->data)
                                                : actor->entry->behavior->receive(&ctx, actor->state, message);
+    result = snapshot_take(&ctx, result);
     leave(worker, &call);
     end_delivery(&ctx, handled, result);
     end(worker, entry);
@@ -184,6 +187,9 @@ static enum histrio_result run_start(struct histrio_context *ctx, const uint8_t 
     const struct histrio_behavior *behavior = ctx->actor->entry->behavior;
     if ((behavior->flags & HISTRIO_TRAP_EXITS) != 0)
         histrio_trap_exits(ctx, true);
+    enum histrio_result restored;
+    if (snapshot_restore(ctx, &restored))
+        return restored;
     return behavior->start ? behavior->start(ctx, ctx->actor->state, arguments, size) : HISTRIO_CONTINUE;
 }
 

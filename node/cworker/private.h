@@ -2,6 +2,7 @@
 #ifndef CWORKER_PRIVATE_H
 #define CWORKER_PRIVATE_H
 
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/vec.h"
 #include "capi/library.h"
@@ -12,6 +13,7 @@
 #include <histrio/actor.h>
 
 enum { REASON_BYTES = 256, SPAWN_DEPTH_MAX = 100, GATHER_BYTES = 64 * 1024 /* said, and not written */ };
+enum { HELD_BYTES = 2 * LIMIT_VALUE_BYTES /* said by one handler, before its snapshot */ };
 
 /* ---- actors ---- */
 
@@ -85,6 +87,8 @@ struct failed_ask {
 struct slot {
     struct cactor *actor; /* NULL: nobody */
     bool is_dropped;      /* what still comes for it is not begun; it is never given to another */
+    uint8_t *kept;        /* of an earlier incarnation, until START; NULL: nothing */
+    size_t kept_size;
 };
 
 struct cworker {
@@ -101,6 +105,7 @@ struct cworker {
     uint32_t timeouts; /* actors with a receive timeout */
     unsigned depth;    /* of spawns that wait */
     int64_t read_ns;   /* the last look at the socket */
+    int64_t local_ns;  /* and at what needs no frame */
     const struct cactor *volatile executing;
     volatile uint32_t executing_type;
 };
@@ -118,8 +123,14 @@ int64_t cworker_now(void);
 
 /* dispatch.c: frames from the node */
 void dispatch_frame(struct cworker *worker, const struct frame *frame, const uint8_t *payload);
-/* Outcomes and timeouts that need no frame; true when there was any. */
-bool dispatch_local(struct cworker *worker);
+/* Outcomes and timeouts that need no frame, as many as there are now: what their handlers bring about waits
+ * for the frames, or an actor that asks again whenever it fails would be all that is ever handled. */
+struct local_round {
+    size_t failed_asks, timeouts;
+};
+struct local_round dispatch_round(const struct cworker *worker);
+/* One of them; true when there was any. */
+bool dispatch_local(struct cworker *worker, struct local_round *round);
 /* Until the next receive timeout; -1: none. */
 int dispatch_wait_ms(const struct cworker *worker);
 /* What was said goes out now. */
@@ -143,7 +154,7 @@ struct cactor *instance_new(struct cworker *worker, const struct frame *frame, c
 /* No longer in its slot; its asks are forgotten. */
 void instance_free(struct cactor *actor);
 
-/* answers.c: frames that end deliveries, and callers that wait */
+/* handling.c: frames that end deliveries, and callers that wait */
 void answer_frame(struct cactor *actor, enum frame_kind kind, unsigned code, uint64_t number,
     const void *payload, size_t size);
 void answer_text(
@@ -151,7 +162,7 @@ void answer_text(
 /* All that were taken get Crashed. */
 void answer_taken(struct cactor *actor);
 
-/* asks.c */
+/* instance.c: open asks */
 struct ask *ask_new(struct cactor *actor);
 struct ask *ask_find(struct cworker *worker, uint64_t number);
 void ask_free(struct cworker *worker, struct ask *ask);

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/value.h"
+#include "capi/intern.h"
 #include "cworker/private.h"
 
 #include <stdio.h>
@@ -25,7 +26,7 @@ static bool take_frame(struct cworker *worker, const struct frame *frame, const 
         str_append_bytes(ret_payload, payload, frame_payload_bytes(frame));
         return true;
     }
-    if (frame->kind == FRAME_START) {
+    if (frame->kind == FRAME_START || frame->kind == FRAME_SNAPSHOT) {
         dispatch_frame(worker, frame, payload);
         return false;
     }
@@ -140,7 +141,8 @@ static enum histrio_error spawn(struct histrio_context *ctx, const char *behavio
     struct cactor *actor = ctx->actor;
     if (!ctx->may_spawn || ctx->worker->depth >= SPAWN_DEPTH_MAX)
         return HISTRIO_UNAVAILABLE;
-    if (size > LIMIT_VALUE_BYTES - REASON_BYTES * 4)
+    bool is_bad_name = options->name && (!text_is_dns_label(options->name) || !*intern_text(actor->path));
+    if (size > LIMIT_VALUE_BYTES - REASON_BYTES * 4 || is_bad_name)
         return HISTRIO_BAD_ARGUMENT;
     if (options->monitor && actor->monitors.count >= LIMIT_HOST_WATCHES)
         return HISTRIO_UNAVAILABLE;

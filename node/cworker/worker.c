@@ -5,14 +5,16 @@
 #include "base/value.h"
 #include "capi/intern.h"
 #include "cworker/private.h"
+#include "cworker/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Answers wait for others at most that long while there is more to do, and a DROP that much longer. */
-enum { GATHER_NS = 200 * 1000 };
+/* Answers wait for others at most that long while there is more to do, and a DROP that much longer. What
+ * needs no frame waits for frames at most LOCAL_NS: to find the next timeout is a look at each actor. */
+enum { GATHER_NS = 200 * 1000, LOCAL_NS = 10 * 1000 * 1000 };
 
 /* A signal handler has no ctx: the one global. */
 static struct cworker *last_worker;
@@ -78,9 +80,11 @@ void cworker_free(struct cworker *worker)
         return;
     if (last_worker == worker)
         last_worker = NULL;
-    vec_for_each (slot, &worker->slots)
+    vec_for_each (slot, &worker->slots) {
         if (slot->actor)
             instance_free(slot->actor);
+        snapshot_forget(slot);
+    }
     vec_done(&worker->slots);
     vec_done(&worker->asks);
     vec_done(&worker->failed_asks);
@@ -109,6 +113,14 @@ static void look_up(struct cworker *worker)
     }
 }
 
+static void handle_local(struct cworker *worker)
+{
+    struct local_round round = dispatch_round(worker);
+    while (dispatch_local(worker, &round))
+        look_up(worker);
+    worker->local_ns = cworker_now();
+}
+
 bool cworker_step(struct cworker *worker, int timeout_ms)
 {
     struct connection *connection = &worker->connection;
@@ -116,15 +128,16 @@ bool cworker_step(struct cworker *worker, int timeout_ms)
     if (timeout_ms >= 0 && (wait_ms < 0 || timeout_ms < wait_ms))
         wait_ms = timeout_ms;
     connection_read(connection, wait_ms);
-    worker->read_ns = cworker_now();
+    worker->read_ns = worker->local_ns = cworker_now();
     struct frame frame;
     const uint8_t *payload;
     while (connection_next(connection, &frame, &payload)) {
         dispatch_frame(worker, &frame, payload);
         look_up(worker);
+        if (cworker_now() - worker->local_ns > LOCAL_NS)
+            handle_local(worker);
     }
-    while (dispatch_local(worker))
-        look_up(worker);
+    handle_local(worker);
     dispatch_flush(worker);
     return !connection->is_over;
 }
@@ -135,7 +148,7 @@ void cworker_last_words(void)
         return;
     const struct connection *connection = &last_worker->connection;
     /* Answers of handlers that have returned: without this they would be lost with the one that fails. */
-    if (send(connection->fd, connection->out, connection->out_size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    if (send(connection->fd, connection->out, connection_said(connection), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         return; /* the node is gone, or does not read: it says "executed, its answer is lost" */
 }
 

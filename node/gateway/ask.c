@@ -1,5 +1,6 @@
 /* Ask: waits for a route, asks, and answers once. */
 #include "base/mem.h"
+#include "base/str.h"
 #include "gateway/gateway_private.h"
 #include "rpc/loop.h"
 #include "transport/transport.h"
@@ -20,7 +21,10 @@ struct asking {
     uint8_t *arguments;
     size_t arguments_size;
     int64_t deadline_ns, route_deadline_ns;
-    bool is_out; /* the runtime has it */
+    bool is_out;          /* the runtime has it */
+    struct message *word; /* to give it up by, while it is out; NULL: it was given up */
+    bool is_traced;
+    struct trace_context trace;
     char node_name[NODE_NAME_BYTES];
     /* Written by the runtime's thread before it posts. */
     enum histrio_error error;
@@ -39,6 +43,7 @@ static void free_asking(struct asking *asking)
     free(asking->method);
     free(asking->arguments);
     free(asking->value);
+    actor_system_word_free(asking->word);
     free(asking);
 }
 
@@ -79,7 +84,7 @@ static void outcome_on_loop(void *ctx)
     struct asking *asking = ctx;
     asking->is_out = false;
     if (asking->error != HISTRIO_OK)
-        gateway_clean_text((char *)asking->value);
+        text_make_utf8((char *)asking->value); /* behaviors may say anything */
     finish(asking, asking->error, (const char *)asking->value);
 }
 
@@ -141,8 +146,9 @@ static void hand_over(struct asking *asking, uint64_t node_uid, int64_t now_ns)
     if (!asking->timer)
         asking->timer = rpc_timer_new(gateway->config.loop, timer_due, asking);
     rpc_timer_set(asking->timer, (uint64_t)left_ms);
-    actor_system_ask(gateway->actors, asking->actor, asking->method, asking->arguments,
-        asking->arguments_size, (uint32_t)left_ms, done, asking);
+    asking->word =
+        actor_system_ask_cancelable(gateway->actors, asking->is_traced ? &asking->trace : NULL, asking->actor,
+            asking->method, asking->arguments, asking->arguments_size, (uint32_t)left_ms, done, asking);
 }
 
 static void try_now(struct asking *asking)
@@ -196,6 +202,7 @@ bool asker_begin(struct gateway *gateway, struct asker *asker, const struct ask_
     asking->method = xstrdup(request->method);
     asking->arguments = xmemdup(request->arguments, request->arguments_size);
     asking->arguments_size = request->arguments_size;
+    asking->is_traced = trace_context_parse(request->trace, &asking->trace);
     asking->deadline_ns = now_of(asking) + (int64_t)timeout_ms * NS_PER_MS;
     asking->route_deadline_ns = now_of(asking) + (int64_t)wait_ms * NS_PER_MS;
     gateway->asking_count++;
@@ -222,7 +229,8 @@ void ask_start(struct gateway_call *call, const Histrio__V1__AskRequest *request
         .method = request->method,
         .arguments = request->arguments.data,
         .arguments_size = request->arguments.len,
-        .timeout_ms = request->timeout_ms};
+        .timeout_ms = request->timeout_ms,
+        .trace = request->trace};
     call->asker.done = answer_call;
     if (!asker_begin(call->gateway, &call->asker, &ask))
         gateway_refuse(call, RPC_RESOURCE_EXHAUSTED, "too many asks are under way");
@@ -246,8 +254,12 @@ void asker_forget(struct asker *asker)
         return;
     asker->asking = NULL;
     asking->asker = NULL;
-    if (!asking->is_out)
-        free_asking(asking); /* else its outcome comes, and is dropped */
+    if (!asking->is_out) {
+        free_asking(asking);
+    } else if (asking->word) { /* its outcome comes soon, and is dropped */
+        actor_system_cancel_take(asking->gateway->actors, asking->word);
+        asking->word = NULL;
+    }
 }
 
 void ask_close_all(struct gateway *gateway)

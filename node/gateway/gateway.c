@@ -57,14 +57,6 @@ const char *gateway_name_problem(const char *actor, const char *method)
     return NULL;
 }
 
-void gateway_clean_text(char *text)
-{
-    if (text_is_utf8(text, strlen(text)))
-        return;
-    for (char *c = text; *c; c++)
-        *c = *c & (char)0x80 ? '?' : *c;
-}
-
 const char *gateway_request_problem(const struct ask_request *request)
 {
     const char *problem = gateway_name_problem(request->actor, request->method);
@@ -139,8 +131,10 @@ enum histrio_error gateway_tell(
     case TRANSPORT_ROUTE_THERE:
     case TRANSPORT_ROUTE_CUT: break;
     }
-    enum histrio_error error = actor_system_tell(
-        gateway->actors, request->actor, request->method, request->arguments, request->arguments_size);
+    struct trace_context trace;
+    bool is_traced = trace_context_parse(request->trace, &trace);
+    enum histrio_error error = actor_system_tell_traced(gateway->actors, is_traced ? &trace : NULL,
+        request->actor, request->method, request->arguments, request->arguments_size);
     *ret_text = error == HISTRIO_OK ? "" : histrio_error_name(error);
     return error;
 }
@@ -150,7 +144,8 @@ static void tell(struct gateway_call *call, const Histrio__V1__TellRequest *requ
     struct ask_request what = {.actor = request->actor,
         .method = request->method,
         .arguments = request->arguments.data,
-        .arguments_size = request->arguments.len};
+        .arguments_size = request->arguments.len,
+        .trace = request->trace};
     Histrio__V1__TellResponse response = HISTRIO__V1__TELL_RESPONSE__INIT;
     const char *text;
     response.error = (Histrio__V1__Error)gateway_tell(call->gateway, &what, &text);

@@ -5,7 +5,7 @@
  * credential (UNAUTHENTICATED), a request that is no request (INVALID_ARGUMENT), or too many of them
  * (RESOURCE_EXHAUSTED). An ask for a unit that is placed nowhere, or that no route is known for yet, waits
  * for one as long as its deadline allows, at most `route_wait_ms`, as nothing was executed. A client that
- * goes away cancels its asks: their outcome is dropped.
+ * goes away cancels its asks: who has them is told, and their outcome is dropped.
  *
  * Thread: calls are served on the loop's thread; every function says who may call it. */
 #pragma once

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/mutex.h"
+#include "base/trace_context.h"
 #include "gateway/gateway.h"
 #include "rpc/server.h"
 #include "wire/arena.h"
@@ -21,6 +22,7 @@ struct ask_request {
     const uint8_t *arguments;
     size_t arguments_size;
     uint32_t timeout_ms; /* 0: 5,000 */
+    const char *trace;   /* a W3C traceparent; NULL or none that is valid: of no trace */
 };
 
 struct ask_outcome {
@@ -85,8 +87,6 @@ void gateway_answer(struct gateway_call *call, const void *message);
 void gateway_refuse(struct gateway_call *call, enum rpc_code code, const char *text);
 /* What is wrong with an address and a method (NULL: a List or Watch has none); NULL: nothing. */
 const char *gateway_name_problem(const char *actor, const char *method);
-/* Behaviors may say anything; clients take UTF-8 only. */
-void gateway_clean_text(char *text);
 /* Of the whole request; NULL: nothing is wrong with it. */
 const char *gateway_request_problem(const struct ask_request *request);
 

@@ -31,7 +31,7 @@ struct gateway_http {
     struct httpd *httpd;
     struct metrics *metrics;
     struct metric *counters[6]; /* in the order of counter_names */
-    struct metric *actors, *mailbox_depth, *ready;
+    struct metric *actors, *mailbox_depth, *snapshot_bytes, *ready;
 };
 
 /* A request on its way through the gateway's loop. */
@@ -42,8 +42,8 @@ struct http_ask {
     struct httpd_call *call;
     bool is_tell;
     bool is_enveloped;
-    char *actor, *method;
-    struct str arguments; /* msgpack */
+    char *actor, *method, *trace; /* trace: the header traceparent; NULL: none */
+    struct str arguments;         /* msgpack */
     uint32_t timeout_ms;
 };
 
@@ -111,6 +111,7 @@ static void free_ask(struct http_ask *ask)
     list_remove(&ask->node);
     free(ask->actor);
     free(ask->method);
+    free(ask->trace);
     str_done(&ask->arguments);
     free(ask);
 }
@@ -152,7 +153,8 @@ static void begin_on_loop(void *ctx)
         .method = ask->method,
         .arguments = (const uint8_t *)ask->arguments.data,
         .arguments_size = ask->arguments.size,
-        .timeout_ms = ask->timeout_ms};
+        .timeout_ms = ask->timeout_ms,
+        .trace = ask->trace};
     if (gateway->is_closed) {
         refuse_ask(ask, HISTRIO_UNAVAILABLE, "the node stops");
         return;
@@ -226,6 +228,8 @@ static void serve_message(struct gateway_http *http, struct httpd_call *call, co
     }
     ask->actor = xstrndup(rest, (size_t)(slash - rest));
     ask->method = xstrdup(slash + 1);
+    const char *trace = httpd_call_header(call, "traceparent");
+    ask->trace = trace ? xstrdup(trace) : NULL;
     rpc_loop_post(ask->gateway->config.loop, begin_on_loop, ask);
 }
 
@@ -320,6 +324,7 @@ static void collect(void *ctx)
         http->config.metrics.collect(http->config.metrics.ctx);
     metric_set(http->actors, now.actors);
     metric_set(http->mailbox_depth, (double)now.mailbox_depth);
+    metric_set(http->snapshot_bytes, (double)now.kept_bytes);
     metric_set(http->ready, http->config.not_ready(http->config.ctx) ? 0 : 1);
 }
 
@@ -331,6 +336,8 @@ static void make_metrics(struct gateway_http *http)
     http->actors = metrics_gauge(http->metrics, "histrio_node_actors", "Actors that live here.", NULL);
     http->mailbox_depth =
         metrics_gauge(http->metrics, "histrio_node_mailbox_depth", "Messages that wait in mailboxes.", NULL);
+    http->snapshot_bytes = metrics_gauge(http->metrics, "histrio_node_snapshot_bytes",
+        "State that actors have given for their next incarnations.", NULL);
     http->ready =
         metrics_gauge(http->metrics, "histrio_node_ready", "1 while the node serves, else 0.", NULL);
     if (http->config.metrics.make)

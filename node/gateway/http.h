@@ -6,6 +6,9 @@
  * the process runs: it is no question of leases GET  /readyz                                 200 when the
  * node serves, 503 with the reason otherwise GET  /metrics                                Prometheus text
  *
+ * The header "traceparent" is the trace of the message; one that is malformed is ignored, as W3C Trace
+ * Context says.
+ *
  * The path is percent-decoded once: a key that is percent-encoded in an actor's name is encoded twice in the
  * URL. Errors are {"error": {"code": "NotFound", "text": "...", "node": "..."}} with a status that follows
  * from the code: docs/gateway.md has the table. No credential: who may reach the port is for the network to

@@ -166,7 +166,7 @@ void gateway_actor_exited(struct gateway *gateway, const struct actor_exit_repor
     struct gateway_event *event = xcalloc(1, sizeof(*event));
     event->actor = xstrdup(report->path);
     event->reason = xstrdup(report->reason);
-    gateway_clean_text(event->reason);
+    text_make_utf8(event->reason);
     event->incarnation = report->incarnation;
     event->state = "Exited";
     event->at_ms = report->at_wall_ms;
@@ -195,7 +195,7 @@ void gateway_unit_changed(struct gateway *gateway, const char *unit, uint64_t ep
     struct gateway_event *event = xcalloc(1, sizeof(*event));
     event->actor = xstrdup(unit);
     event->reason = xstrdup(reason ? reason : "");
-    gateway_clean_text(event->reason);
+    text_make_utf8(event->reason);
     event->state = state_name(state);
     event->at_ms = clock_wall_ms(gateway->clock);
     push(gateway, event);

@@ -34,11 +34,8 @@ void buffers_account_init(struct buffers_account *account, uint64_t bytes_max)
 {
     struct rlimit files = {0};
     (void)getrlimit(RLIMIT_NOFILE, &files); /* cannot fail; 0: none may be held */
-    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t group = looks_memory_max();
-    *account =
-        (struct buffers_account){.bytes_max = bytes_max ? bytes_max : (group < memory ? group : memory) / 2,
-            .files_max = (uint32_t)(files.rlim_cur < UINT32_MAX ? files.rlim_cur / 2 : UINT32_MAX / 2)};
+    *account = (struct buffers_account){.bytes_max = bytes_max ? bytes_max : looks_memory_max() / 2,
+        .files_max = (uint32_t)(files.rlim_cur < UINT32_MAX ? files.rlim_cur / 2 : UINT32_MAX / 2)};
 }
 
 static void account_for(struct host *host, uint64_t bytes, uint32_t files)

@@ -5,12 +5,14 @@
 #include "base/mem.h"
 #include "host/private.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
-enum { STATUS_WAIT_MS = 250, READS_MAX = 1024 };
+/* Late: when it has ended, and who tells how waits for a core, as on a busy machine. */
+enum { STATUS_WAIT_MS = 250, LATE_STATUS_WAIT_MS = 5000, READS_MAX = 1024 };
 
 /* ---- what happened ---- */
 
@@ -50,13 +52,13 @@ const char *death_stack(const struct host *host, uint64_t actor)
     return "";
 }
 
-static void remember_stack(struct host *host, uint64_t actor, const char *stack)
+void death_remember_stack(struct host *host, uint64_t actor, const char *stack, size_t size)
 {
-    if (!*stack)
+    if (size == 0)
         return;
     struct recent_stack *place = &host->recent_stacks[host->next_stack++ % RECENT_STACKS];
     free(place->stack);
-    *place = (struct recent_stack){actor, xstrdup(stack)};
+    *place = (struct recent_stack){actor, xstrndup(stack, size < STACK_BYTES ? size : STACK_BYTES - 1)};
 }
 
 static void path_of(struct host *host, const struct proxy *proxy, char *ret_path, size_t size)
@@ -110,13 +112,14 @@ static void end_actor(struct process *process, struct proxy *proxy, const struct
     bool was_executing =
         deliveries_settle(&ctx, proxy, verdict->reason, verdict->stack) > 0 || proxy == verdict->executing;
     if (was_executing)
-        remember_stack(process->host, proxy->id, verdict->stack);
+        death_remember_stack(process->host, proxy->id, verdict->stack, strlen(verdict->stack));
     reason_of(
         process, verdict, was_executing && !process->others_are_free, is_starting, reason, sizeof(reason));
     if (proxy->stop_reason)
         (void)snprintf(reason, sizeof(reason), "%s", proxy->stop_reason); /* it was on its way out */
     reason[REASON_BYTES - 1] = 0;
     proxy->state = PROXY_OVER;
+    requests_cancel_all(&ctx, proxy);
     proxy_detach(proxy);
     proxy_end(
         &ctx, proxy, reason, process->others_are_free || (!was_executing && !verdict->is_charged_to_all));
@@ -186,8 +189,30 @@ void death_closed(struct process *process)
             hosted_pause(&ctx, true);
     }
     process->deadline_ns = clock_now_ns(clock_system()) + STATUS_WAIT_MS * NS_PER_MS;
-    /* How it ended is worth a moment's wait, which a process that never was one has not to tell. */
-    if (process->has_status || process->is_script || process->is_orphan || process->pid == 0)
+    /* How it ended is worth a moment's wait, which a process that never was one has not to tell. One that
+     * said HELLO is one, also when its zygote has not said yet that it forked. */
+    bool never_was = process->pid == 0 && !process->was_welcomed;
+    if (process->has_status || process->is_script || process->is_orphan || never_was)
+        death_settle(process);
+}
+
+/* Somebody will, and it is not known already. */
+static bool will_be_told(const struct process *process)
+{
+    struct pollfd ended = {.fd = process->pid_fd, .events = POLLIN};
+    if ((!process->zygote && !process->is_c) || process->was_told_to_end || process->killed[0])
+        return false;
+    if (process->pid_fd < 0) /* its zygote has not said yet that it forked, or it was gone by then */
+        return process->pid == 0 || kill(process->pid, 0) < 0;
+    return poll(&ended, 1, 0) > 0;
+}
+
+void death_look(struct process *process, int64_t now_ns)
+{
+    int64_t late_ns = now_ns - process->deadline_ns;
+    if (process->host->is_suspended)
+        return; /* what was told meanwhile has not been read */
+    if (late_ns > LATE_STATUS_WAIT_MS * NS_PER_MS || (late_ns > 0 && !will_be_told(process)))
         death_settle(process);
 }
 

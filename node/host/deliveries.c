@@ -67,11 +67,12 @@ void delivery_free(struct process *process, struct delivery *delivery)
     HOST_COUNT(process->host->counters.open, (uint32_t)-1);
 }
 
-uint64_t delivery_of_ask(const struct histrio_context *ctx, const struct proxy *proxy, uint64_t ask)
+uint64_t delivery_of_ask(
+    const struct histrio_context *ctx, const struct proxy *proxy, struct histrio_ref asker, uint64_t ask)
 {
     for (uint32_t index = proxy->first; index != DELIVERY_NONE;) {
         const struct delivery *delivery = &proxy->process->deliveries.items[index];
-        if (delivery->message && hosted_is_ask(ctx, delivery->message, ask))
+        if (delivery->message && hosted_is_ask(ctx, delivery->message, asker, ask))
             return delivery->number;
         index = delivery->next;
     }

@@ -42,9 +42,15 @@ enum frame_kind {
 };
 
 enum { FRAME_HAS_BUFFERS = 1 }; /* flag: a descriptor comes with it, see buffers.h */
+/* A message of a client that belongs to a trace, to a process whose HELLO said that it takes them: an ext
+ * value with the trace, TRACE_CONTEXT_BYTES, and behind it the message's own value. */
+enum { FRAME_TRACED_EXT = 83 };
 enum {
     FRAME_FAILED_NORMAL = 1,  /* code of FAILED: it stopped, and did not fail */
     FRAME_DONE_UNHANDLED = 1, /* code of DONE: nothing was done with the tell */
+    FRAME_MONITOR_LASTS = 1,  /* code of MONITOR: over restarts */
+    FRAME_DOWN_ENDED = 1,     /* codes of DOWN: no end for good; the payload is the value of the message */
+    FRAME_DOWN_RESTARTED = 2,
 };
 
 /* The header as it is on the wire. */

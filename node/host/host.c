@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "host/private.h"
 #include "host/program.h"
@@ -95,6 +96,14 @@ static char **copy_texts(const char *const *texts, size_t count)
     return copy;
 }
 
+static void fill_workers(struct host_limits *limits)
+{
+    if (limits->workers > 0)
+        return;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    limits->workers = cores > 0 ? (unsigned)cores : 1;
+}
+
 void host_configure(struct host *host, const struct host_app *from)
 {
     struct app *app = xcalloc(1, sizeof(*app));
@@ -102,15 +111,12 @@ void host_configure(struct host *host, const struct host_app *from)
         .path_count = from->path_count,
         .preload = copy_texts(from->preload, from->preload_count),
         .preload_count = from->preload_count,
-        .workers = from->workers,
         .interpreter = xstrdup(from->interpreter && *from->interpreter ? from->interpreter : "python3"),
         .script = from->script && *from->script ? xstrdup(from->script) : NULL,
-        .handler_timeout_ms = from->handler_timeout_ms,
-        .memory_bytes_max = from->memory_bytes_max};
-    if (app->workers == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        app->workers = cores > 0 ? (unsigned)cores : 1;
-    }
+        .python = {from->workers, from->handler_timeout_ms, from->memory_bytes_max}};
+    app->c = from->c ? *from->c : app->python;
+    fill_workers(&app->python);
+    fill_workers(&app->c);
     mutex_lock(&host->lock);
     struct app *former = host->new_app;
     host->new_app = app;
@@ -128,14 +134,19 @@ static bool texts_equal(char *const *left, size_t left_count, char *const *right
     return left_count == right_count;
 }
 
+static bool limits_equal(const struct host_limits *left, const struct host_limits *right)
+{
+    return left->workers == right->workers && left->handler_timeout_ms == right->handler_timeout_ms &&
+           left->memory_bytes_max == right->memory_bytes_max;
+}
+
 /* The operator tells it again now and then. */
 static bool app_equals(const struct app *left, const struct app *right)
 {
     return texts_equal(left->paths, left->path_count, right->paths, right->path_count) &&
            texts_equal(left->preload, left->preload_count, right->preload, right->preload_count) &&
-           left->workers == right->workers && strcmp(left->interpreter, right->interpreter) == 0 &&
-           text_equal(left->script, right->script) && left->handler_timeout_ms == right->handler_timeout_ms &&
-           left->memory_bytes_max == right->memory_bytes_max;
+           strcmp(left->interpreter, right->interpreter) == 0 && text_equal(left->script, right->script) &&
+           limits_equal(&left->python, &right->python) && limits_equal(&left->c, &right->c);
 }
 
 bool host_take_app(struct host *host)
@@ -246,14 +257,27 @@ static void host_stop(void *ctx, struct worker *worker)
 
 /* ---- the object ---- */
 
+static uint64_t snapshot_bytes_default(void)
+{
+    uint64_t quarter = looks_memory_max() / 4;
+    return quarter < LIMIT_HOST_SNAPSHOT_BYTES ? quarter : LIMIT_HOST_SNAPSHOT_BYTES;
+}
+
+static const char *stack_of(void *host, uint64_t actor)
+{
+    return death_stack(host, actor);
+}
+
 int host_new(const struct host_config *config, struct host **ret_host, struct err *err)
 {
     struct host *host = xcalloc(1, sizeof(*host));
     host->hosting = (struct actor_hosting){.behavior = &host_proxy,
         .exit = proxy_exit,
+        .cancel = request_cancelled,
         .poll = host_poll,
         .wait = host_wait,
         .wake = host_wake,
+        .stack = stack_of,
         .stop = host_stop,
         .ctx = host};
     host->system = xstrdup(config->system);
@@ -263,6 +287,8 @@ int host_new(const struct host_config *config, struct host **ret_host, struct er
     host->script_ended = config->script_ended;
     host->ctx = config->ctx;
     buffers_account_init(&host->buffers, config->shared_bytes_max);
+    host->snapshot_bytes_max =
+        config->snapshot_bytes_max ? config->snapshot_bytes_max : snapshot_bytes_default();
     closer_init(&host->closer);
     host->events = xcalloc(EVENTS_MAX, sizeof(struct epoll_event));
     mutex_init(&host->lock, 650, "host");

@@ -31,6 +31,15 @@ struct host_config {
     void (*script_ended)(void *ctx);
     void *ctx;
     uint64_t shared_bytes_max; /* of large data in messages that the node holds; 0: half of the memory */
+    /* Of the states that actors keep for their next incarnations; 0: LIMIT_HOST_SNAPSHOT_BYTES, at most a
+     * quarter of the memory. */
+    uint64_t snapshot_bytes_max;
+};
+
+struct host_limits {
+    unsigned workers;            /* processes that shared actors are spread over; 0: cores */
+    uint32_t handler_timeout_ms; /* a handler that runs longer ends its process; 0: it is only logged */
+    uint64_t memory_bytes_max;   /* of each process; 0: no limit */
 };
 
 /* What runs in worker processes: the code of one app. Copied where it is given. */
@@ -39,11 +48,12 @@ struct host_app {
     size_t path_count;
     const char *const *preload; /* modules that the zygote imports before it forks */
     size_t preload_count;
-    unsigned workers;            /* processes that shared actors are spread over; 0: cores */
-    const char *interpreter;     /* NULL: "python3", looked for in PATH */
-    const char *script;          /* file of the program that called histrio.local(); NULL: none */
-    uint32_t handler_timeout_ms; /* a handler that runs longer ends its process; 0: it is only logged */
-    uint64_t memory_bytes_max;   /* of each process; 0: no limit */
+    unsigned workers;        /* this and two below: struct host_limits, of Python */
+    const char *interpreter; /* NULL: "python3", looked for in PATH */
+    const char *script;      /* file of the program that called histrio.local(); NULL: none */
+    uint32_t handler_timeout_ms;
+    uint64_t memory_bytes_max;
+    const struct host_limits *c; /* of behaviors in C; NULL: the same */
 };
 
 struct host_counters {

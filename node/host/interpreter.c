@@ -42,8 +42,9 @@ static char **make_environment(void)
 
 int interpreter_start(const char *interpreter, int socket, int output, pid_t *ret_pid, struct err *err)
 {
-    char *const arguments[] = {(char *)(uintptr_t)interpreter, (char *)(uintptr_t) "-m",
-        (char *)(uintptr_t) "histrio._zygote", NULL};
+    /* -P: a copy.py in the folder where we were started must not hide the one of the standard library. */
+    char *const arguments[] = {(char *)(uintptr_t)interpreter, (char *)(uintptr_t) "-P",
+        (char *)(uintptr_t) "-m", (char *)(uintptr_t) "histrio._zygote", NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, defaults;

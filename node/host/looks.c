@@ -50,9 +50,11 @@ uint64_t looks_memory_max(void)
 {
     char text[64];
     unsigned long long bytes;
-    return read_of_group("memory.max", text, sizeof(text)) && sscanf(text, "%20llu", &bytes) == 1
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    return read_of_group("memory.max", text, sizeof(text)) && sscanf(text, "%20llu", &bytes) == 1 &&
+                   bytes < memory
                ? bytes
-               : UINT64_MAX;
+               : memory;
 }
 
 uint64_t looks_out_of_memory_kills(void)
@@ -109,7 +111,7 @@ static void log_stack(struct process *process, const struct page_view *page, int
  * app wants that. */
 static void look_at_handler(struct process *process, int64_t now_ns)
 {
-    uint32_t limit_ms = process->host->app->handler_timeout_ms;
+    uint32_t limit_ms = app_limits(process->host->app, process->is_c)->handler_timeout_ms;
     int64_t stuck_ns = (limit_ms ? limit_ms : STUCK_DEFAULT_MS) * NS_PER_MS;
     struct page_view page;
     if (!process->page.words || process->killed[0])
@@ -138,7 +140,7 @@ static void look_at_handler(struct process *process, int64_t now_ns)
 
 void looks_limit_memory(struct process *process)
 {
-    uint64_t bytes = process->host->app->memory_bytes_max;
+    uint64_t bytes = app_limits(process->host->app, process->is_c)->memory_bytes_max;
     if (bytes == 0)
         return;
     if (process->is_c)
@@ -152,7 +154,7 @@ void looks_limit_memory(struct process *process)
 
 static void look_at_memory(struct process *process)
 {
-    uint64_t limit = process->host->app->memory_bytes_max;
+    uint64_t limit = app_limits(process->host->app, process->is_c)->memory_bytes_max;
     if (limit == 0 || process->pid == 0 || process->killed[0])
         return;
     uint64_t used = resident_bytes(process->pid);
@@ -181,10 +183,7 @@ static void look_at(struct process *process, int64_t now_ns, bool with_memory)
         if (with_memory)
             look_at_memory(process);
         break;
-    case PROCESS_DYING:
-        if (now_ns > process->deadline_ns)
-            death_settle(process);
-        break;
+    case PROCESS_DYING: death_look(process, now_ns); break;
     }
 }
 

@@ -3,6 +3,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,9 +12,11 @@
 int page_init(struct page *page, struct err *err)
 {
     *page = (struct page){-1, -1, NULL};
-    page->page_fd = memfd_create("histrio-page", MFD_CLOEXEC);
+    page->page_fd = memfd_create("histrio-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     page->trace_fd = memfd_create("histrio-trace", MFD_CLOEXEC);
-    if (page->page_fd < 0 || page->trace_fd < 0 || ftruncate(page->page_fd, PAGE_BYTES) < 0) {
+    /* Sealed: were the page cut off by its process, our next look at it would be a SIGBUS. */
+    if (page->page_fd < 0 || page->trace_fd < 0 || ftruncate(page->page_fd, PAGE_BYTES) < 0 ||
+        fcntl(page->page_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         page_done(page);
         return err_set_errno(err, errno, "memory for a process");
     }

@@ -53,6 +53,18 @@ struct number_pairs {
     VEC(struct number_pair) items;
 };
 
+/* What most actors do not have. */
+struct proxy_numbers {
+    struct number_pairs monitors, timers;
+};
+
+/* Who waits to be told that it runs. */
+struct spawner {
+    uint64_t id, request, supervisor;
+    uint64_t monitor; /* 0: none */
+    bool link;
+};
+
 struct proxy {
     struct host *host;
     const struct actor_child_spec *spec;
@@ -66,15 +78,17 @@ struct proxy {
     uint32_t taken;       /* of these, asks that are answered later */
     uint32_t window;
     bool waits_for_buffer; /* paused: its process does not read fast enough */
-    char *stop_reason;
-    struct number_pairs monitors, timers;
-    uint64_t spawner, spawn_request, spawn_supervisor; /* who waits to be told that it runs; 0: nobody */
-    uint64_t spawn_monitor;                            /* the spawner's; 0: none */
-    bool spawn_link;
+    bool is_paused;
+    bool is_state_refused; /* the last SNAPSHOT; who waits for what it belongs to has not been told */
+    bool was_refusal_logged;
     uint32_t sent_while_muted;
     uint32_t requests; /* open asks */
-    bool is_paused;
+    char *stop_reason;
+    struct proxy_numbers *numbers; /* NULL: none yet */
+    struct spawner *spawner;       /* NULL: nobody */
 };
+
+_Static_assert(sizeof(struct proxy) <= 128, "there may be very many actors");
 
 struct delivery {
     uint64_t number;         /* 0: free */
@@ -107,7 +121,7 @@ struct process_text {
 enum { RECENT_ASKS = 4096 };
 struct recent_ask {
     uint64_t theirs, ours;
-    struct histrio_ref to;
+    uint32_t slot; /* of who asked */
 };
 
 struct process {
@@ -120,8 +134,9 @@ struct process {
     char *group;         /* the unit of ACTOR_ISOLATION_GROUP */
     uint64_t generation; /* of the app */
     bool is_script;
-    bool is_spare; /* of no actor yet: host->spare */
-    bool is_c;     /* of behaviors in C: no zygote has to do with it */
+    bool is_spare;     /* of no actor yet: host->spare */
+    bool is_c;         /* of behaviors in C: no zygote has to do with it */
+    bool takes_traces; /* its package knows TRACED_EXT */
     bool was_told_to_end;
     bool is_hostile;   /* it broke the protocol: nothing of it counts any more */
     bool was_welcomed; /* it ran before it began to die */
@@ -177,11 +192,14 @@ struct process {
 struct app {
     char **paths, **preload;
     size_t path_count, preload_count;
-    unsigned workers;
     char *interpreter, *script;
-    uint32_t handler_timeout_ms;
-    uint64_t memory_bytes_max;
+    struct host_limits python, c;
 };
+
+static inline const struct host_limits *app_limits(const struct app *app, bool is_c)
+{
+    return is_c ? &app->c : &app->python;
+}
 
 enum zygote_state { ZYGOTE_STARTING, ZYGOTE_READY, ZYGOTE_OVER };
 
@@ -221,6 +239,7 @@ struct host {
     unsigned polls;
 
     struct buffers_account buffers;
+    uint64_t snapshot_bytes_max; /* of all actors */
     struct closer closer;
 
     struct mutex lock;
@@ -244,7 +263,7 @@ struct host {
     struct backoff spare_backoff;
     int64_t spare_not_before_ns;
     struct recent_stack
-        recent_stacks[RECENT_STACKS]; /* of actors that were executing when their process died */
+        recent_stacks[RECENT_STACKS]; /* of actors that failed, or were executing when their process died */
     unsigned next_stack;
     uint64_t last_name;           /* of actors spawned without one */
     const struct proxy *spawning; /* whose SPAWN is at work; NULL: nobody's */
@@ -306,8 +325,9 @@ struct delivery *delivery_new(
     struct proxy *proxy, enum frame_kind kind, struct message *message, uint32_t method);
 struct delivery *delivery_find(struct process *process, uint64_t number);
 void delivery_free(struct process *process, struct delivery *delivery);
-/* The number of the delivery of that ask of the context's actor; 0: it is not with the process. */
-uint64_t delivery_of_ask(const struct histrio_context *ctx, const struct proxy *proxy, uint64_t ask);
+/* The number of the delivery of that ask; 0: it is not with the process. */
+uint64_t delivery_of_ask(
+    const struct histrio_context *ctx, const struct proxy *proxy, struct histrio_ref asker, uint64_t ask);
 /* Notes which have begun. Returns whose was executing, first the one on the stack; NULL: nobody's. */
 const struct proxy *deliveries_mark(struct process *process, const struct page_view *page);
 /* All that are open of a proxy: those that have begun are answered, the others go back to its mailbox.
@@ -333,8 +353,17 @@ void request_handle(
 void request_answer(struct process *process, uint32_t slot, uint64_t number, const void *value, size_t size);
 void request_fail(
     struct process *process, uint32_t slot, uint64_t number, enum histrio_error error, const char *text);
+/* actor_hosting.cancel: tells its process. */
+void request_cancelled(
+    void *host, struct histrio_context *hosted, void *state, struct histrio_ref asker, uint64_t ask);
+/* Nobody waits for what the actor asked: it ends, or leaves its process. */
+void requests_cancel_all(struct histrio_context *ctx, struct proxy *proxy);
+/* Its numbers, made now if need be. */
+struct proxy_numbers *proxy_numbers(struct proxy *proxy);
 /* The process's number of what came; 0: it was canceled. */
 uint64_t number_pairs_translate(struct number_pairs *pairs, uint64_t ours);
+/* The same, the last time. */
+uint64_t number_pairs_take(struct number_pairs *pairs, uint64_t ours);
 
 /* spawn.c */
 void spawn_handle(
@@ -384,8 +413,12 @@ void processes_script(struct host *host, int fd);
 /* death.c */
 /* The stack of an incarnation that was executing when its process died, not long ago; "": there is none. */
 const char *death_stack(const struct host *host, uint64_t actor);
+/* For death_stack(), before the actor ends; longer ones are cut. */
+void death_remember_stack(struct host *host, uint64_t actor, const char *stack, size_t size);
 void death_closed(struct process *process);
 void death_told(struct process *process, int status);
+/* Of one that is dying: how long its end is waited for. */
+void death_look(struct process *process, int64_t now_ns);
 void death_settle(struct process *process);
 
 /* cprocess.c: processes for behaviors in C */
@@ -414,7 +447,7 @@ void looks_start(struct host *host);
 void looks_fire(struct worker *worker, struct timer *timer);
 void looks_limit_memory(struct process *process);
 uint64_t looks_out_of_memory_kills(void); /* that the kernel did to our control group */
-uint64_t looks_memory_max(void);          /* that our control group may use; UINT64_MAX: no limit */
+uint64_t looks_memory_max(void);          /* that we may use: our control group's, or the machine's */
 
 /* output.c: lines of processes become lines of the log */
 void output_frame(struct process *process, const struct frame *frame, const uint8_t *payload);

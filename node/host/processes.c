@@ -35,7 +35,7 @@ static struct process *find_shared(struct host *host, bool is_c)
         if (!least || process->proxy_count < least->proxy_count)
             least = process;
     }
-    return count < host->app->workers && least && least->proxy_count > 0 ? NULL : least;
+    return count < app_limits(host->app, is_c)->workers && least && least->proxy_count > 0 ? NULL : least;
 }
 
 static struct process *find_group(struct host *host, bool is_c, const char *unit)
@@ -117,7 +117,9 @@ static void welcome(struct process *process)
 {
     const struct host *host = process->host;
     struct str text = STR_INIT(4096);
-    value_put_map(&text, 6);
+    value_put_map(&text, 7);
+    value_put_string(&text, "tracebacks");
+    value_put_bool(&text, true);
     value_put_string(&text, "protocol");
     value_put_uint(&text, FRAME_PROTOCOL);
     value_put_string(&text, "system");

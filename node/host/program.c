@@ -27,8 +27,8 @@ char *program_beside_us(void)
 
 static int spawn(const char *program, const int from[FDS], pid_t *ret_pid)
 {
-    char *const arguments[] = {
-        (char *)(uintptr_t) "histrio-host", (char *)(uintptr_t)PROGRAM_WORKER_ARGUMENT, NULL};
+    /* With its path: who reads its backtraces looks into that file. */
+    char *const arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)PROGRAM_WORKER_ARGUMENT, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, defaults;

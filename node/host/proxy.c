@@ -133,7 +133,7 @@ void proxy_start_in(struct proxy *proxy, struct process *process)
 static enum histrio_result deliver_signal(
     struct proxy *proxy, const struct histrio_message *message, struct frame *frame)
 {
-    struct str text = STR_INIT(REASON_BYTES * 4 + STACK_BYTES);
+    struct str text = STR_INIT(REASON_BYTES * 4 + 2 * LIMIT_CAUSE_BYTES + STACK_BYTES);
     if (message->kind != HISTRIO_TIMER)
         str_append_bytes(&text, message->value, message->size);
     const char *stack = message->kind == HISTRIO_DOWN ? death_stack(proxy->host, message->sender.id) : "";
@@ -146,6 +146,22 @@ static enum histrio_result deliver_signal(
         process_append(proxy->process, frame, text.data, text.size);
     str_done(&text);
     return HISTRIO_CONTINUE;
+}
+
+/* A client's message, with the trace in which it comes. */
+static void append_traced(struct process *process, struct frame *frame, const struct histrio_message *view,
+    const struct trace_context *trace)
+{
+    static const uint8_t nil = 0xc0;
+    size_t size = view->size > 0 ? view->size : sizeof(nil), inside = sizeof(*trace) + size;
+    struct str text = STR_INIT(LIMIT_VALUE_BYTES + 64);
+    const uint8_t head[] = {0xc9, (uint8_t)(inside >> 24), (uint8_t)(inside >> 16), (uint8_t)(inside >> 8),
+        (uint8_t)inside, FRAME_TRACED_EXT};
+    str_append_bytes(&text, head, sizeof(head));
+    str_append_bytes(&text, trace, sizeof(*trace));
+    str_append_bytes(&text, view->size > 0 ? view->value : &nil, size);
+    process_append(process, frame, text.data, text.size);
+    str_done(&text);
 }
 
 static enum histrio_result deliver_message(
@@ -169,7 +185,10 @@ static enum histrio_result deliver_message(
         .timeout_ms = hosted_remaining_ms(ctx->worker, message),
         .ref_node = view->sender.node,
         .ref_id = view->sender.id};
-    if (!buffers_append(process, &frame, view->value, view->size, message_attachment(message))) {
+    const struct trace_context *trace = message_trace(message);
+    if (trace && process->takes_traces)
+        append_traced(process, &frame, view, trace);
+    else if (!buffers_append(process, &frame, view->value, view->size, message_attachment(message))) {
         delivery_free(process, delivery);
         hosted_reply_error(ctx, message, HISTRIO_BAD_ARGUMENT, BUFFERS_TOO_LARGE);
     }
@@ -189,12 +208,19 @@ static enum histrio_result proxy_receive(
     case HISTRIO_TIMER:
         frame = (struct frame){.kind = FRAME_TIMER,
             .method = process_text(process, message->type),
-            .ref_id = number_pairs_translate(&proxy->timers, message->reference)};
+            .ref_id = number_pairs_translate(&proxy_numbers(proxy)->timers, message->reference)};
         result = frame.ref_id ? deliver_signal(proxy, message, &frame) : HISTRIO_CONTINUE;
         break;
     case HISTRIO_DOWN:
-        frame = (struct frame){
-            .kind = FRAME_DOWN, .ref_id = number_pairs_translate(&proxy->monitors, message->reference)};
+        frame = (struct frame){.kind = FRAME_DOWN,
+            .ref_id = number_pairs_take(&proxy_numbers(proxy)->monitors, message->reference)};
+        result = frame.ref_id ? deliver_signal(proxy, message, &frame) : HISTRIO_CONTINUE;
+        break;
+    case HISTRIO_ENDED:
+    case HISTRIO_RESTARTED:
+        frame = (struct frame){.kind = FRAME_DOWN,
+            .code = message->kind == HISTRIO_ENDED ? FRAME_DOWN_ENDED : FRAME_DOWN_RESTARTED,
+            .ref_id = number_pairs_translate(&proxy_numbers(proxy)->monitors, message->reference)};
         result = frame.ref_id ? deliver_signal(proxy, message, &frame) : HISTRIO_CONTINUE;
         break;
     case HISTRIO_EXIT:
@@ -226,9 +252,15 @@ void proxy_went_on(struct histrio_context *ctx, struct proxy *proxy)
 
 void proxy_free_state(struct proxy *proxy)
 {
-    vec_done(&proxy->monitors.items);
-    vec_done(&proxy->timers.items);
+    if (proxy->numbers) {
+        vec_done(&proxy->numbers->monitors.items);
+        vec_done(&proxy->numbers->timers.items);
+    }
+    free(proxy->numbers);
+    free(proxy->spawner);
     free(proxy->stop_reason);
+    proxy->numbers = NULL;
+    proxy->spawner = NULL;
     proxy->stop_reason = NULL;
     HOST_COUNT(proxy->host->counters.actors, (uint32_t)-1);
 }
@@ -250,6 +282,7 @@ void proxy_detach(struct proxy *proxy)
 static void leave(struct histrio_context *ctx, struct proxy *proxy, const char *reason)
 {
     struct process *process = proxy->process;
+    requests_cancel_all(ctx, proxy);
     (void)deliveries_settle(
         ctx, proxy, reason, ""); /* none is marked: those that had begun were ended before */
     vec_push(&process->free_slots, proxy->slot);
@@ -276,7 +309,7 @@ void proxy_done(struct histrio_context *ctx, struct proxy *proxy, struct deliver
 void proxy_end(struct histrio_context *ctx, struct proxy *proxy, const char *reason, bool is_free)
 {
     struct worker *worker = ctx->worker;
-    uint64_t supervisor = proxy->spawner ? proxy->spawn_supervisor : 0;
+    uint64_t supervisor = proxy->spawner ? proxy->spawner->supervisor : 0;
     static const char start[] = "start failed: "; /* what a SPAWN's ERROR says by itself */
     spawn_finished(ctx, proxy, text_starts_with(reason, start) ? reason + strlen(start) : reason);
     hosted_end(ctx, reason, is_free);
@@ -292,8 +325,14 @@ void proxy_failed(
     struct delivery *delivery = delivery_find(proxy->process, frame->number);
     bool is_start = delivery && delivery->proxy == proxy && delivery->kind == FRAME_START;
     char reason[REASON_BYTES];
-    (void)snprintf(reason, sizeof(reason), "%s%.*s", is_start ? "start failed: " : "",
-        (int)frame_payload_bytes(frame), (const char *)payload); /* cut */
+    size_t size = frame_payload_bytes(frame);
+    /* In Python a traceback is behind it. */
+    const uint8_t *line = proxy->process->is_c ? NULL : memchr(payload, '\n', size);
+    size_t reason_size = line ? (size_t)(line - payload) : size;
+    (void)snprintf(reason, sizeof(reason), "%s%.*s", is_start ? "start failed: " : "", (int)reason_size,
+        (const char *)payload); /* cut */
+    if (line)
+        death_remember_stack(proxy->host, proxy->id, (const char *)line + 1, size - reason_size - 1);
     if (!is_start && frame->code == FRAME_FAILED_NORMAL)
         (void)snprintf(reason, sizeof(reason), "normal");
     else if (reason[0] == 0)
@@ -376,6 +415,7 @@ static void proxy_stop(struct histrio_context *ctx, void *state, const char *rea
     struct process *process = proxy->process;
     spawn_finished(ctx, proxy, reason);
     if (process) {
+        requests_cancel_all(ctx, proxy);
         abandon(ctx, proxy, reason);
         proxy_detach(proxy); /* its slot is never given to another: frames of it may be on their way */
         processes_left(process);

@@ -90,11 +90,27 @@ static void receive_hello(struct process *process, const struct frame *frame, co
     } else {
         if (process->is_script && value_get_uint(value_find(told, "pid"), &pid) && pid <= INT32_MAX)
             process->pid = (pid_t)pid; /* for people: nothing is ever sent to it */
+        /* An older package says nothing: then it does not. */
+        (void)value_get_bool(value_find(told, "traces"), &process->takes_traces);
         processes_hello(process);
     }
 }
 
 /* ---- what ends a delivery ---- */
+
+static const char snapshots_too_large[] =
+    "the state after it is not kept: the states of all actors take all memory that they may take";
+
+/* What SNAPSHOT has not kept: who gets the answer that it comes before would rely on it. */
+static void receive_snapshot(
+    struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame, const uint8_t *payload)
+{
+    proxy->is_state_refused =
+        !hosted_keep(ctx, payload, frame_payload_bytes(frame), proxy->host->snapshot_bytes_max);
+    if (proxy->is_state_refused && !proxy->was_refusal_logged)
+        histrio_log(ctx, HISTRIO_LOG_ERROR, "%s", snapshots_too_large);
+    proxy->was_refusal_logged = proxy->is_state_refused;
+}
 
 static void receive_end(struct histrio_context *ctx, struct proxy *proxy, struct delivery *delivery,
     const struct frame *frame, const uint8_t *payload)
@@ -103,12 +119,16 @@ static void receive_end(struct histrio_context *ctx, struct proxy *proxy, struct
     struct message *message = delivery->message;
     char text[LIMIT_STATUS_TEXT_BYTES];
     enum histrio_error error;
+    bool state_refused = proxy->is_state_refused;
+    proxy->is_state_refused = false;
     delivery_free(process, delivery);
     if (!message) {
         /* a signal: nobody waits */
     } else if (process->buffers.refused) {
         (void)snprintf(text, sizeof(text), "the answer: %s", process->buffers.refused);
         hosted_reply_error(ctx, message, HISTRIO_APPLICATION, text);
+    } else if (state_refused && frame->kind == FRAME_REPLY) {
+        hosted_reply_error(ctx, message, HISTRIO_APPLICATION, snapshots_too_large);
     } else if (frame->kind == FRAME_REPLY) {
         hosted_reply(ctx, message, payload, frame_payload_bytes(frame), process->buffers.came);
     } else if (frame->kind == FRAME_ERROR) {
@@ -170,7 +190,7 @@ static void receive_from_actor(struct process *process, const struct frame *fram
     } else if (frame->kind == FRAME_TAKEN) {
         receive_taken(&ctx, proxy, frame);
     } else if (frame->kind == FRAME_SNAPSHOT) {
-        hosted_keep(&ctx, payload, frame_payload_bytes(frame));
+        receive_snapshot(&ctx, proxy, frame, payload);
     } else if (frame->kind == FRAME_FAILED) {
         proxy_failed(&ctx, proxy, frame, payload);
     } else {

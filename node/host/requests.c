@@ -9,6 +9,13 @@ enum { SENT_WHILE_MUTED_MAX = 1000 * 1000, MUTED_UNIT_BYTES = 256 };
 
 /* ---- numbers ---- */
 
+struct proxy_numbers *proxy_numbers(struct proxy *proxy)
+{
+    if (!proxy->numbers)
+        proxy->numbers = xcalloc(1, sizeof(*proxy->numbers));
+    return proxy->numbers;
+}
+
 static struct number_pair *find_ours(const struct number_pairs *pairs, uint64_t ours)
 {
     vec_for_each (pair, &pairs->items)
@@ -34,6 +41,14 @@ uint64_t number_pairs_translate(struct number_pairs *pairs, uint64_t ours)
     if (pair->is_once)
         vec_remove_swap(&pairs->items, (size_t)(pair - pairs->items.items));
     return theirs;
+}
+
+uint64_t number_pairs_take(struct number_pairs *pairs, uint64_t ours)
+{
+    struct number_pair *pair = find_ours(pairs, ours);
+    if (pair)
+        pair->is_once = true;
+    return number_pairs_translate(pairs, ours);
 }
 
 /* Takes it out; 0: there is none. */
@@ -142,28 +157,44 @@ static void send_message_of(
         (void *)(uintptr_t)frame->number, process->buffers.came); /* its outcome says everything */
     if (!process->recent_asks)
         process->recent_asks = xcalloc(RECENT_ASKS, sizeof(*process->recent_asks));
-    process->recent_asks[frame->number % RECENT_ASKS] = (struct recent_ask){frame->number, ask, to};
+    process->recent_asks[frame->number % RECENT_ASKS] = (struct recent_ask){frame->number, ask, proxy->slot};
 }
 
-/* Its process does not wait for it any more: who handles it is told, if that is hosted here. */
+/* Who handles it is told, wherever that is; unless its outcome has come. */
+static void cancel_recent(struct histrio_context *ctx, struct proxy *proxy, struct recent_ask *ask)
+{
+    if (hosted_cancel_ask(ctx, ask->ours))
+        proxy->requests--;
+    *ask = (struct recent_ask){0};
+}
+
 static void cancel_ask(struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame)
 {
     struct recent_ask *ask =
         proxy->process->recent_asks ? &proxy->process->recent_asks[frame->number % RECENT_ASKS] : NULL;
-    uint64_t handler;
-    if (!ask || ask->theirs != frame->number || !hosted_cancel_ask(ctx, ask->ours, ask->to, &handler))
+    if (ask && ask->theirs == frame->number && ask->slot == proxy->slot)
+        cancel_recent(ctx, proxy, ask);
+}
+
+void requests_cancel_all(struct histrio_context *ctx, struct proxy *proxy)
+{
+    struct recent_ask *asks = proxy->process->recent_asks;
+    for (size_t i = 0; asks && i < RECENT_ASKS && proxy->requests > 0; i++)
+        if (asks[i].slot == proxy->slot && asks[i].ours != 0)
+            cancel_recent(ctx, proxy, &asks[i]);
+}
+
+void request_cancelled(
+    void *host, struct histrio_context *hosted, void *state, struct histrio_ref asker, uint64_t ask)
+{
+    const struct proxy *proxy = state;
+    (void)host;
+    if (!proxy->process || proxy->process->state != PROCESS_RUNNING)
         return;
-    uint64_t ours = ask->ours;
-    *ask = (struct recent_ask){0};
-    proxy->requests--;
-    struct histrio_context other;
-    if (handler == 0 || !hosted_enter(ctx->worker, handler, &other))
-        return;
-    const struct proxy *to = other.actor->state;
-    uint64_t delivery = to->process ? delivery_of_ask(ctx, to, ours) : 0;
-    struct frame cancel = {.kind = FRAME_CANCEL, .actor = to->slot, .number = delivery};
-    if (delivery)
-        process_append(to->process, &cancel, NULL, 0);
+    struct frame cancel = {
+        .kind = FRAME_CANCEL, .actor = proxy->slot, .number = delivery_of_ask(hosted, proxy, asker, ask)};
+    if (cancel.number != 0)
+        process_append(proxy->process, &cancel, NULL, 0);
 }
 
 /* ---- the rest ---- */
@@ -171,22 +202,27 @@ static void cancel_ask(struct histrio_context *ctx, struct proxy *proxy, const s
 static void watch(struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame)
 {
     struct histrio_ref to = receive_target(proxy->process, frame);
-    if (proxy->process->is_hostile || !may_add(proxy, &proxy->monitors, frame))
+    struct number_pairs *monitors = &proxy_numbers(proxy)->monitors;
+    if (proxy->process->is_hostile || !may_add(proxy, monitors, frame))
         return;
-    struct number_pair pair = {.theirs = frame->number, .ours = histrio_monitor(ctx, to), .is_once = true};
-    vec_push(&proxy->monitors.items, pair);
+    bool lasts = frame->code == FRAME_MONITOR_LASTS;
+    struct number_pair pair = {.theirs = frame->number,
+        .ours = lasts ? histrio_watch(ctx, to) : histrio_monitor(ctx, to),
+        .is_once = !lasts};
+    vec_push(&monitors->items, pair);
 }
 
 static void start_timer(struct histrio_context *ctx, struct proxy *proxy, const struct frame *frame)
 {
     uint32_t method = receive_method(proxy->process, frame);
     uint32_t period_ms = frame->ref_id <= UINT32_MAX ? (uint32_t)frame->ref_id : UINT32_MAX;
-    if (proxy->process->is_hostile || !may_add(proxy, &proxy->timers, frame))
+    struct number_pairs *timers = &proxy_numbers(proxy)->timers;
+    if (proxy->process->is_hostile || !may_add(proxy, timers, frame))
         return;
     struct number_pair pair = {.theirs = frame->number,
         .ours = histrio_timer_start(ctx, frame->timeout_ms, period_ms, method),
         .is_once = period_ms == 0};
-    vec_push(&proxy->timers.items, pair);
+    vec_push(&timers->items, pair);
 }
 
 /* Its code may want to know from when on no exit comes any more. */
@@ -222,7 +258,7 @@ void request_handle(
     case FRAME_SPAWN: spawn_handle(ctx, proxy, frame, payload); break;
     case FRAME_MONITOR: watch(ctx, proxy, frame); break;
     case FRAME_DEMONITOR:
-        ours = take_theirs(&proxy->monitors, frame->number);
+        ours = take_theirs(&proxy_numbers(proxy)->monitors, frame->number);
         if (ours)
             histrio_demonitor(ctx, ours);
         break;
@@ -239,7 +275,7 @@ void request_handle(
     case FRAME_EXIT: send_exit(ctx, proxy, frame, payload); break;
     case FRAME_TIMER_START: start_timer(ctx, proxy, frame); break;
     case FRAME_TIMER_CANCEL:
-        ours = take_theirs(&proxy->timers, frame->number);
+        ours = take_theirs(&proxy_numbers(proxy)->timers, frame->number);
         if (ours)
             (void)histrio_timer_cancel(ctx, ours); /* it may have fired: SDKs know their own */
         break;

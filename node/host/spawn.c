@@ -1,5 +1,6 @@
 /* SPAWN: a tree that the code of an actor describes, in the words of the manifest. */
 #include "actor/supervisor.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -127,6 +128,8 @@ static int read_supervisor(
     child->strategy = (enum actor_strategy)strategy;
     child->restarts_max = read_number(supervisor, "restarts", RESTARTS_DEFAULT, RESTARTS_MAX);
     child->period_ms = read_number(supervisor, "period_ms", PERIOD_DEFAULT_MS, UINT32_MAX);
+    child->backoff_initial_ms = read_number(supervisor, "backoff_initial_ms", 0, UINT32_MAX);
+    child->backoff_max_ms = read_number(supervisor, "backoff_max_ms", 0, UINT32_MAX);
     return 0;
 }
 
@@ -221,28 +224,30 @@ static void bind(
 {
     if (link)
         histrio_link(ctx, ref);
-    if (monitor != 0 && proxy->monitors.items.count < LIMIT_HOST_WATCHES) {
+    if (monitor == 0)
+        return;
+    struct number_pairs *monitors = &proxy_numbers(proxy)->monitors;
+    if (monitors->items.count < LIMIT_HOST_WATCHES) {
         struct number_pair pair = {.theirs = monitor, .ours = histrio_monitor(ctx, ref), .is_once = true};
-        vec_push(&proxy->monitors.items, pair);
+        vec_push(&monitors->items, pair);
     }
 }
 
 void spawn_finished(struct histrio_context *ctx, struct proxy *proxy, const char *failure)
 {
-    struct histrio_context spawner;
-    uint64_t id = proxy->spawner;
-    proxy->spawner = 0;
-    if (id == 0 || !hosted_enter(ctx->worker, id, &spawner))
+    struct histrio_context ctx_above;
+    _cleanup_(cleanup_free) struct spawner *spawner = steal_ptr(&proxy->spawner);
+    if (!spawner || !hosted_enter(ctx->worker, spawner->id, &ctx_above))
         return;
-    const struct proxy *above = spawner.actor->state;
+    struct proxy *above = ctx_above.actor->state;
     if (!above->process || above->state == PROXY_OVER)
         return;
     if (failure) {
-        request_fail(above->process, above->slot, proxy->spawn_request, HISTRIO_APPLICATION, failure);
+        request_fail(above->process, above->slot, spawner->request, HISTRIO_APPLICATION, failure);
         return;
     }
-    bind(&spawner, spawner.actor->state, proxy->spawn_link, proxy->spawn_monitor, histrio_self(ctx));
-    answer(ctx, above->process, above->slot, proxy->spawn_request, histrio_self(ctx));
+    bind(&ctx_above, above, spawner->link, spawner->monitor, histrio_self(ctx));
+    answer(ctx, above->process, above->slot, spawner->request, histrio_self(ctx));
 }
 
 static int check_library(struct histrio_context *ctx, const struct actor_child_spec *child, struct err *err)
@@ -282,11 +287,8 @@ static void begun(struct histrio_context *ctx, struct proxy *proxy, const struct
         return;
     }
     struct proxy *child = started.actor->state;
-    child->spawner = proxy->id;
-    child->spawn_request = frame->number;
-    child->spawn_supervisor = supervisor.id;
-    child->spawn_link = link;
-    child->spawn_monitor = monitor;
+    struct spawner spawner = {proxy->id, frame->number, supervisor.id, monitor, link};
+    child->spawner = xmemdup(&spawner, sizeof(spawner));
 }
 
 static int start_tree(struct histrio_context *ctx, const struct proxy *proxy,

@@ -132,8 +132,9 @@ static void exit_ready(struct host *host, struct watched *watched, uint32_t even
     char end[64], how[REASON_BYTES];
     struct reason_facts facts = {.has_status = true, .status = status, .trace = ""};
     reason_write(&facts, end, sizeof(end));
-    (void)snprintf(how, sizeof(how), "\"%.80s -m histrio._zygote\" ended with %s%s", host->app->interpreter,
-        end, zygote->state == ZYGOTE_READY ? "" : " (needs Python with the package histrio)");
+    (void)snprintf(how, sizeof(how), "\"%.80s -P -m histrio._zygote\" ended with %s%s",
+        host->app->interpreter, end,
+        zygote->state == ZYGOTE_READY ? "" : " (needs Python with the package histrio)");
     failed(zygote, how);
 }
 

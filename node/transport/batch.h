@@ -2,6 +2,7 @@
  * A batch becomes one frame, and is kept until it is acknowledged. Plain data; whoever has it, owns it. */
 #pragma once
 
+#include "base/trace_context.h"
 #include "base/vec.h"
 
 #include <stdbool.h>
@@ -26,7 +27,8 @@ struct row {
     uint32_t incarnation;
     uint32_t size, offset; /* of the payload */
     uint8_t kind;
-    bool is_settled; /* came back; not in flight any more */
+    bool is_settled;            /* came back; not in flight any more */
+    struct trace_context trace; /* of a tell or ask; zeros: none */
 };
 
 /* What the rows of a batch say of a unit. */

@@ -105,6 +105,7 @@ struct link_row {
     enum row_kind kind;
     const uint8_t *value;
     uint32_t size;
+    const struct trace_context *trace; /* in the input; NULL: none */
 };
 
 struct link_decoder {
@@ -134,13 +135,13 @@ int link_decode(struct link_decoder *decoder, const uint8_t *data, size_t size, 
 
 /* ---- System ---- */
 
-enum system_frame_kind { SYSTEM_NOTHING, SYSTEM_HELLO, SYSTEM_SIGNAL, SYSTEM_HEARTBEAT };
+enum system_frame_kind { SYSTEM_NOTHING, SYSTEM_HELLO, SYSTEM_SIGNAL, SYSTEM_HEARTBEAT, SYSTEM_CANCEL };
 
 struct system_frame {
     enum system_frame_kind kind;
     uint64_t sequence, acknowledge;
     struct link_hello hello;
-    struct actor_signal signal; /* refs of the sending node carry its uid; `to` is ours */
+    struct actor_signal signal; /* or cancel; refs of the sending node carry its uid; `to` is ours */
     const char *from_unit;      /* "": none */
     uint64_t from_epoch, after;
     uint64_t nonce, echo;
@@ -148,6 +149,7 @@ struct system_frame {
 
 uint8_t *system_encode_hello(const struct link_hello *hello, size_t *ret_size);
 uint8_t *system_encode_signal(const struct pending_signal *pending, uint64_t acknowledge, size_t *ret_size);
+uint8_t *system_encode_cancel(const struct pending_signal *pending, uint64_t acknowledge, size_t *ret_size);
 uint8_t *system_encode_heartbeat(uint64_t nonce, uint64_t echo, uint64_t acknowledge, size_t *ret_size);
 int system_decode(const uint8_t *data, size_t size, struct wire_arena *arena, struct system_frame *ret_frame,
     struct err *err);

@@ -66,6 +66,22 @@ static int check_sizes(const Histrio__V1__Batch *batch, struct err *err)
     return 0;
 }
 
+static int check_traces(const Histrio__V1__Batch *batch, size_t count, struct err *err)
+{
+    if (batch->traces.len != 0 && batch->traces.len != count * TRACE_CONTEXT_BYTES)
+        return err_set(err, ERR_INVALID, "traces of %zu bytes for %zu rows", batch->traces.len, count);
+    return 0;
+}
+
+/* What a row belongs to; NULL: no trace. */
+static const struct trace_context *trace_of(const Histrio__V1__Batch *batch, size_t row)
+{
+    if (batch->traces.len == 0)
+        return NULL;
+    const struct trace_context *trace = (const struct trace_context *)batch->traces.data + row;
+    return trace_context_is_valid(trace) ? trace : NULL;
+}
+
 static int check_sequence(const struct link_decoder *decoder, uint64_t first, size_t count, struct err *err)
 {
     if (first == 0 || first <= decoder->last_sequence || first > UINT64_MAX - count)
@@ -184,7 +200,8 @@ static int take_batch(struct link_decoder *decoder, const Histrio__V1__Batch *ba
 {
     size_t count = 0;
     if (count_rows(batch, &count, err) < 0 || check_sizes(batch, err) < 0 ||
-        check_sequence(decoder, batch->sequence, count, err) < 0 || take_tables(decoder, batch, err) < 0)
+        check_traces(batch, count, err) < 0 || check_sequence(decoder, batch->sequence, count, err) < 0 ||
+        take_tables(decoder, batch, err) < 0)
         return -1;
     struct link_row *rows = wire_arena_alloc(arena, count * sizeof(*rows) + 1);
     if (!rows)
@@ -193,6 +210,7 @@ static int take_batch(struct link_decoder *decoder, const Histrio__V1__Batch *ba
     for (size_t i = 0; i < count; i++) {
         if (take_row(decoder, batch, i, &rows[i], err) < 0)
             return err_wrap(err, "row %zu", i);
+        rows[i].trace = trace_of(batch, i);
         rows[i].value = value;
         value += rows[i].size;
     }

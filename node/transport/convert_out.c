@@ -19,6 +19,7 @@ struct link_columns {
     uint32_t target[BATCH_ROWS_MAX], sender_unit[BATCH_ROWS_MAX], type[BATCH_ROWS_MAX], kind[BATCH_ROWS_MAX],
         remaining_ms[BATCH_ROWS_MAX], size[BATCH_ROWS_MAX], incarnation[BATCH_ROWS_MAX];
     uint64_t target_id[BATCH_ROWS_MAX], sender_id[BATCH_ROWS_MAX], ask[BATCH_ROWS_MAX];
+    struct trace_context traces[BATCH_ROWS_MAX];
     VEC(Histrio__V1__Name) names;
     VEC(Histrio__V1__Name *) name_pointers;
     VEC(Histrio__V1__UnitEpoch) units;
@@ -100,6 +101,7 @@ static uint32_t remaining_ms(const struct row *row, int64_t now_ns)
 /* Which columns have anything but zeros. */
 struct used {
     uint64_t target, target_id, sender_unit, sender_id, type, kind, ask, remaining_ms, size, incarnation;
+    bool traces;
 };
 
 static void fill_columns(
@@ -119,6 +121,8 @@ static void fill_columns(
         used->remaining_ms |= columns->remaining_ms[i] = remaining_ms(row, now_ns);
         used->size |= columns->size[i] = row->size;
         used->incarnation |= columns->incarnation[i] = row->incarnation;
+        columns->traces[i] = row->trace;
+        used->traces |= trace_context_is_valid(&row->trace);
     }
 }
 
@@ -141,6 +145,8 @@ static void set_columns(struct link_columns *columns, const struct batch *batch,
     SET_COLUMN(remaining_ms, remaining_ms);
     SET_COLUMN(size, size);
     SET_COLUMN(target_incarnation, incarnation);
+    message->traces.len = used.traces ? batch->count * sizeof(*columns->traces) : 0;
+    message->traces.data = (uint8_t *)columns->traces;
     message->data.data = batch->data;
     message->data.len = batch->data_size;
 }

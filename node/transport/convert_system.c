@@ -1,4 +1,4 @@
-/* System frames: signals and heartbeats. */
+/* System frames: signals, cancels and heartbeats. */
 #include "base/err.h"
 #include "base/limits.h"
 #include "transport/convert.h"
@@ -6,8 +6,6 @@
 #include "transport/outgoing.h"
 #include "wire/arena.h"
 #include "wire/wire.h"
-
-enum { REASON_MAX = 4096 };
 
 uint8_t *system_encode_hello(const struct link_hello *hello, size_t *ret_size)
 {
@@ -49,6 +47,7 @@ uint8_t *system_encode_signal(const struct pending_signal *pending, uint64_t ack
     set_reference(&from, signal->from_name, signal->from);
     set_reference(&to, signal->to_name, signal->to);
     to.incarnation = signal->to_incarnation;
+    from.incarnation = signal->from_incarnation;
     set_unit(&from_unit, &body.from_unit, pending->from_unit, pending->from_epoch);
     set_unit(&to_unit, &body.to_unit, pending->to_unit, pending->to_epoch);
     if (body.from_unit)
@@ -64,6 +63,23 @@ uint8_t *system_encode_signal(const struct pending_signal *pending, uint64_t ack
     frame.acknowledge = acknowledge;
     frame.body_case = HISTRIO__V1__SYSTEM_FRAME__BODY_SIGNAL;
     frame.signal = &body;
+    return convert_pack(&frame, ret_size);
+}
+
+uint8_t *system_encode_cancel(const struct pending_signal *pending, uint64_t acknowledge, size_t *ret_size)
+{
+    const struct actor_signal *signal = &pending->signal;
+    Histrio__V1__SystemFrame frame = HISTRIO__V1__SYSTEM_FRAME__INIT;
+    Histrio__V1__Cancel body = HISTRIO__V1__CANCEL__INIT;
+    Histrio__V1__Reference to;
+    set_reference(&to, signal->to_name, signal->to);
+    body.ask = signal->ask;
+    body.asker = signal->from.id;
+    body.to = &to;
+    body.after = pending->after;
+    frame.acknowledge = acknowledge;
+    frame.body_case = HISTRIO__V1__SYSTEM_FRAME__BODY_CANCEL;
+    frame.cancel = &body;
     return convert_pack(&frame, ret_size);
 }
 
@@ -98,14 +114,14 @@ static int take_signal(const Histrio__V1__SystemFrame *in, struct system_frame *
     const Histrio__V1__Signal *signal = in->signal;
     if (in->sequence == 0)
         return err_set(err, ERR_INVALID, "a signal without a sequence");
-    if ((unsigned)signal->kind > SIGNAL_DOWN)
+    if ((unsigned)signal->kind > SIGNAL_RESTARTED)
         return err_set(err, ERR_INVALID, "a signal of kind %u", (unsigned)signal->kind);
     if (check_reference(signal->from, err) < 0 || check_reference(signal->to, err) < 0)
         return -1;
     /* Its sender may be nobody: an actor that was not found. */
     if (signal->to->id == 0 && !*signal->to->name)
         return err_set(err, ERR_INVALID, "a signal to nobody");
-    if (strlen(signal->reason) > REASON_MAX)
+    if (strlen(signal->reason) > LIMIT_CAUSE_BYTES)
         return err_set(err, ERR_LIMIT, "too long a reason");
     frame->kind = SYSTEM_SIGNAL;
     frame->signal = (struct actor_signal){
@@ -115,6 +131,7 @@ static int take_signal(const Histrio__V1__SystemFrame *in, struct system_frame *
         .from = {signal->from->node_uid, signal->from->id},
         .to = {signal->to->node_uid, signal->to->id},
         .to_incarnation = signal->to->incarnation,
+        .from_incarnation = signal->from->incarnation,
         .monitor = signal->monitor,
         .reason = signal->reason,
         .by_link = signal->by_link,
@@ -122,6 +139,28 @@ static int take_signal(const Histrio__V1__SystemFrame *in, struct system_frame *
     frame->from_unit = signal->from_unit ? signal->from_unit->unit : "";
     frame->from_epoch = signal->from_unit ? signal->from_unit->epoch : 0;
     frame->after = signal->after;
+    return 0;
+}
+
+static int take_cancel(const Histrio__V1__Cancel *cancel, struct system_frame *frame, struct err *err)
+{
+    if (cancel->ask == 0 || cancel->asker == 0)
+        return err_set(err, ERR_INVALID, "a cancel of no ask");
+    if (check_reference(cancel->to, err) < 0)
+        return -1;
+    if (cancel->to->id == 0 && !*cancel->to->name)
+        return err_set(err, ERR_INVALID, "a cancel to nobody");
+    frame->kind = SYSTEM_CANCEL;
+    frame->signal = (struct actor_signal){
+        .kind = SIGNAL_CANCEL,
+        .from = {0, cancel->asker},
+        .to_name = name_of(cancel->to),
+        .to = {cancel->to->node_uid, cancel->to->id},
+        .ask = cancel->ask,
+        .reason = "",
+    };
+    frame->from_unit = "";
+    frame->after = cancel->after;
     return 0;
 }
 
@@ -136,6 +175,8 @@ int system_decode(const uint8_t *data, size_t size, struct wire_arena *arena, st
     *ret_frame = (struct system_frame){.sequence = frame->sequence, .acknowledge = frame->acknowledge};
     if (frame->body_case == HISTRIO__V1__SYSTEM_FRAME__BODY_SIGNAL)
         return take_signal(frame, ret_frame, err);
+    if (frame->body_case == HISTRIO__V1__SYSTEM_FRAME__BODY_CANCEL)
+        return take_cancel(frame->cancel, ret_frame, err);
     if (frame->body_case == HISTRIO__V1__SYSTEM_FRAME__BODY_HEARTBEAT) {
         ret_frame->kind = SYSTEM_HEARTBEAT;
         ret_frame->nonce = frame->heartbeat->nonce;

@@ -66,6 +66,7 @@ static void deliver_row(struct link *link, const struct link_row *row, bool *ret
         .remaining_ms = row->remaining_ms,
         .value = row->value,
         .size = row->size,
+        .trace = row->trace,
     };
     if (row->sender_id != 0)
         envelope.sender = (struct histrio_ref){link->peer->outbox->node_uid, row->sender_id};
@@ -219,6 +220,7 @@ void deliver_local(struct transport *transport, const struct batch *batch)
                                                  : (uint32_t)left_ms,
             .value = batch->data + row->offset,
             .size = row->size,
+            .trace = trace_context_is_valid(&row->trace) ? &row->trace : NULL,
         };
         if (row->sender_id != 0)
             envelope.sender = (struct histrio_ref){transport->config.node_uid, row->sender_id};

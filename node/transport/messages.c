@@ -63,6 +63,12 @@ struct link_extra messages_extra(struct peer *peer)
     link->granted_bytes += (int64_t)peer->spent_bytes;
     link->granted_messages += (int64_t)peer->spent_messages;
     peer->spent_bytes = peer->spent_messages = 0;
+    if (peer->withheld_messages == 0 && peer->withheld_bytes == 0) {
+        /* All is told: the time begins with the next that is not, so that where answers go back nothing goes
+         * alone. */
+        rpc_timer_cancel(peer->acknowledge_timer);
+        peer->is_acknowledge_armed = false;
+    }
     return extra;
 }
 

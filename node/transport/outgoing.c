@@ -296,6 +296,8 @@ static void fill_row(
         .incarnation = (uint32_t)envelope->target_incarnation,
         .size = (uint32_t)envelope->size,
     };
+    if (envelope->trace)
+        row->trace = *envelope->trace;
     if (envelope->kind == ENVELOPE_ASK)
         row->deadline_ns = now_ns + (int64_t)envelope->remaining_ms * NS_PER_MS;
     if (envelope->kind <= ENVELOPE_ASK && envelope->type_id != 0)

@@ -1,4 +1,5 @@
 /* Signals on their way out: queued beside the messages that they must not overtake. */
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "transport/outgoing.h"
@@ -6,7 +7,8 @@
 
 enum {
     SIGNALS_MAX = 1000 * 1000, /* of one peer, not acknowledged */
-    REASON_MAX = 1024,
+    CANCELS_MAX = 100 * 1000,  /* so many of both wait, and no cancel is added: it is none's duty to arrive */
+    REASON_MAX = 1024,         /* with a stack behind it: LIMIT_CAUSE_BYTES */
 };
 
 static char *put_text(char **place, const char *text, size_t size)
@@ -26,13 +28,11 @@ static size_t text_size(const char *text)
 }
 
 /* Peers take UTF-8 of some length only, and a signal that they refuse would be sent again for ever. */
-static char *put_reason(char **place, const char *reason)
+static char *put_reason(char **place, const char *reason, size_t size_max)
 {
-    size_t size = reason ? strnlen(reason, REASON_MAX) : 0;
+    size_t size = reason ? text_cut(reason, size_max) : 0;
     char *copy = put_text(place, reason ? reason : "", size);
-    if (!text_is_utf8(copy, size))
-        for (size_t i = 0; i < size; i++)
-            copy[i] = copy[i] & (char)0x80 ? '?' : copy[i];
+    text_make_utf8(copy);
     return copy;
 }
 
@@ -45,7 +45,8 @@ struct pending_signal *outgoing_copy_signal(const struct actor_signal *signal)
     copy->signal = *signal;
     copy->signal.from_name = put_text(&place, signal->from_name, from ? from - 1 : 0);
     copy->signal.to_name = put_text(&place, signal->to_name, to ? to - 1 : 0);
-    copy->signal.reason = put_reason(&place, signal->reason);
+    copy->signal.reason =
+        put_reason(&place, signal->reason, signal->kind >= SIGNAL_ENDED ? LIMIT_CAUSE_BYTES : REASON_MAX);
     if (from)
         copy->from_unit = put_text(&place, signal->from_name, router_unit_size(signal->from_name));
     if (to)
@@ -95,7 +96,9 @@ enum histrio_error outgoing_signal(
             return HISTRIO_UNAVAILABLE;
         queue = outgoing_queue(outgoing, unit);
     }
-    if (outbox->signal_count >= SIGNALS_MAX)
+    bool may_wait =
+        signal->kind != SIGNAL_CANCEL || (outbox->is_reachable && outbox->signal_count < CANCELS_MAX);
+    if (outbox->signal_count >= SIGNALS_MAX || !may_wait)
         return HISTRIO_UNAVAILABLE;
     *ret_node = outbox->node_uid;
     struct pending_signal *pending = outgoing_copy_signal(signal);

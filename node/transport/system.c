@@ -1,8 +1,9 @@
-/* The System stream: signals, acknowledged and sent again to the same node after a break, and heartbeats. */
+/* The System stream: signals, acknowledged and sent again to the same node after a break; heartbeats, and
+ * cancels of asks, which are neither. */
 #include "base/mem.h"
 #include "transport/transport_private.h"
 
-enum { WAITING_MAX = 100 * 1000 };
+enum { WAITING_MAX = 100 * 1000, CANCELS_WAITING_MAX = WAITING_MAX / 2 };
 
 static bool is_up(const struct peer *peer)
 {
@@ -19,6 +20,20 @@ static void send_signal(struct peer *peer, const struct pending_signal *pending)
     link_send_take(peer->system, data, size);
     mutex_lock(&peer->transport->lock);
     peer->transport->counters.signals_sent++;
+    mutex_unlock(&peer->transport->lock);
+}
+
+/* Nobody acknowledges it: it is over for us. */
+static void send_cancel_take(struct peer *peer, struct pending_signal *pending)
+{
+    size_t size;
+    uint8_t *data = system_encode_cancel(pending, peer->signals_taken, &size);
+    peer->signals_acknowledged = peer->signals_taken;
+    link_send_take(peer->system, data, size);
+    free(pending);
+    mutex_lock(&peer->transport->lock);
+    peer->transport->counters.signals_sent++;
+    peer->outbox->signal_count--;
     mutex_unlock(&peer->transport->lock);
 }
 
@@ -42,6 +57,10 @@ void system_flush(struct peer *peer)
     struct list_node *node;
     while ((node = list_pop_front(&fresh))) {
         struct pending_signal *pending = list_entry(node, struct pending_signal, node);
+        if (pending->signal.kind == SIGNAL_CANCEL) {
+            send_cancel_take(peer, pending);
+            continue;
+        }
         pending->sequence = ++peer->signal_sequence;
         list_push_back(&peer->signals_sent, &pending->node);
         send_signal(peer, pending);
@@ -143,6 +162,26 @@ void system_run_waiting(struct peer *peer)
     }
 }
 
+/* Whatever it says, it comes from this peer, and is for us. */
+static void set_ends(struct link *link, struct actor_signal *signal)
+{
+    signal->from.node = link->peer->outbox->node_uid;
+    if (signal->to.id != 0)
+        signal->to.node = link->transport->config.node_uid;
+}
+
+/* Needs no fence: it means asks of the same incarnation only. A peer that cancels more asks than it may have
+ * under way is not listened to in this, so that signals have room to wait. */
+static void take_cancel(struct link *link, struct system_frame *frame)
+{
+    struct peer *peer = link->peer;
+    if (peer->signals_waiting_count >= CANCELS_WAITING_MAX)
+        return;
+    set_ends(link, &frame->signal);
+    if (!wait_for_rows(peer, frame))
+        hand_over(peer, &frame->signal);
+}
+
 static void take_signal(struct link *link, struct system_frame *frame)
 {
     struct peer *peer = link->peer;
@@ -157,10 +196,7 @@ static void take_signal(struct link *link, struct system_frame *frame)
         return;
     }
     peer->signals_taken = frame->sequence;
-    /* Whatever it says, it comes from this peer, and is for us. */
-    frame->signal.from.node = peer->outbox->node_uid;
-    if (frame->signal.to.id != 0)
-        frame->signal.to.node = link->transport->config.node_uid;
+    set_ends(link, &frame->signal);
     if (!is_fenced(peer, frame) && !wait_for_rows(peer, frame))
         hand_over(peer, &frame->signal);
 }
@@ -178,5 +214,9 @@ void system_received(struct link *link, const struct system_frame *frame)
     if (frame->kind == SYSTEM_SIGNAL) {
         struct system_frame copy = *frame;
         take_signal(link, &copy);
+    }
+    if (frame->kind == SYSTEM_CANCEL) {
+        struct system_frame copy = *frame;
+        take_cancel(link, &copy);
     }
 }

@@ -148,41 +148,67 @@ static void decode_python(struct api_problems *problems, const struct json *code
         vec_push(&code->python_path, xstrdup("."));
 }
 
+static void decode_c_workers(
+    struct api_problems *problems, const struct json *code_node, struct code_spec *code)
+{
+    static const char *const known[] = {"workers", "handlerTimeout", "memory", NULL};
+    const struct json *node = json_get(code_node, "cWorkers");
+    if (!decode_object(problems, node, known) || json_is_null(node))
+        return;
+    code->has_c_workers = true;
+    code->c_worker_count = 1;
+    (void)decode_u32(problems, node, "workers", 1, WORKERS_MAX, &code->c_worker_count);
+    (void)decode_duration(problems, node, "handlerTimeout", 100, HOUR_MS, &code->c_handler_timeout_ms);
+    (void)decode_bytes(problems, node, "memory", MEMORY_BYTES_MIN, INT64_MAX, &code->c_memory_bytes);
+}
+
 static void decode_code(struct api_problems *problems, const struct json *spec_node, struct code_spec *code)
 {
-    static const char *const known[] = {"c", "python", NULL};
+    static const char *const known[] = {"c", "cWorkers", "python", NULL};
     const struct json *node = json_get(spec_node, "code");
     code->python_workers = 1;
     if (!decode_object(problems, node, known))
         return;
     json_for_each(item, decode_array(problems, node, "c", LIBRARIES_MAX))
         decode_library(problems, item, code);
+    decode_c_workers(problems, node, code);
     decode_python(problems, node, code);
+}
+
+void manifest_decode_intensity(
+    struct api_problems *problems, const struct json *object, struct intensity_spec *intensity)
+{
+    static const char *const known[] = {"restarts", "period", NULL};
+    const struct json *node = json_get(object, "intensity");
+    if (!decode_object(problems, node, known))
+        return;
+    (void)decode_u32(problems, node, "restarts", 0, 1000, &intensity->restarts);
+    (void)decode_duration(problems, node, "period", 1, 24 * HOUR_MS, &intensity->period_ms);
+}
+
+void manifest_decode_backoff(
+    struct api_problems *problems, const struct json *object, struct backoff_spec *backoff)
+{
+    static const char *const known[] = {"initial", "max", NULL};
+    const struct json *node = json_get(object, "backoff");
+    if (!decode_object(problems, node, known))
+        return;
+    (void)decode_duration(problems, node, "initial", 1, HOUR_MS, &backoff->initial_ms);
+    (void)decode_duration(problems, node, "max", 1, 24 * HOUR_MS, &backoff->max_ms);
+    if (backoff->max_ms < backoff->initial_ms)
+        api_problems_add_at(problems, node, "max is below initial; raise max");
 }
 
 static void decode_supervision(
     struct api_problems *problems, const struct json *spec_node, struct supervision_spec *supervision)
 {
     static const char *const known[] = {"intensity", "backoff", NULL};
-    static const char *const intensity_known[] = {"restarts", "period", NULL};
-    static const char *const backoff_known[] = {"initial", "max", NULL};
     const struct json *node = json_get(spec_node, "supervision");
-    *supervision = (struct supervision_spec){{5, 10 * SECOND_MS}, 100, 30 * SECOND_MS};
+    *supervision = (struct supervision_spec){{5, 10 * SECOND_MS}, {100, 30 * SECOND_MS}};
     if (!decode_object(problems, node, known))
         return;
-    const struct json *intensity = json_get(node, "intensity");
-    if (decode_object(problems, intensity, intensity_known)) {
-        (void)decode_u32(problems, intensity, "restarts", 0, 1000, &supervision->intensity.restarts);
-        (void)decode_duration(
-            problems, intensity, "period", 1, 24 * HOUR_MS, &supervision->intensity.period_ms);
-    }
-    const struct json *backoff = json_get(node, "backoff");
-    if (!decode_object(problems, backoff, backoff_known))
-        return;
-    (void)decode_duration(problems, backoff, "initial", 1, HOUR_MS, &supervision->backoff_initial_ms);
-    (void)decode_duration(problems, backoff, "max", 1, 24 * HOUR_MS, &supervision->backoff_max_ms);
-    if (supervision->backoff_max_ms < supervision->backoff_initial_ms)
-        api_problems_add_at(problems, backoff, "max is below initial; raise max");
+    manifest_decode_intensity(problems, node, &supervision->intensity);
+    manifest_decode_backoff(problems, node, &supervision->backoff);
 }
 
 static void decode_state(

@@ -29,20 +29,19 @@ static const char *const child_known[] = {
 static void decode_supervisor(
     struct api_problems *problems, const struct json *object, struct supervisor_spec *supervisor)
 {
-    static const char *const known[] = {"strategy", "intensity", NULL};
-    static const char *const intensity_known[] = {"restarts", "period", NULL};
+    static const char *const known[] = {"strategy", "intensity", "backoff", NULL};
     const struct json *node = json_get(object, "supervisor");
     int strategy = STRATEGY_ONE_FOR_ONE;
-    *supervisor = (struct supervisor_spec){STRATEGY_ONE_FOR_ONE, {3, 5 * SECOND_MS}};
+    *supervisor = (struct supervisor_spec){STRATEGY_ONE_FOR_ONE, {3, 5 * SECOND_MS}, {0, 0}};
     if (!decode_object(problems, node, known))
         return;
     (void)decode_enum(problems, node, "strategy", child_strategy_names, &strategy);
     supervisor->strategy = (enum child_strategy)strategy;
-    const struct json *intensity = json_get(node, "intensity");
-    if (!decode_object(problems, intensity, intensity_known))
-        return;
-    (void)decode_u32(problems, intensity, "restarts", 0, 1000, &supervisor->intensity.restarts);
-    (void)decode_duration(problems, intensity, "period", 1, 24 * HOUR_MS, &supervisor->intensity.period_ms);
+    manifest_decode_intensity(problems, node, &supervisor->intensity);
+    if (json_is_null(json_get(node, "backoff")))
+        return; /* restarts do not wait */
+    supervisor->backoff = (struct backoff_spec){100, 30 * SECOND_MS};
+    manifest_decode_backoff(problems, node, &supervisor->backoff);
 }
 
 static void decode_mailbox(

@@ -70,6 +70,17 @@ static Histrio__V1__Configuration__Python *build_python(struct builder *builder,
     return out;
 }
 
+static Histrio__V1__Configuration__Workers *build_c_workers(
+    struct builder *builder, const struct code_spec *code)
+{
+    Histrio__V1__Configuration__Workers *out =
+        BUILD(builder, Histrio__V1__Configuration__Workers, histrio__v1__configuration__workers__init);
+    out->count = code->c_worker_count;
+    out->handler_timeout_ms = (uint32_t)code->c_handler_timeout_ms;
+    out->memory_bytes_max = code->c_memory_bytes;
+    return out;
+}
+
 static void build_configuration(struct builder *builder, const struct system_spec *spec,
     const struct core_action *action, const char *code_folders)
 {
@@ -90,6 +101,8 @@ static void build_configuration(struct builder *builder, const struct system_spe
     }
     if (spec->code.has_python)
         out->python = build_python(builder, &spec->code);
+    if (spec->code.has_c_workers)
+        out->c_workers = build_c_workers(builder, &spec->code);
     for (const char *at = code_folders; *at; at++)
         folders_max += *at == ':';
     out->code_folders = build(builder, folders_max, sizeof(*out->code_folders));
@@ -184,6 +197,8 @@ static Histrio__V1__Child *build_child(struct builder *builder, const struct chi
         out->supervisor->strategy = (Histrio__V1__Strategy)from->supervisor.strategy;
         out->supervisor->restarts_max = from->supervisor.intensity.restarts;
         out->supervisor->period_ms = (uint32_t)from->supervisor.intensity.period_ms;
+        out->supervisor->backoff_initial_ms = (uint32_t)from->supervisor.backoff.initial_ms;
+        out->supervisor->backoff_max_ms = (uint32_t)from->supervisor.backoff.max_ms;
     }
     return out;
 }

@@ -189,6 +189,7 @@ static int observe_first(struct system *system, struct err *err)
             context->caches, system->key, context->required(context->ctx), &pods, &version, err) < 0)
         return -1;
     system_nodes_observe(&system->nodes, &pods, &lost, version, shell_tick(&system->shell));
+    system->nodes.listed_version = version;
     kube_objects_done(&pods);
     core_nodes_listed(system->core);
     return 0;

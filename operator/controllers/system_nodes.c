@@ -286,6 +286,12 @@ static void take_pod(struct system_nodes *nodes, const struct pod *pod, uint64_t
     kube_object_unref(machine ? &machine->head : NULL);
 }
 
+/* Gone before the list of the beginning: it was not in there, and was not written since. */
+static bool is_outdated(const struct system_nodes *nodes, const struct pod *pod)
+{
+    return pod->head.resource_version <= nodes->listed_version && !map_get(&nodes->nodes, pod->head.name);
+}
+
 static void block(struct system_nodes *nodes, size_t former)
 {
     bool is_blocked = former > 0;
@@ -329,10 +335,10 @@ void system_nodes_observe(struct system_nodes *nodes, const struct kube_objects 
         ((struct seen_node *)item.value)->is_present = false;
     vec_for_each (item, &pods->list) {
         const struct pod *pod = (const struct pod *)*item;
-        if (text_equal(pod->owner_uid, nodes->owner_uid))
-            take_pod(nodes, pod, version, now_ms);
-        else
+        if (!text_equal(pod->owner_uid, nodes->owner_uid))
             former += pod->owner_uid[0] != '\0';
+        else if (!is_outdated(nodes, pod))
+            take_pod(nodes, pod, version, now_ms);
     }
     block(nodes, former);
     miss(nodes, version, now_ms);

@@ -5,6 +5,8 @@
  * that a Pod is gone, or its KubeNode, is an assertion (failure-model.md R6).
  * 2. Nothing is concluded from the absence of a Pod that the cache cannot have seen yet: one that was made at
  *    version V is missed only when the cache has reached V.
+ * 3. Nothing is concluded from the presence of a Pod that the list of the beginning had no more, which a
+ * cache that is behind that list still has.
  *
  * Owner: a system. Thread: one at a time. */
 #pragma once
@@ -39,7 +41,8 @@ struct system_nodes {
     struct system_nodes_hands hands;
     struct map nodes; /* name -> struct seen_node * */
     int64_t due_ms;   /* look again then, even without news; INT64_MAX: never. Set by system_nodes_observe */
-    bool is_blocked;  /* by Pods of a former system of this name */
+    uint64_t listed_version; /* of the list of the beginning; 0: there was none yet */
+    bool is_blocked;         /* by Pods of a former system of this name */
 };
 
 void system_nodes_done(struct system_nodes *nodes);

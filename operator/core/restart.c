@@ -21,7 +21,7 @@ void restart_init(struct core *core, struct unit *unit)
     const struct supervision_spec *supervision = &core->spec->supervision;
     unsigned failures = unit->backoff.failures;
     int64_t last_ms = unit->backoff.last_ms;
-    backoff_init(&unit->backoff, supervision->backoff_initial_ms, supervision->backoff_max_ms, 0);
+    backoff_init(&unit->backoff, supervision->backoff.initial_ms, supervision->backoff.max_ms, 0);
     unit->backoff.failures = failures;
     unit->backoff.last_ms = last_ms;
 }

@@ -210,6 +210,11 @@ char *pod_template_hash(const struct system_spec *spec, char *buffer)
     (void)json_set_uint(fields, "pythonWorkers", spec->code.python_workers);
     (void)json_set_int(fields, "pythonHandlerTimeoutMs", spec->code.python_handler_timeout_ms);
     (void)json_set_uint(fields, "pythonMemoryBytes", spec->code.python_memory_bytes);
+    if (spec->code.has_c_workers) { /* else the hash is that of before there were these fields */
+        (void)json_set_uint(fields, "cWorkers", spec->code.c_worker_count);
+        (void)json_set_int(fields, "cHandlerTimeoutMs", spec->code.c_handler_timeout_ms);
+        (void)json_set_uint(fields, "cMemoryBytes", spec->code.c_memory_bytes);
+    }
     _cleanup_(cleanup_free) char *text = json_to_text(fields, JSON_COMPACT);
     (void)snprintf(buffer, POD_TEMPLATE_HASH_BYTES, "%016" PRIx64, hash_string(text)); /* fits */
     return buffer;

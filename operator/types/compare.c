@@ -21,6 +21,10 @@ static uint64_t nodes_digest(const struct system_spec *spec)
     digest_u64(&digest, spec->code.python_workers);
     digest_u64(&digest, (uint64_t)spec->code.python_handler_timeout_ms);
     digest_u64(&digest, spec->code.python_memory_bytes);
+    digest_u64(&digest, spec->code.has_c_workers);
+    digest_u64(&digest, spec->code.c_worker_count);
+    digest_u64(&digest, (uint64_t)spec->code.c_handler_timeout_ms);
+    digest_u64(&digest, spec->code.c_memory_bytes);
     return digest.state;
 }
 
@@ -92,8 +96,8 @@ static bool live_differs(const struct system_spec *before, const struct system_s
            before->nodes.update_max_unavailable != after->nodes.update_max_unavailable ||
            before->supervision.intensity.restarts != after->supervision.intensity.restarts ||
            before->supervision.intensity.period_ms != after->supervision.intensity.period_ms ||
-           before->supervision.backoff_initial_ms != after->supervision.backoff_initial_ms ||
-           before->supervision.backoff_max_ms != after->supervision.backoff_max_ms ||
+           before->supervision.backoff.initial_ms != after->supervision.backoff.initial_ms ||
+           before->supervision.backoff.max_ms != after->supervision.backoff.max_ms ||
            before->failure.node_lease_ms != after->failure.node_lease_ms ||
            before->failure.suspend_for_ms != after->failure.suspend_for_ms ||
            before->failure.policy != after->failure.policy;

@@ -38,6 +38,10 @@ static void digest_child(struct digest *digest, const struct child_spec *child)
     digest_u64(digest, (uint64_t)child->supervisor.strategy);
     digest_u64(digest, child->supervisor.intensity.restarts);
     digest_u64(digest, (uint64_t)child->supervisor.intensity.period_ms);
+    if (child->supervisor.backoff.initial_ms > 0) { /* came later: the digests of those without stay */
+        digest_u64(digest, (uint64_t)child->supervisor.backoff.initial_ms);
+        digest_u64(digest, (uint64_t)child->supervisor.backoff.max_ms);
+    }
 }
 
 void digest_entry(struct digest *digest, const struct entry_spec *entry)

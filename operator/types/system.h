@@ -62,9 +62,16 @@ struct intensity_spec {
     int64_t period_ms;
 };
 
+/* The wait before a restart, doubled each time from initial up to max. */
+struct backoff_spec {
+    int64_t initial_ms; /* 0: none */
+    int64_t max_ms;
+};
+
 struct supervisor_spec {
     enum child_strategy strategy;
     struct intensity_spec intensity;
+    struct backoff_spec backoff;
 };
 
 struct mailbox_spec {
@@ -146,6 +153,10 @@ struct code_spec {
     uint32_t python_workers;
     int64_t python_handler_timeout_ms; /* 0: no limit */
     uint64_t python_memory_bytes;      /* of each worker process; 0: no limit */
+    bool has_c_workers;                /* else what Python has of these holds for C, too */
+    uint32_t c_worker_count;
+    int64_t c_handler_timeout_ms;
+    uint64_t c_memory_bytes;
 };
 
 struct nodes_spec {
@@ -162,8 +173,7 @@ struct nodes_spec {
 
 struct supervision_spec {
     struct intensity_spec intensity;
-    int64_t backoff_initial_ms;
-    int64_t backoff_max_ms;
+    struct backoff_spec backoff;
 };
 
 struct state_spec {

@@ -1,4 +1,4 @@
-#include "cli/probe.h"
+#include "capi/library_probe.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -20,18 +20,27 @@ enum { OUTPUT_BYTES_MAX = 1024 * 1024 };
 
 static int start(const char *program, const char *name, const char *path, int output_fd, pid_t *ret_pid)
 {
+    sigset_t none, all;
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
     char *arguments[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "--check-library",
         (char *)(uintptr_t)name, (char *)(uintptr_t)path, NULL};
-    (void)posix_spawn_file_actions_init(&actions); /* glibc's never fails */
+    (void)posix_spawn_file_actions_init(&actions); /* glibc's never fail */
+    (void)posix_spawnattr_init(&attributes);
+    (void)sigemptyset(&none);
+    (void)sigfillset(&all);
+    (void)posix_spawnattr_setsigmask(&attributes, &none);
+    (void)posix_spawnattr_setsigdefault(&attributes, &all);
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     int failure = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     if (!failure)
         failure = posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
     if (!failure)
         failure = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (!failure)
-        failure = posix_spawn(ret_pid, program, &actions, NULL, arguments, environ);
+        failure = posix_spawn(ret_pid, program, &actions, &attributes, arguments, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
+    (void)posix_spawnattr_destroy(&attributes);
     return failure;
 }
 
@@ -55,7 +64,7 @@ static bool read_output(int fd, int timeout_ms, struct str *output)
     }
 }
 
-static void take_lines(const char *text, struct probe *probe, char **ret_error)
+static void take_lines(const char *text, struct library_probe *probe, char **ret_error)
 {
     while (*text) {
         size_t size = strcspn(text, "\n");
@@ -84,12 +93,12 @@ static int judge(const char *name, int status, bool is_in_time, const char *erro
     return 0;
 }
 
-int probe_library(const char *node_program, const char *name, const char *path, int timeout_ms,
-    struct probe *ret_probe, struct err *err)
+int library_probe(const char *node_program, const char *name, const char *path, int timeout_ms,
+    struct library_probe *ret_probe, struct err *err)
 {
     struct str output = STR_INIT(OUTPUT_BYTES_MAX);
     _cleanup_(cleanup_free) char *error = NULL;
-    struct probe probe = {0};
+    struct library_probe probe = {0};
     int fds[2], status = 0;
     pid_t pid;
     if (pipe2(fds, O_CLOEXEC) < 0)
@@ -109,14 +118,14 @@ int probe_library(const char *node_program, const char *name, const char *path, 
     take_lines(str_text(&output), &probe, &error);
     str_done(&output);
     if (judge(name, status, is_in_time, error, err) < 0) {
-        probe_done(&probe);
+        library_probe_done(&probe);
         return -1;
     }
     *ret_probe = probe;
     return 0;
 }
 
-bool probe_has(const struct probe *probe, const char *behavior)
+bool library_probe_has(const struct library_probe *probe, const char *behavior)
 {
     vec_for_each (name, &probe->behaviors) {
         if (text_equal(*name, behavior))
@@ -125,7 +134,7 @@ bool probe_has(const struct probe *probe, const char *behavior)
     return false;
 }
 
-void probe_done(struct probe *probe)
+void library_probe_done(struct library_probe *probe)
 {
     vec_for_each (name, &probe->behaviors)
         free(*name);
