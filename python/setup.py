@@ -8,7 +8,7 @@ setup(
     ext_modules=[
         Extension(
             "histrio._core",
-            sources=[f"src/{name}.c" for name in ("module", "page", "gate", "port", "port_write", "buffers", "plain", "call", "dispatch")],
+            sources=[f"src/{name}.c" for name in ("module", "page", "gate", "port", "port_write", "buffers", "memory", "plain", "call", "dispatch")],
             depends=["src/core.h"],
             define_macros=[("Py_LIMITED_API", LIMITED_API)],
             extra_compile_args=["-std=gnu17", "-O2", "-Wall", "-Wextra"],

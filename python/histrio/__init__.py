@@ -28,7 +28,7 @@ from ._system import System
 if TYPE_CHECKING:
     from ._connect import Connected, connect
     from ._pool import Pool
-    from ._watch import Event, Terminated, Watch
+    from ._watch import Event, Restarted, Terminated, Watch
 
 __version__ = "0.1.0"
 StopReason = str
@@ -37,14 +37,14 @@ RestartReason = str
 __all__ = [
     "Actor", "ActorCrashed", "ActorError", "ActorRef", "AskTimeout", "BadArgument", "Call", "Connected", "Context", "DeadlockError",
     "Denied", "EncodingError", "Event", "Fenced", "Local", "MailboxFull", "Method", "NoSuchActor", "NoSuchMethod", "NodeNotFound",
-    "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "Pool", "RemoteError", "RestForOne", "StartFailed", "Strategy", "Stream",
+    "NotRestarted", "OneForAll", "OneForOne", "Overloaded", "Pool", "RemoteError", "RestForOne", "Restarted", "StartFailed", "Strategy", "Stream",
     "StreamMethod", "System", "SystemClosed", "Terminated", "Unavailable", "Uncertain", "ValueTooLarge", "VersionSkew", "Watch", "actor", "carry",
     "child", "connect", "current", "every", "gather", "local", "method", "per_cpu", "supervisor", "traced",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("Event", "Terminated", "Watch"):  # loaded when they are needed: they cost time
+    if name in ("Event", "Restarted", "Terminated", "Watch"):  # loaded when they are needed: they cost time
         from . import _watch
 
         return getattr(_watch, name)

@@ -65,10 +65,10 @@ def actor(cls: Any = None, /, **options: Any) -> Any:
 
     isolation: "shared" (a worker process with others), "group" (one for the actors spawned together), "process" (its own).
     restart: "transient" (unless it stopped by itself or was told to), "permanent" or "temporary". mailbox: its capacity, 0 for no limit; overflow:
-    what a full one does. supervise: OneForOne(restarts=5, period="1m"): how many restarts are tolerated. on_error: "reply"
-    gives an exception of an ask to the asker and the actor lives on; "restart" ends the actor besides. shutdown: how long it
-    may take to stop. snapshot_every: of a class with snapshot() and restore(), after how many messages its state is kept; 0: only
-    by ctx.save().
+    what a full one does. supervise: OneForOne(restarts=5, period="1m", backoff=("50ms", "5s")): how many restarts are tolerated,
+    and how long they wait. on_error: "reply" gives an exception of an ask to the asker and the actor lives on; "restart" ends the
+    actor besides. shutdown: how long it may take to stop. snapshot_every: of a class with snapshot() and restore(), after how many
+    messages its state is kept; 0: only by ctx.save().
     """
 
     def decorate(one: type) -> type:
@@ -131,7 +131,10 @@ else:
         return Child(cls, args, kwargs, options)
 
 
-def supervisor(*, strategy: StrategyName = "one_for_one", restarts: int = 3, period: Duration = 5.0) -> Callable[[C], C]:
+def supervisor(
+    *, strategy: StrategyName = "one_for_one", restarts: int = 3, period: Duration = 5.0,
+    backoff: tuple[Duration, Duration] | None = None,
+) -> Callable[[C], C]:
     """Makes a class a supervisor of its children, in the order in which they are written:
 
         @histrio.supervisor(strategy="rest_for_one")
@@ -139,7 +142,8 @@ def supervisor(*, strategy: StrategyName = "one_for_one", restarts: int = 3, per
             counter = histrio.child(Counter, 5)
             printer = histrio.child(Printer, restart="transient")
 
-    A supervisor has no methods of its own. The children of `tellers` are `tellers.counter` and `tellers.printer`.
+    A supervisor has no methods of its own. The children of `tellers` are `tellers.counter` and `tellers.printer`. restarts, period
+    and backoff: see OneForOne.
     """
     word = manifest_word("strategy", strategy)
     kind = next(one for one in STRATEGIES.values() if one.word == word)
@@ -150,7 +154,7 @@ def supervisor(*, strategy: StrategyName = "one_for_one", restarts: int = 3, per
             children.update({name: value for name, value in vars(base).items() if isinstance(value, Child)})
         if not children:
             raise TypeError(f"{one.__name__} has no children: give it some with histrio.child(...)")
-        setattr(one, "__histrio_strategy__", kind(restarts, period))
+        setattr(one, "__histrio_strategy__", kind(restarts, period, backoff))
         setattr(one, "__histrio_children__", children)
         if Behavior(one).messages:
             raise TypeError(f"{one.__name__} is a supervisor, which only supervises: move its methods into a child")

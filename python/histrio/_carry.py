@@ -46,15 +46,28 @@ def traced(traceparent: str) -> Iterator[None]:
         _trace.reset(token)
 
 
+TRACE_SIZE = 25
+
+
+def trace_text(data: bytes) -> str:
+    """A traceparent of its bytes: trace id, parent id, flags."""
+    return f"00-{data[:16].hex()}-{data[16:24].hex()}-{data[24]:02x}"
+
+
 def trace_id(traceparent: str) -> str:
     """The part that all messages of a trace have in common."""
     found = _TRACEPARENT.fullmatch(traceparent)
     return found.group(1) if found else traceparent
 
 
+def current_trace(inherited: str) -> str:
+    """The trace of what is sent here, "" for none; inherited: of the message that is being handled."""
+    return _trace.get() or inherited
+
+
 def outgoing(inherited: str) -> dict[str, Any] | None:
     """What a message that is sent here takes along; inherited: the trace of the one that is being handled."""
-    trace = _trace.get() or inherited
+    trace = current_trace(inherited)
     told: dict[str, Any] | None = {"trace": trace} if trace else None
     if _carried:
         values = {name: value for name, one in _carried.items() if (value := one.get(_UNSET)) is not _UNSET}

@@ -6,6 +6,7 @@ import inspect
 import time
 from typing import TYPE_CHECKING, Any, Callable
 
+from . import _codec as codec
 from . import _frames as frames
 from ._behavior import Behavior
 from ._context import Context
@@ -14,6 +15,7 @@ from ._options import Address
 from ._runtime import Execution
 
 if TYPE_CHECKING:
+    from ._deliveries import Deliveries
     from ._frames import Frame
 
 KEYS_MAX = 1024
@@ -63,35 +65,43 @@ class Cell:
     """Guarded by the worker's lock: active, pending, ended. The rest belongs to whoever runs one of its deliveries.
 
     Deliveries begin in the order in which they came, and one at a time unless all that are active allow more. There may be many thousands of
-    cells, so they are made of what is small when it is empty.
+    cells, so what most do not have is nothing at all, and what they have in common is one object.
     """
 
-    __slots__ = ("runtime", "slot", "path", "own", "label", "behavior", "context", "snapshot", "unsaved", "object", "active", "pending",
-                 "ended", "stopping", "on_loop", "gate", "answers", "streams")
+    __slots__ = ("runtime", "slot", "address", "unit", "epoch", "incarnation", "behavior", "context", "snapshot", "unsaved", "object",
+                 "active", "pending", "ended", "stopping", "on_loop", "gate", "answers", "streams")
 
-    def __init__(self, runtime: Any, slot: int, path: str, own: Address) -> None:
+    def __init__(self, runtime: Deliveries, slot: int, address: Address) -> None:
         self.runtime = runtime
         self.slot = slot
-        self.path = path
-        self.own = own
-        self.label = path or str(own)
+        self.address = address  # its path, once that is known, else that of this incarnation
+        self.unit = ""
+        self.epoch = "0"
+        self.incarnation = 1
         self.behavior: Behavior | None = None
         self.context: Context | None = None
         self.snapshot: bytes | None = None  # of an earlier incarnation, until this one has started
         self.unsaved = 0  # messages since the last one
         self.object: Any = None
-        self.active: list[Delivery] = []
-        self.pending: list[Delivery] = []
+        self.active: list[Delivery] | None = None
+        self.pending: list[Delivery] | None = None
         self.ended = False
         self.stopping: str | None = None
         self.on_loop = False
         self.gate: Any = None  # of the compiled loop, which runs plain handlers by itself
-        self.answers: dict[str, bytes] = {}
-        self.streams: dict[int, Any] = {}
+        self.answers: dict[str, bytes] | None = None
+        self.streams: dict[int, Any] | None = None
+
+    @property
+    def label(self) -> str:
+        """For errors and logs."""
+        if self.behavior is None or self.address.path:
+            return str(self.address)
+        return f"{self.behavior.cls.__name__} {self.address}"
 
     def may_begin(self, delivery: Delivery) -> bool:
         """Whether the delivery may run beside those that are active."""
-        others = [one for one in self.active if not one.interleaves]
+        others = [one for one in self.active or () if not one.interleaves]
         if not others or delivery.interleaves:
             return True
         return len(others) < delivery.concurrency and all(one.concurrency > 1 for one in others)
@@ -105,12 +115,12 @@ class Cell:
             gate.closed = True
             if gate.busy:
                 gate.attention = True
-                self.pending.append(delivery)
+                self._wait(delivery)
                 return False
         if self.pending or not self.may_begin(delivery):
-            self.pending.append(delivery)
+            self._wait(delivery)
             return False
-        self.active.append(delivery)
+        self.begin(delivery)
         return True
 
     def next(self) -> Delivery | None:
@@ -120,14 +130,65 @@ class Cell:
                 self.gate.closed = False
             return None
         delivery = self.pending.pop(0)
-        self.active.append(delivery)
+        self.begin(delivery)
         return delivery
+
+    def _wait(self, delivery: Delivery) -> None:
+        if self.pending is None:
+            self.pending = []
+        self.pending.append(delivery)
+
+    def begin(self, delivery: Delivery) -> None:
+        if self.active is None:
+            self.active = []
+        self.active.append(delivery)
+
+    def over(self, delivery: Delivery) -> None:
+        """It is active no more, if it was."""
+        if self.active and delivery in self.active:
+            self.active.remove(delivery)
+            self.active = self.active or None
+
+    def withdraw(self, delivery: Delivery) -> bool:
+        """It is not to begin; False: it did not wait."""
+        if not self.pending or delivery not in self.pending:
+            return False
+        self.pending.remove(delivery)
+        return True
+
+    def stop(self, reason: str) -> None:
+        """It ends after the message that it handles."""
+        if self.stopping is None:
+            self.stopping = reason
+            if self.gate is not None:
+                self.gate.attention = True
+
+    def save(self) -> None:
+        """The node keeps the actor's state for its next incarnation. Raises what is wrong with it."""
+        if self.behavior is None or not self.behavior.keeps:
+            raise TypeError(f"{self.label} has no snapshot() and restore()")
+        self.unsaved = 0
+        self.runtime.port.send(frames.SNAPSHOT, 0, self.slot, payload=codec.encode_state(self.object.snapshot(), self.label))
 
     def remember(self, key: str, answer: bytes) -> None:
         """The answer to an idempotency key, for when the call is made again."""
+        if self.answers is None:
+            self.answers = {}
         self.answers[key] = answer
         if len(self.answers) > KEYS_MAX:
             del self.answers[next(iter(self.answers))]  # the oldest
+
+    def open_stream(self, number: int, stream: Any) -> None:
+        if self.streams is None:
+            self.streams = {}
+        self.streams[number] = stream
+
+    def close_stream(self, number: int) -> Any:
+        """What was open; None: nothing."""
+        return self.streams.pop(number, None) if self.streams else None
+
+    def open_streams(self) -> list[Any]:
+        return list(self.streams.values()) if self.streams else []
 
 
 def hook_call(function: Callable[..., Any], *args: Any) -> Any:

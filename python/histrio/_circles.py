@@ -54,9 +54,8 @@ def look_for(worker: Worker, cell: Cell, delivery: Delivery) -> None:
 
 def _refuse(worker: Worker, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
     with worker.lock:
-        if delivery not in cell.pending:
+        if not cell.withdraw(delivery):
             return
-        cell.pending.remove(delivery)
     handling.refuse_circle(worker, cell, delivery, cycle)
     worker.forget_delivery(cell, delivery)
     worker.sent()

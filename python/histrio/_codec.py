@@ -10,12 +10,14 @@ import traceback as tracebacks
 from typing import Any, Callable, Mapping, Sequence
 
 from . import _buffers as buffers
+from ._carry import TRACE_SIZE, trace_text
 from ._errors import ActorError, EncodingError, RemoteError, ValueTooLarge
 from ._frames import PAYLOAD_MAX
 
 TIME = 1
 PICKLE = 80
 EXCEPTION = 81
+TRACED = 83  # a trace in binary, and behind it a value in msgpack: what a client sent
 _EXT = struct.Struct(">BIB")
 _EXT_SIZE = _EXT.size
 _TIME = struct.Struct(">Iq")
@@ -100,12 +102,16 @@ def decode_call(payload: bytes) -> tuple[Sequence[Any], Mapping[str, Any], Mappi
     if is_pickled(payload):
         call = pickle.loads(unwrap(payload)) if ext_of(payload) == PICKLE else buffers.decode(payload)
         return call[0], call[1], call[2] if len(call) > 2 else None, True
+    context = None
+    if ext_of(payload) == TRACED:
+        at = _EXT_SIZE + TRACE_SIZE
+        context, payload = {"trace": trace_text(payload[_EXT_SIZE:at])}, payload[at:]
     value = unpack(payload) if payload else None
     if value is None:
-        return (), {}, None, False
+        return (), {}, context, False
     if isinstance(value, dict):
-        return (), value, None, False
-    return (value if isinstance(value, list) else [value]), {}, None, False
+        return (), value, context, False
+    return (value if isinstance(value, list) else [value]), {}, context, False
 
 
 def encode_result(value: Any, pickled: bool, what: str, is_kept: bool = False) -> bytes:
@@ -176,6 +182,16 @@ def decode_error(payload: bytes) -> BaseException:
         return remote
     error.__cause__ = remote
     return error
+
+
+TRACEBACK_MAX = 3500  # bytes, of the end of a traceback, which says most
+
+
+def traceback_of(error: BaseException) -> str:
+    """As Python prints it, for who watches the actor."""
+    text = "".join(tracebacks.format_exception(type(error), error, _without_ours(error.__traceback__))).rstrip()
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= TRACEBACK_MAX else "..." + data[-TRACEBACK_MAX:].decode("utf-8", "ignore")
 
 
 def where(error: BaseException) -> str:

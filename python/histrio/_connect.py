@@ -17,10 +17,11 @@ from datetime import datetime, timezone
 from typing import Any, Mapping, Sequence
 
 from ._call import Call, Stream
+from ._carry import current_trace
 from ._errors import ActorError, AskTimeout, BadArgument, Denied, EncodingError, SystemClosed, Unavailable, Uncertain, of_code
 from ._method import Message
 from ._options import Address, CallOptions, Duration, seconds
-from ._runtime import Runtime
+from ._runtime import Runtime, executing
 from ._system import System
 
 CODES = {
@@ -46,7 +47,7 @@ class Gateway:
             self._headers["Authorization"] = f"Bearer {token}"
         self._context = context
         self._timeout = timeout
-        self._work: queue.SimpleQueue[tuple[Call[Any], str, str, Any, float] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[Call[Any], str, str, Any, dict[str, str], float] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._busy = 0
@@ -117,17 +118,17 @@ class Gateway:
             self._busy += 1
             starts = self._threads < min(self._busy, THREADS_MAX)
             self._threads += starts
-        self._work.put((call, what, path, body, timeout))
+        self._work.put((call, what, path, body, self._headers_here(), timeout))
         if starts:
             threading.Thread(target=self._run, name="histrio-gateway", daemon=True).start()
 
     def _run(self) -> None:
         connection: http.client.HTTPConnection | None = None
         while (work := self._work.get()) is not None:
-            call, what, path, body, timeout = work
+            call, what, path, body, headers, timeout = work
             try:
                 if not call.done():
-                    connection, value = self._exchange(connection, what, path, body, timeout)
+                    connection, value = self._exchange(connection, what, path, body, headers, timeout)
                     call.complete(value)
             except BaseException as error:
                 if not isinstance(error, ActorError) or isinstance(error, (Unavailable, Uncertain)):
@@ -139,13 +140,19 @@ class Gateway:
         if connection is not None:
             connection.close()
 
+    def _headers_here(self) -> dict[str, str]:
+        """Those of a request by the caller: the trace that it is in goes along."""
+        execution = executing.get()
+        trace = current_trace("" if execution is None else execution.trace)
+        return {**self._headers, "traceparent": trace} if trace else self._headers
+
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         if self._scheme == "https":
             return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
         return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
 
     def _exchange(self, kept: http.client.HTTPConnection | None, what: str, path: str, body: Any,
-                  timeout: float) -> tuple[http.client.HTTPConnection, Any]:
+                  headers: dict[str, str], timeout: float) -> tuple[http.client.HTTPConnection, Any]:
         """One request on the kept connection, or a new one."""
         where = f"{what}: the gateway at {self._host}:{self._port}"
         connection = kept
@@ -160,7 +167,7 @@ class Gateway:
                 raise Unavailable(f"{where}: {error}") from error
         connection.sock.settimeout(timeout)
         try:
-            connection.request("POST", path, body, self._headers)
+            connection.request("POST", path, body, headers)
             answer = connection.getresponse()
             data = answer.read()
         except TimeoutError as error:

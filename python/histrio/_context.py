@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ._actor import Actor
 from ._options import Address
@@ -10,27 +10,50 @@ from ._ref import ActorRef, address_of, make_ref
 from ._runtime import Runtime, executing
 from ._spawn import Spawns
 
+if TYPE_CHECKING:
+    from ._cell import Cell
+
 A = TypeVar("A", bound=Actor)
 
 
 class Context(Spawns):
-    """An actor's place. Hosts make it; `stop` ends the actor after the message that it handles."""
+    """An actor's place: what its host knows of it, for its own eyes."""
 
-    def __init__(self, runtime: Runtime, cls: type, address: Address, *, own: Address | None = None, system: str = "",
-                 node: str = "", unit: str = "", epoch: str = "0", incarnation: int = 1,
-                 stop: Callable[[str], None] = lambda reason: None, save: Callable[[], None] = lambda: None) -> None:
-        self._runtime = runtime
-        self._histrio_spawner = runtime
-        self._own = own or address
-        self._stop = stop
-        self._save = save
-        self.ref: Any = make_ref(address, cls, runtime)
-        self.path = address.path
-        self.system = system
-        self.node = node
-        self.unit = unit
-        self.epoch = epoch
-        self.incarnation = incarnation
+    __slots__ = ("_cell", "_histrio_spawner")
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._histrio_spawner: Runtime = cell.runtime
+
+    @property
+    def ref(self) -> Any:
+        """A reference to the actor."""
+        behavior = self._cell.behavior
+        return make_ref(self._cell.address, None if behavior is None else behavior.cls, self._histrio_spawner)
+
+    @property
+    def path(self) -> str:
+        return self._cell.address.path
+
+    @property
+    def system(self) -> str:
+        return self._cell.runtime.system
+
+    @property
+    def node(self) -> str:
+        return self._cell.runtime.node
+
+    @property
+    def unit(self) -> str:
+        return self._cell.unit
+
+    @property
+    def epoch(self) -> str:
+        return self._cell.epoch
+
+    @property
+    def incarnation(self) -> int:
+        return self._cell.incarnation
 
     @property
     def name(self) -> str:
@@ -42,7 +65,7 @@ class Context(Spawns):
         """Who sent the message that is being handled; None for clients and timers."""
         execution = executing.get()
         sender = None if execution is None else execution.sender
-        return None if sender is None else ActorRef(sender, self._runtime)
+        return None if sender is None else ActorRef(sender, self._histrio_spawner)
 
     def remaining(self) -> float | None:
         """Seconds until the asker of this message stops waiting; None when nobody waits, or for ever."""
@@ -64,20 +87,20 @@ class Context(Spawns):
 
         With a class it is typed. Without one the actor may be in C: arguments are plain values. The actor need not exist.
         """
-        return make_ref(Address(resolve(self.path, name), python=cls is not None), cls, self._runtime)
+        return make_ref(Address(resolve(self.path, name), python=cls is not None), cls, self._histrio_spawner)
 
     def stop(self, reason: str = "normal") -> None:
         """Ends this actor after the message that it handles. Any other reason than "normal" counts as a failure."""
-        self._stop(reason)
+        self._cell.stop(reason)
 
     def save(self) -> None:
         """Has snapshot() called now, and its result kept for restore() of the next incarnation. Without this that happens after each
         message, or after `snapshot_every` of them (see actor())."""
-        self._save()
+        self._cell.save()
 
     def exit(self, other: object, reason: str = "shutdown") -> None:
         """Sends another actor an exit signal: "shutdown" lets it stop, "kill" ends it at once."""
-        self._runtime.exit(address_of(other), reason)
+        self._histrio_spawner.exit(address_of(other), reason)
 
 
 def current() -> Context:

@@ -16,6 +16,7 @@ from typing import Any
 from . import _codec as codec
 from . import _frames as frames
 from . import _handling as handling
+from ._behavior import Behavior
 from ._cell import Cell, Delivery
 from ._errors import SystemClosed
 from ._frames import Closed
@@ -38,17 +39,24 @@ class Deliveries(Peer):
         self.watched: dict[int, Any] = {}
         self.loop_thread = LoopThread(self)
         self._gates = getattr(frames.compiled(), "Gate", None)
+        self._methods: dict[Behavior, Any] = {}  # for gates
 
     def open_gate(self, cell: Cell) -> None:
         """The actor runs: the compiled loop may run its plain handlers by itself."""
         assert cell.behavior is not None
         if self._gates is None or cell.on_loop or codec.is_by_value() or cell.behavior.keeps:
             return
-        functions = {name: message.function for name, message in cell.behavior.messages.items() if not message.is_stream}
-        gate = self._gates(cell, cell.object, functions)
+        gate = self._gates(cell, cell.object, self._methods_of(cell.behavior))
         gate.closed = True  # until the start is over
         if self.port.gate(cell.slot, gate):
             cell.gate = gate
+
+    def _methods_of(self, behavior: Behavior) -> Any:
+        found = self._methods.get(behavior)
+        if found is None:
+            functions = {name: message.function for name, message in behavior.messages.items() if not message.is_stream}
+            found = self._methods[behavior] = frames.compiled().Methods(functions)
+        return found
 
     def begin(self, cell: Cell, delivery: Delivery) -> bool:
         """Writes the delivery into the page; False: the table is full, and it begins when something else is over."""
@@ -97,16 +105,19 @@ class Deliveries(Peer):
         with self.lock:
             return cell.next()
 
-    def fail(self, cell: Cell, reason: str, delivery: Delivery | None) -> None:
-        """The actor ends by itself; `delivery` was the reason. Its last frame."""
+    def fail(self, cell: Cell, reason: str, delivery: Delivery | None, error: BaseException | None = None) -> None:
+        """The actor ends by itself; `delivery` was the reason, and `error` what it raised. Its last frame."""
         with self.lock:
             if cell.ended:
                 return
-            others = [one for one in cell.active if one is not delivery]
+            others = [one for one in cell.active or () if one is not delivery]
         for other in others:
             if other.number in self.open:
                 handling.abandoned(self, cell, other, reason)
         text = reason.encode()[:255].decode("utf-8", "ignore").encode()
+        if self.takes_tracebacks:
+            trace = "" if error is None else "\n" + codec.traceback_of(error)
+            text = text.replace(b"\n", b" ") + trace.encode("utf-8", "replace")
         number = 0 if delivery is None else delivery.number
         self.port.send(frames.FAILED, int(reason == "normal"), cell.slot, "", number, payload=text)
         if delivery is not None:
@@ -122,8 +133,8 @@ class Deliveries(Peer):
                 self.port.gate(cell.slot)
             if self.cells.get(cell.slot) is cell:
                 del self.cells[cell.slot]
-            left = [*cell.active, *cell.pending]
-            cell.pending.clear()
+            left = [*(cell.active or ()), *(cell.pending or ())]
+            cell.pending = None
         for delivery in left:
             self.forget_delivery(cell, delivery)
             if delivery.task is not None:
@@ -132,8 +143,7 @@ class Deliveries(Peer):
     def forget_delivery(self, cell: Cell, delivery: Delivery) -> None:
         with self.lock:
             self.open.pop(delivery.number, None)
-            if delivery in cell.active:
-                cell.active.remove(delivery)
+            cell.over(delivery)
             entry, delivery.entry = delivery.entry, 0
             starved = self.starved.popleft() if entry and self.starved else None
         if entry:
@@ -159,9 +169,7 @@ class Deliveries(Peer):
         cell, delivery = found
         delivery.cancelled = True
         with self.lock:
-            waits = delivery in cell.pending
-            if waits:
-                cell.pending.remove(delivery)
+            waits = cell.withdraw(delivery)
         if waits:
             self.port.send(frames.DONE, 0, cell.slot, "", number)
             self.forget_delivery(cell, delivery)

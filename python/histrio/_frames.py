@@ -19,6 +19,8 @@ from ._buffers import Attached, attach
 HELLO, WELCOME, INTERN, START, STOP, DROP, TELL, ASK, REPLY, ERROR, DONE, FAILED, CANCEL, SPAWN = range(1, 15)
 MONITOR, DEMONITOR, DOWN, LINK, UNLINK, EXIT, TIMER_START, TIMER_CANCEL, TIMER, LOG, TRAP = range(15, 26)
 SNAPSHOT = 27
+MONITOR_LASTS = 1  # code of MONITOR: over restarts
+DOWN_ENDED, DOWN_RESTARTED = 1, 2  # codes of DOWN, of such a monitor
 
 HEADER = struct.Struct("<IBBHIIQIIQQ")
 HEADER_SIZE = HEADER.size

@@ -77,7 +77,7 @@ def _message(cell: Cell, delivery: Delivery) -> Any:
     if message is None:
         assert cell.behavior is not None
         raise BadArgument(cell.behavior.unknown(delivery.method))
-    if delivery.key is not None and delivery.key in cell.answers:
+    if delivery.key is not None and cell.answers and delivery.key in cell.answers:
         return Encoded(cell.answers[delivery.key])
     if message.is_stream:
         from ._stream import serve
@@ -102,22 +102,16 @@ def check_arguments(delivery: Delivery, message: Message) -> None:
 
 def start(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
     """Makes the actor's object. What its class is was loaded before."""
-    told = delivery.args
     assert cell.behavior is not None
     cls = cell.behavior.cls
-    cell.context = Context(
-        worker, cls, Address(cell.path) if cell.path else cell.own, own=cell.own, system=worker.system, node=worker.node,
-        unit=told["unit"], epoch=told["epoch"], incarnation=told["incarnation"], stop=lambda reason: _stop_later(cell, reason),
-        save=lambda: save(worker, cell),
-    )
+    cell.context = Context(cell)
     made: Any = cls.__new__(cls)  # type: ignore[call-overload]
     try:
         made._histrio_context = cell.context
     except AttributeError:
         pass  # a class with __slots__: histrio.current() works all the same
     cell.object = made
-    args, kwargs = told["arguments"]
-    made.__init__(*args, **kwargs)
+    made.__init__(*delivery.args, **delivery.kwargs)
     if cell.snapshot is not None and cell.behavior.keeps:
         made.restore(codec.decode_state(cell.snapshot))
     cell.snapshot = None
@@ -135,45 +129,29 @@ def load(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     else:
         codec.ship_by_value(True)
     cell.behavior = behavior_of(cls)
-    cell.path = told.get("path") or ""
-    cell.label = cell.path or f"{cls.__name__} {cell.own}"
+    if told.get("path"):
+        cell.address = Address(told["path"])
     cell.on_loop = cell.behavior.is_async
-    epoch = str(told.get("epoch") or "0")
-    delivery.args = {
-        "arguments": (args, kwargs), "unit": told.get("unit") or "", "epoch": epoch,
-        "incarnation": int(told.get("incarnation") or 1),
-    }
+    cell.unit = sys.intern(told.get("unit") or "")
+    cell.epoch = sys.intern(str(told.get("epoch") or "0"))
+    cell.incarnation = int(told.get("incarnation") or 1)
+    delivery.args, delivery.kwargs = args, kwargs
 
 
-def save(worker: Deliveries, cell: Cell) -> None:
-    """The node keeps the actor's state for its next incarnation. Raises what is wrong with it."""
-    if cell.behavior is None or not cell.behavior.keeps:
-        raise TypeError(f"{cell.label} has no snapshot() and restore()")
-    cell.unsaved = 0
-    worker.port.send(frames.SNAPSHOT, 0, cell.slot, payload=codec.encode_state(cell.object.snapshot(), cell.label))
-
-
-def _save_when_due(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
+def _save_when_due(cell: Cell, delivery: Delivery) -> None:
     behavior = cell.behavior
     if behavior is None or not behavior.keeps or delivery.kind not in (frames.TELL, frames.ASK, frames.TIMER):
         return
     cell.unsaved += 1
     if cell.unsaved == behavior.options.snapshot_every:
-        save(worker, cell)
+        cell.save()
 
 
 def stop(cell: Cell, reason: str) -> Any:
-    for stream in list(cell.streams.values()):
+    for stream in cell.open_streams():
         stream.drop()
     hook = getattr(cell.object, "on_stop", None)
     return None if hook is None else hook_call(hook, reason)
-
-
-def _stop_later(cell: Cell, reason: str) -> None:
-    if cell.stopping is None:
-        cell.stopping = reason
-        if cell.gate is not None:
-            cell.gate.attention = True
 
 
 # ---- the frame that ends it ----
@@ -183,7 +161,7 @@ def succeeded(worker: Deliveries, cell: Cell, delivery: Delivery, value: Any) ->
     """The handler returned. Whoever has its answer can rely on the state being kept."""
     port = worker.port
     try:
-        _save_when_due(worker, cell, delivery)
+        _save_when_due(cell, delivery)
     except Exception as error:
         failed(worker, cell, delivery, error)
         return
@@ -230,7 +208,7 @@ def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseExcept
         if isinstance(error, Exception) or not fatal:
             _answer_error(worker, cell, delivery, error, refused)
             if fatal:
-                worker.fail(cell, codec.where(error), None)
+                worker.fail(cell, codec.where(error), None, error)
             return
     elif refused:
         logs.log(port, logs.WARNING, f"a message was dropped: {delivery.method}: {error}", cell.slot)
@@ -242,7 +220,7 @@ def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseExcept
         worker.end(cell)
         return
     _log_failure(worker, cell, error)
-    worker.fail(cell, codec.where(error), delivery)
+    worker.fail(cell, codec.where(error), delivery, error)
 
 
 def _answer_error(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseException, refused: bool) -> None:

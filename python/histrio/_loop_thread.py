@@ -79,7 +79,7 @@ class LoopThread:
     def drop_streams(self, cell: Cell) -> None:
         """The actor is to stop, which waits for what it does: generators would never be done."""
         if self._loop is not None:
-            for stream in list(cell.streams.values()):
+            for stream in cell.open_streams():
                 self._loop.call_soon_threadsafe(stream.drop)
 
     def stop(self, cell: Cell, reason: str) -> None:

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 KEPT_LEAST = 1 << 20
@@ -27,32 +27,82 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 # ---- files to be filled ----
 
 _lock = threading.Lock()
-_kept: list[tuple[int, int]] = []  # (descriptor, size), the latest last
+_kept: list[File] = []  # the latest last
 _last_use = 0.0
 _sweeper: threading.Thread | None = None
 
 
+class File:
+    """A file of ours. Used again it is mapped, which writes into the pages that it has in half the time; pages that it has not
+    yet are had sooner without a mapping."""
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd = fd
+        self.size = size
+        self.mapping: mmap.mmap | None = None
+        self.copy: Callable[[mmap.mmap, int, memoryview], None] | None = None
+
+    def map(self) -> None:
+        """Where that can be done, and where nobody counts what this process has mapped."""
+        import resource
+
+        from ._frames import compiled
+
+        core = compiled()
+        if self.mapping is not None or core is None or resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY:
+            return
+        try:
+            mapping = mmap.mmap(self.fd, self.size)
+        except OSError:
+            return
+        if core.populate(mapping):
+            self.mapping, self.copy = mapping, core.copy
+
+    def write(self, buffer: memoryview, place: int) -> None:
+        if self.mapping is not None and self.copy is not None:
+            self.copy(self.mapping, place, buffer)
+            return
+        done = 0
+        while done < buffer.nbytes:
+            done += os.pwrite(self.fd, buffer[done:], place + done)
+
+    def close(self) -> None:
+        os.close(self.fd)
+        if self.mapping is not None:
+            self.mapping.close()
+
+
 def filled(buffers: Sequence[memoryview], places: Sequence[int], size: int) -> int:
     """A descriptor that can only read, of a file with the buffers at their places."""
-    fd = _take(size)
+    file = _take(size)
     try:
         for buffer, place in zip(buffers, places):
-            done = 0
-            while done < buffer.nbytes:
-                done += os.pwrite(fd, buffer[done:], place + done)
-        lent = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+            file.write(buffer, place)
+        lent = os.open(f"/proc/self/fd/{file.fd}", os.O_RDONLY | os.O_CLOEXEC)
     except BaseException:
-        os.close(fd)
+        file.close()
         raise
-    _keep(fd, size)
+    _keep(file)
     return lent
 
 
-def _take(size: int) -> int:
+def _take(size: int) -> File:
+    file = _take_kept(size)
+    if file is None:
+        return File(_made(size), size)
+    file.map()
+    return file
+
+
+def _take_kept(size: int) -> File | None:
     with _lock:
         for at in range(len(_kept) - 1, -1, -1):
-            if _kept[at][1] == size and _is_free(_kept[at][0]):
-                return _kept.pop(at)[0]
+            if _kept[at].size == size and _is_free(_kept[at].fd):
+                return _kept.pop(at)
+    return None
+
+
+def _made(size: int) -> int:
     made = os.memfd_create("histrio-data", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         os.truncate(made, size)
@@ -71,28 +121,28 @@ def _is_free(fd: int) -> bool:
     return True
 
 
-def _keep(fd: int, size: int) -> None:
+def _keep(file: File) -> None:
     global _last_use, _sweeper
     dropped = []
     with _lock:
         _last_use = time.monotonic()
-        if KEPT_LEAST <= size <= KEPT_MOST:
-            _kept.append((fd, size))
+        if KEPT_LEAST <= file.size <= KEPT_MOST:
+            _kept.append(file)
         else:
-            dropped.append(fd)
-        while sum(one[1] for one in _kept) > KEPT_MOST:
-            dropped.append(_kept.pop(0)[0])
+            dropped.append(file)
+        while sum(one.size for one in _kept) > KEPT_MOST:
+            dropped.append(_kept.pop(0))
         if _kept and _sweeper is None:
             _sweeper = threading.Thread(target=_sweep, name="histrio-memory", daemon=True)
             _sweeper.start()
     for one in dropped:
-        os.close(one)
+        one.close()
 
 
 def _sweep() -> None:
     """Gives all back when none was wanted for a while."""
     global _sweeper
-    idle, dropped = 0.0, list[tuple[int, int]]()
+    idle, dropped = 0.0, list[File]()
     while idle < IDLE:
         time.sleep(IDLE - idle)
         with _lock:
@@ -101,16 +151,16 @@ def _sweep() -> None:
                 dropped = _kept[:]
                 _kept.clear()
                 _sweeper = None
-    for fd, _ in dropped:
-        os.close(fd)
+    for one in dropped:
+        one.close()
 
 
 def _forked() -> None:
     """In a child: its descriptors would keep the files from being free."""
     global _lock, _sweeper
     _lock, _sweeper = threading.Lock(), None
-    for fd, _ in _kept:
-        os.close(fd)
+    for one in _kept:
+        one.close()
     _kept.clear()
 
 

@@ -51,14 +51,29 @@ def manifest_word(option: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class Strategy:
-    """What a supervisor restarts when a child failed, and how often within `period` before it gives up. It restarts at once."""
+    """What a supervisor restarts when a child failed, and how often within `period` before it gives up.
+
+    backoff=("50ms", "5s"): each restart of a child waits twice as long as the one before, from the first time up to the second, and
+    the first time again after the child lived for `period`; its messages wait, too. None: restarts do not wait.
+    """
 
     restarts: int = 3
     period: Duration = 5.0
+    backoff: tuple[Duration, Duration] | None = None
     word: ClassVar[str] = ""
 
+    def __post_init__(self) -> None:
+        if self.backoff is None:
+            return
+        initial, longest = (seconds(one) for one in self.backoff)
+        if not 0 < initial <= longest:
+            raise ValueError(f"backoff={self.backoff!r}: it is the first wait and the longest one, e.g. (\"50ms\", \"5s\")")
+
     def as_manifest(self) -> dict[str, object]:
-        return {"strategy": self.word, "restarts": self.restarts, "period_ms": milliseconds(self.period)}
+        entry: dict[str, object] = {"strategy": self.word, "restarts": self.restarts, "period_ms": milliseconds(self.period)}
+        if self.backoff is not None:
+            entry["backoff_initial_ms"], entry["backoff_max_ms"] = (milliseconds(one) for one in self.backoff)
+        return entry
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,7 @@ class CallOptions:
     idempotency_key: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Address:
     """Where an actor is: by path ("tellers.0/counter"), which finds the present incarnation, or one incarnation."""
 

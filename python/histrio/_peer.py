@@ -69,6 +69,7 @@ class Peer:
         self.system = ""
         self.node = ""
         self.node_uid = 0
+        self.takes_tracebacks = False  # the node does
 
     # ---- the runtime's face ----
 
@@ -259,6 +260,7 @@ class Peer:
     def welcomed(self, frame: Frame) -> None:
         told = codec.unpack(frame.payload)
         self.system, self.node, self.node_uid = told.get("system", ""), told.get("node", ""), told.get("node_uid", 0)
+        self.takes_tracebacks = bool(told.get("tracebacks"))
         if told.get("protocol") != 1:
             from ._errors import VersionSkew
 
@@ -271,7 +273,7 @@ class Peer:
 
         version = ".".join(map(str, sys.version_info[:3]))
         software = f"histrio {__version__}, {IMPLEMENTATIONS.get(sys.implementation.name, sys.implementation.name)} {version}"
-        told = {"protocol": 1, "pid": os.getpid(), "role": role, "software": software}
+        told = {"protocol": 1, "pid": os.getpid(), "role": role, "software": software, "traces": True}
         self.port.send(frames.HELLO, payload=codec.pack(told, "hello"))
         self.port.flush()
 

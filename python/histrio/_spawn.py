@@ -27,6 +27,8 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 class Spawns:
     """The method spawn()."""
 
+    __slots__ = ()  # of a context there are many thousands
+
     _histrio_spawner: Runtime
 
     if TYPE_CHECKING:

@@ -239,13 +239,13 @@ def serve(cell: Cell, delivery: Delivery, message: Message) -> Any:
         return _all_async(served) if is_async else _all(served)
     served_id = told["id"]
     if told.get("close"):
-        found = cell.streams.pop(served_id, None)
+        found = cell.close_stream(served_id)
         if found is not None:
             found.drop()
         return None
     if told["open"]:
-        cell.streams[served_id] = Served(message.function(cell.object, *delivery.args, **delivery.kwargs), cell.runtime.page)
-    found = cell.streams.get(served_id)
+        cell.open_stream(served_id, Served(message.function(cell.object, *delivery.args, **delivery.kwargs), cell.runtime.page))
+    found = cell.streams.get(served_id) if cell.streams else None
     if found is None:
         raise BadArgument("this stream is over: its actor was restarted, or it was closed")
     if is_async:
@@ -257,10 +257,10 @@ def _pulled(cell: Cell, served_id: Any, served: Served, want: int) -> Any:
     try:
         answer = served.pull(want)
     except BaseException:
-        cell.streams.pop(served_id, None)
+        cell.close_stream(served_id)
         raise
     if answer[1]:
-        cell.streams.pop(served_id, None)
+        cell.close_stream(served_id)
     return answer
 
 
@@ -268,11 +268,11 @@ async def _pulled_async(cell: Cell, served_id: Any, served: Served, want: int) -
     try:
         answer = await served.pull_async(want)
     except BaseException:
-        cell.streams.pop(served_id, None)
+        cell.close_stream(served_id)
         served.drop()
         raise
     if answer[1]:
-        cell.streams.pop(served_id, None)
+        cell.close_stream(served_id)
     return answer
 
 

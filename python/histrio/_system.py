@@ -43,7 +43,7 @@ class System(Spawns):
         self._runtime.exit(address_of(other), reason)
 
     def watch(self, ref: object) -> Watch:
-        """The ends of an actor, as they happen: `with sys.watch(c) as events: for event in events: ...`, async as well."""
+        """The ends and restarts of an actor, as they happen: `with sys.watch(c) as events: for event in events: ...`, async as well."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from . import _codec as codec
 from . import _frames as frames
 from ._call import Call
 from ._errors import SystemClosed
@@ -17,6 +19,23 @@ from ._ref import ActorRef, address_of
 
 if TYPE_CHECKING:
     from ._script import Script
+
+
+Kind = Literal["normal", "shutdown", "killed", "signal", "memory", "timeout", "exit", "process", "unreachable", "exception", "error"]
+
+# Of reasons as the node words them (node/host/reason.c), the first that fits. "error" is whatever else an actor, or one in C, says.
+_KINDS: list[tuple[re.Pattern[str], Kind]] = [
+    (re.compile(r"normal$"), "normal"),
+    (re.compile(r"shutdown($|:)"), "shutdown"),
+    (re.compile(r"killed$"), "killed"),
+    (re.compile(r"SIGKILL \(out of memory\)|memory "), "memory"),
+    (re.compile(r"(SIG[A-Z0-9]+|signal \d+)( |$)"), "signal"),
+    (re.compile(r"timeout( |$)"), "timeout"),
+    (re.compile(r"exit code \d+"), "exit"),
+    (re.compile(r"host process ended: |no host process: |connection closed|killed with "), "process"),
+    (re.compile(r"(noproc|noconnection)$"), "unreachable"),
+    (re.compile(r"[^\W\d][\w.]*(:| \(.*:\d+ in .*\)$)|([^\W\d]\w*\.)*[A-Z]\w*$"), "exception"),
+]
 
 
 @dataclass(frozen=True)
@@ -33,11 +52,38 @@ class Terminated(Event):
     reason: str = ""
     traceback: str = field(default="", repr=False)
 
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.reason)
+
+
+@dataclass(frozen=True)
+class Restarted(Event):
+    """Its supervisor started another incarnation, which runs now: the `incarnation`th one, so `incarnation - 1` went before. reason,
+    traceback and kind: why the one before ended, as its Terminated had it; reason is "" for who came between the two."""
+
+    incarnation: int = 0
+    reason: str = ""
+    traceback: str = field(default="", repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.reason)
+
+
+def kind_of(reason: str) -> Kind:
+    """What sort of an end a reason tells of."""
+    text = reason.removeprefix("start failed: ")
+    for pattern, kind in _KINDS:
+        if pattern.match(text):
+            return kind
+    return "error"
+
 
 class Watch:
-    """The ends of one actor: iterate with `async for`, `for`, or ask for `next(timeout=)`; it is a context manager.
+    """The ends and restarts of one actor: iterate with `async for`, `for`, or ask for `next(timeout=)`; it is a context manager.
 
-    A named actor is watched over its restarts; an unnamed one ends once.
+    An actor is watched over its restarts, until the supervisor that would start it again is done with it.
     """
 
     def __init__(self, watches: Watches, ref: Any) -> None:
@@ -142,10 +188,14 @@ class Watches:
             self.script.sent()
 
     def down(self, frame: frames.Frame) -> None:
-        """A monitor fired."""
+        """A monitor fired: for good, or one that lasts."""
+        lasts = frame.code in (frames.DOWN_ENDED, frames.DOWN_RESTARTED)
         with self.lock:
-            watch = self._open.pop(frame.id, None)
+            watch = self._open.get(frame.id) if lasts else self._open.pop(frame.id, None)
         if watch is None:
+            return
+        if lasts:
+            self._news(watch, frame)
             return
         reason, _, trace = frame.payload.decode("utf-8", "replace").partition("\n")
         is_gone = reason == "noproc"
@@ -153,10 +203,20 @@ class Watches:
             watch.tell(Terminated(watch.ref, reason, trace))
         watch.seen = True
         address = address_of(watch.ref)
-        if address.path and not is_gone and reason != "noconnection":
+        if address.path and not is_gone and reason != "noconnection":  # of a node that knows no monitors that last
             self._monitor(watch, address)
         else:
             watch.end()
+
+    @staticmethod
+    def _news(watch: Watch, frame: frames.Frame) -> None:
+        told = codec.unpack(frame.payload)
+        reason, trace = told.get("reason", ""), told.get("traceback", "")
+        watch.seen = True
+        if frame.code == frames.DOWN_ENDED:
+            watch.tell(Terminated(watch.ref, reason, trace))
+        else:
+            watch.tell(Restarted(watch.ref, told.get("incarnation", 0), reason, trace))
 
     def over(self) -> None:
         with self.lock:
@@ -168,5 +228,5 @@ class Watches:
         number = next(self._numbers)
         with self.lock:
             self._open[number] = watch
-        self.script.port.send(frames.MONITOR, 0, 1, "", number, 0, address.path, address.node, address.id)
+        self.script.port.send(frames.MONITOR, frames.MONITOR_LASTS, 1, "", number, 0, address.path, address.node, address.id)
         self.script.sent()

@@ -124,7 +124,7 @@ class Worker(Deliveries):
             return
         delivery = Delivery(frame)
         if kind == frames.START:
-            cell = self.cells[frame.actor] = Cell(self, frame.actor, "", Address("", frame.node, frame.id, True))
+            cell = self.cells[frame.actor] = Cell(self, frame.actor, Address("", frame.node, frame.id))
             cell.snapshot = self.snapshots.pop(frame.actor, None)
         else:
             cell = self.cells.get(frame.actor)
@@ -214,7 +214,7 @@ class Worker(Deliveries):
         delivery.args, delivery.kwargs = call[0], call[1]
         with self.lock:
             self.open[delivery.number] = cell, delivery
-            cell.active.append(delivery)
+            cell.begin(delivery)
         if isinstance(error, TypeError) and error.__traceback__ is None:
             try:
                 handling.check_arguments(delivery, delivery.message)

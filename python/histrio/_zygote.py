@@ -117,7 +117,7 @@ class Zygote:
         moves = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
         moves += [(os.POSIX_SPAWN_DUP2, fd, first + i) for i, fd in enumerate((data, page, trace))]
         environment = {**os.environ, "HISTRIO_WORKER": json.dumps({"fds": [first, first + 1, first + 2], **self._setup})}
-        return os.posix_spawn(sys.executable, [sys.executable, "-m", "histrio._executed"], environment, file_actions=moves)
+        return os.posix_spawn(sys.executable, [sys.executable, "-P", "-m", "histrio._executed"], environment, file_actions=moves)
 
     def _reap(self) -> None:
         while self._workers:

@@ -70,6 +70,7 @@ struct core {
     PyTypeObject *port_type;
     PyTypeObject *page_type;
     PyTypeObject *gate_type;
+    PyTypeObject *methods_type;
     PyObject *closed; /* exceptions of histrio._frames */
     PyObject *broken_frame;
     PyObject *loads; /* pickle.loads, pickle.dumps */
@@ -114,20 +115,25 @@ struct gate_method {
     bool is_slow; /* it lately ran for long: answers before it are not held back */
 };
 
+/* Of a class: all of its actors share it. */
+struct methods {
+    PyObject_HEAD struct gate_method *items;
+    size_t count;
+};
+
 struct gate {
     PyObject_HEAD PyObject *cell;
     PyObject *object;
-    struct gate_method *methods;
-    size_t method_count;
+    struct methods *methods;
     bool is_busy;   /* a handler is on some stack: deliveries wait in the cell */
     bool is_closed; /* the same of handlers that Python runs, or of deliveries that wait */
     bool attention; /* the cell has something to do when the handler is over */
     bool has_ended;
 };
 
-extern PyType_Spec gate_spec;
+extern PyType_Spec methods_spec, gate_spec;
 
-struct gate_method *gate_find(struct gate *gate, PyObject *name);
+struct gate_method *gate_find(const struct gate *gate, PyObject *name);
 
 /* ---- port.c, port_write.c: the socket ---- */
 
@@ -246,6 +252,11 @@ int buffers_add(struct port *port, PyObject *payload);
 int buffers_write(int fd, const struct buffer *buffer, const struct outgoing *outgoing);
 void buffers_drop(struct outgoing *outgoing);
 void buffers_done(struct port *port);
+
+/* ---- memory.c: functions of the module ---- */
+
+PyObject *memory_populate(PyObject *module, PyObject *args);
+PyObject *memory_copy(PyObject *module, PyObject *args);
 
 /* ---- call.c: asks and their answers ---- */
 

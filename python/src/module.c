@@ -36,6 +36,7 @@ static int core_exec(PyObject *module)
     core->port_type = add_type(module, &port_spec);
     core->page_type = add_type(module, &page_spec);
     core->gate_type = add_type(module, &gate_spec);
+    core->methods_type = add_type(module, &methods_spec);
     core->closed = import_from("histrio._frames", "Closed");
     core->broken_frame = import_from("histrio._frames", "BrokenFrame");
     core->loads = import_from("pickle", "loads");
@@ -57,6 +58,7 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(core->port_type);
     Py_VISIT(core->page_type);
     Py_VISIT(core->gate_type);
+    Py_VISIT(core->methods_type);
     Py_VISIT(core->closed);
     Py_VISIT(core->broken_frame);
     Py_VISIT(core->loads);
@@ -73,6 +75,7 @@ static int core_clear(PyObject *module)
     Py_CLEAR(core->port_type);
     Py_CLEAR(core->page_type);
     Py_CLEAR(core->gate_type);
+    Py_CLEAR(core->methods_type);
     Py_CLEAR(core->closed);
     Py_CLEAR(core->broken_frame);
     Py_CLEAR(core->loads);
@@ -88,6 +91,12 @@ static int core_clear(PyObject *module)
     return 0;
 }
 
+static PyMethodDef core_functions[] = {
+    {"populate", memory_populate, METH_VARARGS, NULL},
+    {"copy", memory_copy, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot core_slots[] = {{Py_mod_exec, core_exec}, {0, NULL}};
 
 static struct PyModuleDef core_module = {
@@ -95,6 +104,7 @@ static struct PyModuleDef core_module = {
     .m_name = "histrio._core",
     .m_doc = "Frames, batching and the dispatch loop in C; histrio._frames is the same in Python.",
     .m_size = sizeof(struct core),
+    .m_methods = core_functions,
     .m_slots = core_slots,
     .m_traverse = core_traverse,
     .m_clear = core_clear,

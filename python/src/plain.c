@@ -12,6 +12,7 @@ struct reader {
     const uint8_t *at;
     const uint8_t *end;
     unsigned depth;
+    uint64_t owed; /* items that lists and maps around here are still to have */
 };
 
 static PyObject *read_value(struct reader *reader);
@@ -48,18 +49,29 @@ static PyObject *read_bytes(struct reader *reader, uint64_t size)
     return bytes ? PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)size) : NULL;
 }
 
-/* Each item has a byte at least, so no count makes us allocate what did not come. */
-static bool has_items(const struct reader *reader, uint64_t count)
+/* Each item has a byte at least, those of outer ones as well, so no counts make us allocate what did not
+ * come. */
+static bool expect_items(struct reader *reader, uint64_t count)
 {
-    return reader->depth < DEPTH_MAX && count <= (uint64_t)(reader->end - reader->at);
+    if (reader->depth >= DEPTH_MAX || reader->owed + count > (uint64_t)(reader->end - reader->at))
+        return false;
+    reader->owed += count;
+    return true;
+}
+
+/* One that was expected. */
+static PyObject *read_item(struct reader *reader)
+{
+    reader->owed--;
+    return read_value(reader);
 }
 
 static PyObject *read_list(struct reader *reader, uint64_t count)
 {
-    PyObject *list = has_items(reader, count) ? PyList_New((Py_ssize_t)count) : NULL;
+    PyObject *list = expect_items(reader, count) ? PyList_New((Py_ssize_t)count) : NULL;
     reader->depth++;
     for (uint64_t i = 0; list && i < count; i++) {
-        PyObject *item = read_value(reader);
+        PyObject *item = read_item(reader);
         if (item)
             PyList_SetItem(list, (Py_ssize_t)i, item);
         else
@@ -71,11 +83,11 @@ static PyObject *read_list(struct reader *reader, uint64_t count)
 
 static PyObject *read_map(struct reader *reader, uint64_t count)
 {
-    PyObject *map = has_items(reader, count) ? PyDict_New() : NULL;
+    PyObject *map = expect_items(reader, count * 2) ? PyDict_New() : NULL;
     reader->depth++;
     for (uint64_t i = 0; map && i < count; i++) {
-        PyObject *key = read_value(reader);
-        PyObject *item = key && PyUnicode_CheckExact(key) ? read_value(reader) : NULL;
+        PyObject *key = read_item(reader);
+        PyObject *item = key && PyUnicode_CheckExact(key) ? read_item(reader) : NULL;
         if (!item || PyDict_SetItem(map, key, item) < 0)
             Py_CLEAR(map);
         Py_XDECREF(key);

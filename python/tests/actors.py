@@ -56,6 +56,13 @@ class Counter(histrio.Actor):
         return self.n
 
     @histrio.method
+    def wait_for(self, path):
+        """Until there is such a file."""
+        while not os.path.exists(path):
+            time.sleep(0.005)
+        return self.n
+
+    @histrio.method
     def wrong_inside(self):
         return len(5)
 

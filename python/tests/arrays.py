@@ -50,6 +50,12 @@ class Arrays(histrio.Actor):
         time.sleep(seconds)
 
     @histrio.method
+    def hold_until(self, path):
+        """Until there is such a file."""
+        while not os.path.exists(path):
+            time.sleep(0.005)
+
+    @histrio.method
     def crash(self):
         os.kill(os.getpid(), 11)
 

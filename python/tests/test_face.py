@@ -137,6 +137,9 @@ def test_the_manifests_words_are_taken():
     options = behavior_of(One).options
     assert (options.isolation, options.restart, options.shutdown) == ("Process", "Transient", 90.0)
     assert seconds("250ms") == 0.25
+    for wrong in (("1s", "50ms"), (0, 1)):
+        with pytest.raises(ValueError, match="the first wait and the longest one"):
+            histrio.OneForOne(backoff=wrong)
     with pytest.raises(ValueError, match="is no duration"):
         seconds("5 s")
 

@@ -186,6 +186,13 @@ def test_a_crash_and_who_watches(system):
         assert found.value.reason.startswith("SIGSEGV actors.py:") and found.value.reason.endswith(" in crash")
         event = events.next().result(timeout=PATIENCE)
         assert isinstance(event, histrio.Terminated) and event.reason.startswith("SIGSEGV actors.py:")
+        assert event.kind == "signal" and 'actors.py", line' in event.traceback
+        again = events.next().result(timeout=PATIENCE)
+        assert isinstance(again, histrio.Restarted) and again.incarnation == 2
+        assert (again.reason, again.traceback, again.kind) == (event.reason, event.traceback, "signal")
+        with pytest.raises(histrio.ActorCrashed):
+            c.crash().result()
+        assert [type(events.next().result(timeout=PATIENCE)).__name__ for _ in range(2)] == ["Terminated", "Restarted"]
     assert c.add.opt(retries=5)(1).result() == 6
 
 
@@ -322,6 +329,19 @@ def test_classes_of_the_program_itself(tmp_path, text):
     for arguments in (["-m", "app"], ["-m", "histrio", "run", "app.py"]):
         out, err = run(arguments, tmp_path)
         assert "got 2" in out, err
+
+
+@pytest.mark.parametrize("threads", ["", "import threading, time; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"])
+def test_the_folder_where_it_was_started_hides_nothing(tmp_path, threads):
+    code, elsewhere = tmp_path / "code", tmp_path / "elsewhere"
+    code.mkdir()
+    elsewhere.mkdir()
+    for name in ("copy", "typing", "json", "histrio"):
+        (elsewhere / f"{name}.py").write_text("raise RuntimeError('not what was wanted')")
+    (code / "helper.py").write_text("ONE = 1")
+    (code / "app.py").write_text(threads + GUARDED.replace("k + 1", "k + helper.ONE").replace("import histrio", "import helper, histrio"))
+    out, err = run(["../code/app.py"], elsewhere)  # threads: workers are executed, not forked
+    assert "got 2" in out, err
 
 
 def test_what_actors_print(tmp_path):

@@ -5,7 +5,9 @@ import threading
 import time
 
 import pytest
-from testing_actors import Clerk, Counter, Deep, Log, OneForAll, OneForOne, RestForOne, Sleeper, Teller, TwoOfAName, Writer
+from testing_actors import (
+    Clerk, Counter, Deep, Impatient, Log, OneForAll, OneForOne, Patient, PatientRest, RestForOne, Sleeper, Teller, TwoOfAName, Writer,
+)
 
 import histrio
 from histrio import testing
@@ -88,6 +90,128 @@ def test_strategies(histrio_system, kind, restarted):
         expected = 2 if name in restarted else 1
         child = getattr(group, name)
         assert until(lambda: child.incarnation().result(timeout=20), expected) == expected
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_restart_waits_and_its_messages_with_it(histrio_system):
+    patient = histrio_system.spawn(Patient, name="patient").result()
+    other = histrio_system.spawn(Counter, name="other").result()
+    clock = getattr(histrio_system, "clock", None)
+    others_wait = []
+    for wait in (0.3, 0.5, 0.5):
+        began = clock.now if clock else time.monotonic()
+        patient.fail.tell("on purpose")
+        answer = patient.incarnation()
+        if clock is None:
+            assert other.add(1).result(timeout=20)
+            others_wait.append(time.monotonic() - began >= wait)
+        answer.result(timeout=20)
+        took = (clock.now if clock else time.monotonic()) - began
+        assert took >= wait - 0.002
+        assert clock is None or took == pytest.approx(wait)
+    assert clock or sum(others_wait) <= 1, "nobody else waits; a busy machine can be slow once"
+    assert patient.incarnation().result() == 4
+
+
+def story(events, count):
+    """The next events, as words."""
+    told = [events.next().result(timeout=20) for _ in range(count)]
+    return [(type(one).__name__, one.kind, *([one.incarnation] if isinstance(one, histrio.Restarted) else [])) for one in told], told
+
+
+@pytest.mark.parametrize("reason, kind", [
+    ("normal", "normal"), ("shutdown", "shutdown"), ("killed", "killed"), ("SIGSEGV bank.py:41 in add", "signal"),
+    ("SIGKILL (out of memory)", "memory"), ("timeout bank.py:41 in add", "timeout"), ("exit code 3", "exit"), ("noproc", "unreachable"),
+    ("ValueError: no amount (bank.py:41 in add)", "exception"), ("KeyError (bank.py:41 in add)", "exception"), ("StopIteration", "exception"),
+    ("bank.Broke", "exception"), ("start failed: OSError: no", "exception"), ("error", "error"), ("tired", "error"), ("it had to be", "error"), ("", "error"),
+])
+def test_kinds_of_ends(reason, kind):
+    assert histrio.Terminated(None, reason).kind == kind
+
+
+@pytest.mark.histrio("test", "node")
+def test_restarts_are_told_to_who_watches(histrio_system):
+    group = histrio_system.spawn(OneForAll, name="group").result()
+    with histrio_system.watch(group.a) as a, histrio_system.watch(group.b) as b:
+        group.b.fail.tell("on purpose")
+        words, (ended, restarted) = story(b, 2)
+        assert words == [("Terminated", "exception"), ("Restarted", "exception", 2)]
+        assert ended.reason.startswith("ValueError: on purpose (testing_actors.py:") and restarted.reason == ended.reason
+        assert ended.traceback.startswith("Traceback (most recent call last):") and ended.traceback.endswith("ValueError: on purpose")
+        assert ", in fail" in restarted.traceback and restarted.traceback == ended.traceback
+        assert restarted.actor == ended.actor == group.b
+        assert story(a, 2)[0] == [("Terminated", "shutdown"), ("Restarted", "shutdown", 2)], "with it"
+        group.b.fail.tell("again")
+        assert story(b, 2)[0] == [("Terminated", "exception"), ("Restarted", "exception", 3)], "the same watch"
+    assert group.b.incarnation().result(timeout=20) == 3
+
+
+def in_time(system, wait, attempt):
+    """Plays attempt(name) until it was over before a wait that began with it was, so that all of it came in between; a busy machine is
+    too slow at times. What the attempt returned."""
+    clock = getattr(system, "clock", None)
+    for number in range(100):
+        began = time.monotonic()
+        played = attempt(f"try-{number}")
+        if clock or time.monotonic() - began < wait:
+            return played
+    raise AssertionError(f"100 times not in {wait} s")
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_restart_that_waits_is_told_when_it_comes(histrio_system):
+    clock = getattr(histrio_system, "clock", None)
+
+    def watch_twice(name):
+        patient = histrio_system.spawn(Patient, name=name).result()
+        events, began = histrio_system.watch(patient), clock.now if clock else time.monotonic()
+        patient.fail.tell("on purpose")
+        assert story(events, 1)[0] == [("Terminated", "exception")], "at once"
+        later = histrio_system.watch(patient)
+        with pytest.raises(histrio.NoSuchActor):
+            histrio_system.lookup("local/nobody", Counter).add(1).result()  # answered after what was sent before it
+        return events, later, began
+
+    events, later, began = in_time(histrio_system, 0.3, watch_twice)
+    with events, later:
+        assert story(events, 1)[0] == [("Restarted", "exception", 2)]
+        assert (clock.now if clock else time.monotonic()) - began >= 0.29
+        assert story(later, 1)[0] == [("Restarted", "exception", 2)], "who came between the two"
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_watch_ends_with_the_last_incarnation(histrio_system):
+    counter = histrio_system.spawn(Counter, name="counter", restart="temporary").result()
+    with histrio_system.watch(counter) as events:
+        counter.fail.tell("on purpose")
+        assert story(events, 1)[0] == [("Terminated", "exception")]
+        with pytest.raises(histrio.SystemClosed, match="nothing is watched"):
+            events.next().result(timeout=20)
+    deep = histrio_system.spawn(Deep, name="deep").result()
+    with histrio_system.watch(deep.inner) as inner, histrio_system.watch(deep.inner.a) as child:
+        for _ in range(3):
+            deep.inner.a.fail.tell("again")
+        assert story(inner, 2)[0] == [("Terminated", "shutdown"), ("Restarted", "shutdown", 2)]
+        told = list(child)
+        assert isinstance(told[-1], histrio.Terminated), "its supervisor gave up"
+
+
+@pytest.mark.histrio("test", "node")
+def test_a_group_that_waits(histrio_system):
+    def fail_twice(name):
+        group, began = histrio_system.spawn(PatientRest, name=name).result(), time.monotonic()
+        with histrio_system.watch(group.a) as first, histrio_system.watch(group.c) as ends:
+            group.b.fail.tell("on purpose")
+            assert ends.next().result(timeout=20).reason == "shutdown", "at once"
+            group.a.fail.tell("too")
+            assert story(first, 1)[0] == [("Terminated", "exception")]
+        return group, began
+
+    group, began = in_time(histrio_system, 0.3, fail_twice)
+    assert group.c.incarnation().result(timeout=20) == 2
+    assert group.b.incarnation().result() == 2, "restarted once, with a"
+    assert group.a.incarnation().result() == 2
+    assert hasattr(histrio_system, "clock") or time.monotonic() - began >= 0.3
 
 
 @pytest.mark.histrio("test", "node")
@@ -234,6 +358,17 @@ def test_time_passes_when_all_wait(system):
     with pytest.raises(histrio.AskTimeout):
         sleeper.sleep.opt(timeout=10)(3600).result()
     assert system.clock.now == pytest.approx(60)
+
+
+def test_nobody_waits_for_an_ask(system):
+    sleeper = system.spawn(Sleeper, name="sleeper").result()
+    with pytest.raises(histrio.AskTimeout):
+        sleeper.sleep.opt(timeout=10)(3600).result()
+    impatient = system.spawn(Impatient).result()
+    impatient.wait.tell(sleeper)
+    impatient.fail.tell()
+    assert until(lambda: sleeper.so_far().result(), ["woken"] * 2) == ["woken"] * 2
+    assert system.clock.now == pytest.approx(11), "at once"
 
 
 def test_timers_and_a_clock_by_hand():

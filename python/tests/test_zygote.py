@@ -80,7 +80,10 @@ def start(port, behavior, *args):
                              "epoch": "1", "incarnation": 1})
     port.send(frames.START, 0, 1, "", 1, payload=payload, node=1, id=1)
     port.flush()
-    [frame] = [one for one in port.read(PATIENCE) if one.kind != frames.LOG]
+    deadline = time.monotonic() + PATIENCE
+    while not (came := [one for one in port.read(PATIENCE) if one.kind != frames.LOG]):
+        assert time.monotonic() < deadline, "it says nothing"
+    [frame] = came
     return frame
 
 

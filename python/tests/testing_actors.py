@@ -29,6 +29,11 @@ class Counter(histrio.Actor):
         self.ctx.stop()
 
 
+@histrio.actor(on_error="restart", supervise=histrio.OneForOne(restarts=5, period="10s", backoff=("300ms", "500ms")))
+class Patient(Counter):
+    pass
+
+
 class Sleeper(histrio.Actor):
     def __init__(self) -> None:
         self.ticks = 0
@@ -44,8 +49,16 @@ class Sleeper(histrio.Actor):
 
     @histrio.method
     async def sleep(self, seconds: float) -> str:
-        await asyncio.sleep(seconds)
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self.log.append("woken")
+            raise
         return f"slept {seconds:g} s"
+
+    @histrio.method
+    async def so_far(self) -> list[str]:
+        return self.log
 
     @histrio.method(concurrency=4)
     async def interleave(self, name: str) -> list[str]:
@@ -53,6 +66,19 @@ class Sleeper(histrio.Actor):
         await asyncio.sleep(1)
         self.log.append(f"{name} ends")
         return self.log
+
+
+class Impatient(histrio.Actor):
+    """Fails while it waits."""
+
+    @histrio.method(concurrency=2)
+    async def wait(self, sleeper: histrio.ActorRef[Sleeper]) -> str:
+        return await sleeper.sleep(3600)
+
+    @histrio.method(concurrency=2)
+    async def fail(self) -> None:
+        await asyncio.sleep(1)
+        raise ValueError("impatient")
 
 
 class Clerk(histrio.Actor):
@@ -133,6 +159,13 @@ class RestForOne(histrio.Actor):
 class Fragile(histrio.Actor):
     d = histrio.child(Counter)
     e = histrio.child(Counter)
+
+
+@histrio.supervisor(strategy="rest_for_one", restarts=5, period="10s", backoff=("300ms", "500ms"))
+class PatientRest(histrio.Actor):
+    a = histrio.child(Counter)
+    b = histrio.child(Counter)
+    c = histrio.child(Counter)
 
 
 @histrio.supervisor(strategy="one_for_one")

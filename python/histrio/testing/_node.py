@@ -36,10 +36,12 @@ class Node:
         self.loop = StepLoop(clock)
         self.worker = StepWorker(self, self.loop)
         self.worker.system, self.worker.node, self.worker.node_uid = "local", "local", NODE
+        self.worker.takes_tracebacks = True
         self.script_wire = Wire(lambda frame: self._inbox.append((True, frame)))
         self._inbox: deque[tuple[bool, Frame]] = deque()
         self._requests: dict[tuple[bool, int], Message] = {}
         self._monitors: dict[tuple[bool, int, int], Actor] = {}  # (of the script?, slot, number)
+        self._lasting: set[tuple[bool, int, int]] = set()  # of these, over restarts
         self._numbers = 0
         self.rules: list[Rule] = []
         self.supervision = Supervision(self)
@@ -125,7 +127,7 @@ class Node:
         elif kind == frames.MONITOR:
             self._monitor(of_script, frame)
         elif kind == frames.DEMONITOR:
-            self._monitors.pop((of_script, frame.actor, frame.number), None)
+            self._forget((of_script, frame.actor, frame.number))
         elif kind == frames.EXIT:
             self._exit(frame)
         elif kind == frames.SNAPSHOT:
@@ -234,6 +236,7 @@ class Node:
         message = actor.unfinished.pop(frame.number, None)
         text = frame.payload.decode("utf-8", "replace") if frame.kind in (frames.ERROR, frames.FAILED) else ""
         if frame.kind == frames.FAILED:
+            text, _, actor.traceback = text.partition("\n")
             if message is not None and message.kind == frames.ASK:
                 self.answer_error(message, errors.CRASHED, text)
             self.put_back(actor, all_of_them=True)
@@ -250,7 +253,7 @@ class Node:
     def put_back(self, actor: Actor, all_of_them: bool = False) -> None:
         """What was delivered and has not begun goes to the front of the mailbox again; what has begun is answered."""
         cell = self.worker.cells.get(actor.slot)
-        begun = set() if cell is None or all_of_them else {one.number for one in cell.active}
+        begun = set() if cell is None or all_of_them else {one.number for one in cell.active or ()}
         waiting = []
         for number, message in sorted(actor.unfinished.items()):
             if message.kind not in (frames.TELL, frames.ASK):
@@ -323,16 +326,45 @@ class Node:
         target = self._find(frame)
         key = of_script, frame.actor, frame.number
         if target is None or target.is_over:
-            self._fire(key, "noproc")
+            self._fire(key, b"noproc")
         else:
             self._monitors[key] = target
+            if frame.code == frames.MONITOR_LASTS:
+                self._lasting.add(key)
+                if target.state == "over" and target.cause is None:
+                    target.cause = "", ""  # nobody was there to be told
 
-    def _fire(self, key: tuple[bool, int, int], reason: str) -> None:
+    def _forget(self, key: tuple[bool, int, int]) -> None:
+        self._monitors.pop(key, None)
+        self._lasting.discard(key)
+
+    def _fire(self, key: tuple[bool, int, int], payload: bytes, code: int = 0) -> None:
         of_script, slot, number = key
         if of_script:
-            self.to_script(Frame(frames.DOWN, 0, slot, "", self.number(), 0, "", 0, number, reason.encode()))
+            self.to_script(Frame(frames.DOWN, code, slot, "", self.number(), 0, "", 0, number, payload))
         elif slot in self.supervision.actors:
-            self.hand(self.supervision.actors[slot], Message(frames.DOWN, "", reason.encode()), id=number)
+            self.hand(self.supervision.actors[slot], Message(frames.DOWN, "", payload), id=number)
+
+    def _tell_news(self, actor: Actor, code: int) -> None:
+        """To those who watch the actor over its restarts."""
+        reason, trace = actor.cause or ("", "")
+        told = {"incarnation": actor.incarnation, "reason": reason, "traceback": trace}
+        for key in [key for key, target in self._monitors.items() if target is actor and key in self._lasting]:
+            self._fire(key, codec.pack(told, "what happened"), code)
+
+    def restarted(self, actor: Actor) -> None:
+        """An actor runs that ran before."""
+        if actor.cause is not None:
+            self._tell_news(actor, frames.DOWN_RESTARTED)
+        actor.cause = None
+
+    def gone(self, actor: Actor) -> None:
+        """Nobody starts it again."""
+        for key, target in list(self._monitors.items()):
+            if target is actor and key in self._lasting:
+                self._forget(key)
+                self._fire(key, b"noproc")
+        actor.cause = None
 
     def _link(self, of_script: bool, frame: Frame) -> None:
         own = self.supervision.script if of_script else self.supervision.actors.get(frame.actor)
@@ -351,10 +383,17 @@ class Node:
         for timer in actor.timers.values():
             timer.cancel()
         actor.timers.clear()
+        for (of_script, number), message in list(self._requests.items()):
+            if not of_script and message.sender == actor.slot and message.target is not None:
+                self._cancel(of_script, number)
+        trace, actor.traceback = actor.traceback, ""
+        if any(target is actor and key in self._lasting for key, target in self._monitors.items()):
+            actor.cause = reason, trace
+        self._tell_news(actor, frames.DOWN_ENDED)
         for key, target in list(self._monitors.items()):
-            if target is actor:
-                del self._monitors[key]
-                self._fire(key, reason)
+            if target is actor and key not in self._lasting:
+                self._forget(key)
+                self._fire(key, reason.encode())
         links, actor.links = actor.links, set()
         for other in links:
             other.links.discard(actor)

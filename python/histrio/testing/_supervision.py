@@ -65,7 +65,12 @@ class Actor:
         self.timers: dict[int, Timer] = {}
         self.traps = False
         self.snapshot: bytes | None = None
+        self.traceback = ""  # of what it failed by
+        self.cause: tuple[str, str] | None = None  # why it ended, until who watches it is told that it goes on
         self.restarts: list[float] = []
+        self.wait = 0.0  # before its last restart, in seconds
+        self.due = 0.0  # when that restart was, or is
+        self.is_waiting = False
         mailbox = entry.get("mailbox") or {}
         self.mailbox = mailbox.get("capacity", 0), mailbox.get("overflow", "Wait")
         self.keeps_mailbox = mailbox.get("on_restart", "Keep") == "Keep"
@@ -151,6 +156,7 @@ class Supervision:
         actor.id = actor.slot = self._slots
         actor.incarnation += 1
         actor.state, actor.then = "starting", then
+        actor.is_waiting = False
         self.names[actor.path] = actor
         self.tell("start" if actor.incarnation == 1 else "restart", actor.label)
         if actor.is_supervisor:
@@ -185,12 +191,14 @@ class Supervision:
             return
         for child in reversed(supervisor.children):
             self.drop(child, "shutdown")
+            self.node.gone(child)
         supervisor.state = "over"
         self._started(supervisor, why)
 
-    @staticmethod
-    def _started(actor: Actor, why: str) -> None:
+    def _started(self, actor: Actor, why: str) -> None:
         actor.state = "over" if why else "running"
+        if not why:
+            self.node.restarted(actor)
         then, actor.then = actor.then, None
         if then is not None:
             then(why)
@@ -245,6 +253,7 @@ class Supervision:
         """At once, with all below it."""
         for child in reversed(actor.children):
             self.drop(child, reason)
+        actor.is_waiting = False
         if actor.state == "over":
             return
         if not actor.is_supervisor:
@@ -259,6 +268,8 @@ class Supervision:
         self.actors.pop(actor.slot, None)
         self.tell("end", actor.label, reason)
         self.node.over(actor, reason)
+        for child in actor.children if actor.is_supervisor else ():
+            self.node.gone(child)
         if not actor.is_supervisor:  # what it spawned ends with it
             for child in list(reversed(actor.children)):
                 self.drop(child, "shutdown")
@@ -266,6 +277,8 @@ class Supervision:
 
     def _remove(self, actor: Actor) -> None:
         """For good: nobody starts it again."""
+        actor.is_waiting = False
+        self.node.gone(actor)
         if actor.parent is not None and not actor.parent.is_supervisor and actor in actor.parent.children:
             actor.parent.children.remove(actor)
         for child in actor.children:
@@ -307,7 +320,15 @@ class Supervision:
         if is_charged and not self._is_tolerated(holder):
             self._give_up(holder, actor, reason)
             return
-        self._restart_with(holder, actor)
+        self._restart_with(holder, actor, self._next_wait(holder, actor) if is_charged else 0.0)
+
+    def _next_wait(self, holder: Actor, actor: Actor) -> float:
+        now, rule = self.node.clock.now, holder.intensity
+        initial, longest = (rule.get(f"backoff_{one}_ms", 0) / 1000 for one in ("initial", "max"))
+        is_series = actor.wait > 0 and now - actor.due < rule["period_ms"] / 1000
+        actor.wait = min(2 * actor.wait, longest) if is_series else initial
+        actor.due = now + actor.wait
+        return actor.wait
 
     def _is_tolerated(self, holder: Actor) -> bool:
         now, rule = self.node.clock.now, holder.intensity
@@ -330,14 +351,26 @@ class Supervision:
 
         self._stop_all([child for child in reversed(holder.children) if child.state != "over"], alone)
 
-    def _restart_with(self, holder: Actor, actor: Actor) -> None:
+    def _restart_with(self, holder: Actor, actor: Actor, wait: float) -> None:
         group = [actor]
         if holder is not actor:
             at = holder.children.index(actor)
             rest = {"OneForAll": holder.children, "RestForOne": holder.children[at:]}
             group = list(rest.get(holder.intensity["strategy"], group))
-        self._stop_all([one for one in reversed(group) if one is not actor and one.state != "over"],
-                       lambda: self._start_again(group))
+        for one in group:
+            one.is_waiting = one is actor
+
+        def start() -> None:
+            if actor.is_waiting and self.node.clock.now >= actor.due:
+                self._start_again(group)
+
+        def stopped() -> None:
+            if wait:
+                self.node.clock.after(wait, start)
+            else:
+                self._start_again(group)
+
+        self._stop_all([one for one in reversed(group) if one is not actor and one.state != "over"], stopped)
 
     def _start_again(self, group: list[Actor]) -> None:
         for one in group:

@@ -119,7 +119,7 @@ class TestSystem(System):
         return self._runtime.step_node.supervision.trace
 
     def watch(self, ref: object) -> watch.Watch:
-        """The ends of an actor, as histrio.local() has it."""
+        """The ends and restarts of an actor, as histrio.local() has it."""
         return watch.Watch(self._runtime.watches, ref)
 
     # ---- time ----

@@ -8,7 +8,7 @@ from histrio import ActorRef, Call, Stream
 
 
 @histrio.actor(isolation="process", mailbox=1000, overflow="fail",
-               supervise=histrio.OneForOne(restarts=5, period=timedelta(minutes=1)))
+               supervise=histrio.OneForOne(restarts=5, period=timedelta(minutes=1), backoff=(0.05, "5s")))
 class Counter(histrio.Actor):
     def __init__(self, start: int = 0) -> None:
         self.n = start
@@ -106,3 +106,10 @@ async def program(sys: histrio.System) -> None:
     async with sys.watch(c) as events:
         async for event in events:
             assert_type(event, histrio.Event)
+            if isinstance(event, histrio.Restarted):
+                assert_type(event.incarnation, int)
+                assert_type(event.traceback, str)
+                print(f"{event.actor} runs again after {event.kind}: {event.reason}")
+            elif isinstance(event, histrio.Terminated):
+                assert_type(event.reason, str)
+                assert event.kind != "normal"
