@@ -26,7 +26,8 @@ done
 [ -z "$own_cluster" ] || set -- cluster
 [ $# -gt 0 ] || set -- lint dev python asan tsan clang fuzz kube cluster
 
-ours() { ps -eo pid=,comm=,args= | awk '$2 ~ /^(histrio|unit_|node_test|sim_|erl|beam)/' | sort; }
+# Not those that have ended and that init has not reaped yet.
+ours() { ps -eo stat=,pid=,comm=,args= | awk '$1 !~ /^Z/ && $3 ~ /^(histrio|unit_|node_test|sim_|erl|beam)/ { $1 = ""; print }' | sort; }
 before=$(ours)
 
 passed=0
@@ -81,26 +82,34 @@ python_suite() {
     [ "$code" = 0 ] || [ "$bad" != 0 ] || count "suite python" "$code"
 }
 
-# The programs of Kubernetes take minutes to build without a cache, so they are built beside the first stages.
-builder="" builder_log="" builder_code=""
+# The programs of Kubernetes take minutes to build without a cache, so they are built beside the first stages. How that ended is in
+# a file: a shell forgets a child whose number another one gets, and there are more processes in a run than numbers.
+builder="" builder_files=""
 start_builder() {
-    builder_log=$(mktemp)
-    nice -n 19 tests/cluster/build.sh >"$builder_log" 2>&1 &
+    builder_files=$(mktemp -d)
+    (
+        nice -n 19 tests/cluster/build.sh >"$builder_files/log" 2>&1 &
+        trap 'kill $!; exit' TERM
+        wait $!
+        echo $? >"$builder_files/code.new"
+        mv "$builder_files/code.new" "$builder_files/code"
+    ) &
     builder=$!
 }
+builder_code=""
 has_cluster_programs() {
     if [ -z "$builder_code" ]; then
-        wait "$builder"
-        builder_code=$?
+        until [ -f "$builder_files/code" ] || ! kill -0 "$builder" 2>/dev/null; do sleep 0.2; done
+        builder_code=$(cat "$builder_files/code" || echo 1)
         builder=""
-        [ "$builder_code" = 0 ] && grep 'cluster: built' "$builder_log" || cat "$builder_log"
+        [ "$builder_code" = 0 ] && grep 'cluster: built' "$builder_files/log" || cat "$builder_files/log"
         count "build of Kubernetes" "$builder_code"
     fi
     return "$builder_code"
 }
 at_exit() {
-    [ -z "$builder" ] || kill "$builder" 2>/dev/null
-    [ -z "$builder_log" ] || rm -f "$builder_log"
+    [ -z "$builder" ] || [ -f "$builder_files/code" ] || kill "$builder" 2>/dev/null
+    [ -z "$builder_files" ] || rm -rf "$builder_files"
     [ -z "$cluster_is_up" ] || tests/cluster/down.sh
 }
 cluster_is_up=""

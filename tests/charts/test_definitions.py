@@ -18,6 +18,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path[:0] = [os.path.join(TOP, "tests/support")]
 
 from api_server import BIN, ApiServer  # noqa: E402
+from histrio_operator import wait_served, wait_until  # noqa: E402
 from kube_client import APPLY, MERGE_PATCH, ApiError  # noqa: E402
 
 GROUP = "/apis/histrio.dev/v1alpha1/namespaces/default"
@@ -63,6 +64,8 @@ BAD = [
     (system(code={"c": [{"library": "a"}]}), "spec.code.c[0].path: Required value"),
     (system(code={"c": [{"library": "a", "path": "x"}] * 2}), "spec.code.c[1]: Duplicate value"),
     (system(code={"python": {"workers": 0}}), "spec.code.python.workers in body should be greater than or equal to 1"),
+    (system(code={"cWorkers": {"workers": 0}}), "spec.code.cWorkers.workers in body should be greater than or equal to 1"),
+    (system(code={"cWorkers": {"handlerTimeout": "1ms"}}), "must be from 100ms to 1h"),
     (system(supervision={"intensity": {"period": "0s"}}), "spec.supervision.intensity.period: Invalid value: must be from 1ms to 24h"),
     (system(supervision={"backoff": {"initial": "10s", "max": "1s"}}), "spec.supervision.backoff.max: Invalid value: max is below initial"),
     (system(supervision={"backoff": {"initial": "2h"}}), "spec.supervision.backoff.initial: Invalid value: must be from 1ms to 1h"),
@@ -99,6 +102,8 @@ BAD = [
     (entry(placement={"pin": {"node": 3}}), "placement.pin.node in body must be of type string"),
     (children({"name": "a"}), "children[0]: Invalid value: must have exactly one of behavior and supervisor"),
     (children({**WORKER, "supervisor": {}}), "children[0]: Invalid value: must have exactly one of behavior and supervisor"),
+    (children({"name": "s", "supervisor": {"backoff": {"initial": "31s"}}}), "backoff.max: Invalid value: max is below initial"),
+    (entry(supervisor={"backoff": {"max": "25h"}}), "backoff.max: Invalid value: must be from 1ms to 24h"),
     (children({"name": "s", "supervisor": {}, "mailbox": {}}), "mailbox: Invalid value: is a supervisor: it has no mailbox"),
     (children(WORKER, WORKER), "children: Invalid value: two children have the same name"),
     (children({**WORKER, "under": "nobody"}), "children: Invalid value: under names no child that is a supervisor"),
@@ -121,12 +126,19 @@ GOOD = [
     entry(shutdown="Infinity", isolation="Process", mailbox={"capacity": 5, "overflow": "DropOldest"}),
     system(actors=[LEDGER, {**LEDGER, "name": "b", "placement": {"colocateWith": "ledger", "antiAffinity": ["b"], "pin": {"index": "0"}}}]),
     system(actors=[KEYED], nodes={"replicas": 1}, state={"store": "SQLite"}),
-    children(WORKER, {"name": "s", "supervisor": {"strategy": "OneForAll"}}, {**WORKER, "name": "below", "under": "s"},
+    entry(supervisor={"backoff": {}}),
+    children(WORKER, {"name": "s", "supervisor": {"strategy": "OneForAll", "backoff": {"initial": "5ms", "max": "1s"}}}, {**WORKER, "name": "below", "under": "s"},
              {"name": "t", "supervisor": {}, "under": "s"}, {**WORKER, "name": "last", "under": "t"}),
     # As many as there may be, and each rule within the server's budget for one object.
     system(actors=[{**LEDGER, "name": f"e{n}", "placement": {"colocateWith": f"e{n - 1}"} if n else {}} for n in range(1000)]),
     children(*[{"name": "s", "supervisor": {}}], *[{**WORKER, "name": f"c{n}", "under": "s"} for n in range(63)]),
 ]
+
+
+def wait_established(server):
+    """Until the API server serves what was defined a moment ago."""
+    server.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    wait_served(server)
 
 
 class Definitions(unittest.TestCase):
@@ -136,7 +148,7 @@ class Definitions(unittest.TestCase):
         cls.addClassCleanup(cls.server.stop)
         cls.client = cls.server.client()
         cls.server.kubectl("apply", "--server-side", "-f", os.path.join(TOP, "deploy/manifests/crds.yaml"))
-        cls.server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+        wait_established(cls.server)
 
     def create(self, manifest):
         made = self.client.create(SYSTEMS + STRICT, copy.deepcopy(manifest))
@@ -309,10 +321,15 @@ class Chart(unittest.TestCase):
             "resourceAttributes": {"verb": verb, "group": group, "resource": resource, "subresource": subresource, "namespace": namespace, "name": name}}})
         return review["status"]["allowed"]
 
+    def wait_may(self, allowed, verb, resource, **options):
+        """The API server learns of roles and bindings a moment after they are written."""
+        wait_until(f"{verb} {resource} {options}: {allowed}", lambda: self.may(verb, resource, **options) == allowed, 30)
+
     def test_install_upgrade_uninstall(self):
         chart = os.path.join(TOP, "charts/histrio")
         notes = self.helm("install", "histrio", chart)
         self.assertIn("kubectl --namespace ops rollout status deployment/histrio", notes)
+        wait_established(self.server)
         self.client.create(SYSTEMS, system())
         deployment = self.client.get("/apis/apps/v1/namespaces/ops/deployments/histrio")
         template = deployment["spec"]["template"]
@@ -320,23 +337,23 @@ class Chart(unittest.TestCase):
         self.client.create("/api/v1/namespaces/ops/pods?dryRun=All", {
             "metadata": {"name": "operator", "labels": template["metadata"]["labels"]}, "spec": template["spec"]})
 
-        self.assertTrue(self.may("list", "nodes", namespace=""))
-        self.assertTrue(self.may("patch", "actorsystems/status", group="histrio.dev"))
-        self.assertTrue(self.may("update", "actorfences", group="histrio.dev"))
+        self.wait_may(True, "list", "nodes", namespace="")
+        self.wait_may(True, "patch", "actorsystems/status", group="histrio.dev")
+        self.wait_may(True, "update", "actorfences", group="histrio.dev")
         self.assertFalse(self.may("patch", "actorfences", group="histrio.dev"))  # only by PUT
         self.assertTrue(self.may("get", "secrets"))
         self.assertFalse(self.may("list", "secrets"))
         self.assertFalse(self.may("patch", "pods"))
-        self.assertTrue(self.may("update", "leases", namespace="ops", group="coordination.k8s.io"))
+        self.wait_may(True, "update", "leases", namespace="ops", group="coordination.k8s.io")
         self.assertFalse(self.may("update", "leases", group="coordination.k8s.io"))
 
         self.helm("upgrade", "histrio", chart, "--set", "watchNamespace=default")
-        self.assertFalse(self.may("list", "nodes", namespace=""))
-        self.assertTrue(self.may("create", "pods"))
+        self.wait_may(False, "list", "nodes", namespace="")
+        self.wait_may(True, "create", "pods")
         self.assertFalse(self.may("create", "pods", namespace="kube-system"))
 
         self.helm("uninstall", "histrio")
-        self.assertFalse(self.may("create", "pods"))
+        self.wait_may(False, "create", "pods")
         self.assertEqual([item["metadata"]["name"] for item in self.client.items(SYSTEMS)], ["bank"])  # definitions are kept
         self.helm("install", "histrio", chart)  # and adopted again
         self.helm("uninstall", "histrio")
@@ -353,6 +370,7 @@ class Chart(unittest.TestCase):
         """A field that a new version adds can be used right after helm upgrade, and what was there stays."""
         self.helm("install", "histrio", os.path.join(TOP, "charts/histrio"))
         self.addCleanup(self.helm, "uninstall", "histrio")
+        wait_established(self.server)
         self.client.create(SYSTEMS, system(name="older"))
         self.addCleanup(self.client.request, "DELETE", f"{SYSTEMS}/older")
         newer = system(name="newer", color="blue")
@@ -378,7 +396,7 @@ class Chart(unittest.TestCase):
         rendered = self.helm("template", "histrio", os.path.join(TOP, "charts/histrio"), "--kube-version", "1.34.0", "--set", "crds.enabled=false")
         crds = os.path.join(TOP, "deploy/manifests/crds.yaml")
         self.server.kubectl("apply", "--server-side", "--force-conflicts", "-f", crds)
-        self.server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd", "--all")
+        wait_established(self.server)
         for document in yaml.safe_load_all(rendered):
             if document and document["kind"] in ("Pod", "ActorSystem"):
                 self.server.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", text=yaml.safe_dump(document))

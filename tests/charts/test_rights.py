@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(TOP, "tests/support")]
 
 from api_server import BIN, ApiServer  # noqa: E402
 from fake_kubelet import FakeKubelet  # noqa: E402
-from histrio_operator import BUILD, PODS, SYSTEMS, Operator, condition, wait_until  # noqa: E402
+from histrio_operator import BUILD, PODS, SYSTEMS, Operator, condition, wait_served, wait_until  # noqa: E402
 from kube_client import MERGE_PATCH  # noqa: E402
 
 BANK = f"{SYSTEMS}/bank"
@@ -36,7 +36,8 @@ class Rights(unittest.TestCase):
         result = subprocess.run([os.path.join(BIN, "helm"), "--kubeconfig", server.kubeconfig(), "install", "histrio", os.path.join(TOP, "charts/histrio"),
                                  "--namespace", "ops", "--create-namespace", *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual(result.returncode, 0, result.stderr)
-        server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        server.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        wait_served(server)
         kubelet = self.enterContext(FakeKubelet(server, 2, os.path.join(BUILD, "bin", "histrio-node"), os.path.join(BUILD, "examples")))
         os.environ["POD_NAMESPACE"] = "ops"
         self.addCleanup(os.environ.pop, "POD_NAMESPACE")
@@ -65,7 +66,6 @@ class Rights(unittest.TestCase):
         client.request("PATCH", BANK, {"spec": {"suspend": True}}, content_type=MERGE_PATCH)
         wait_until("all is suspended", lambda: condition(client.get(BANK), "Ready").get("reason") == "Suspended" and not client.items(PODS), 30)
         wait_until("there are Events", lambda: client.items("/apis/events.k8s.io/v1/namespaces/default/events"))
-        kubelet.collects = True
         client.request("DELETE", BANK)
         running.stop()
 

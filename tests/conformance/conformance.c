@@ -1,8 +1,10 @@
 /* Plays scenario files on our runtime and prints what happened, in the words of conformance.erl.
  *
- *     conformance FILE [--mutant NAME]
+ *     conformance FILE [--mutant NAME] [--hosted LIBRARY]
  *
- * A mutant breaks one rule on purpose: run.py proves with them that a broken rule is seen. */
+ * With --hosted the actors below supervisors run in worker processes, each in one of its own (isolation:
+ * Process); their behaviors are in LIBRARY. A mutant breaks one rule on purpose: run.py proves with them that
+ * a broken rule is seen. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include "actor/supervisor.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "conformance/world.h"
 
 static const char *const mutants[] = {"strategy", "rest", "restart", "intensity", "order", "brutal", "kill",
@@ -17,7 +20,7 @@ static const char *const mutants[] = {"strategy", "rest", "restart", "intensity"
 
 static bool is_mutant(const char *name)
 {
-    return strcmp(world_mutant, name) == 0;
+    return strcmp(stage->mutant, name) == 0;
 }
 
 /* ---- the tree ---- */
@@ -64,7 +67,7 @@ static enum actor_restart restart_of(const char *word)
 /* NAME, then RESTART SHUTDOWN at words[at], then options. */
 static struct actor_child_spec *add_child(struct tree *tree, char *const *words, size_t count, size_t at)
 {
-    struct puppet *puppet = world_puppet(words[1]);
+    struct puppet *puppet = stage_puppet(words[1]);
     struct actor_child_spec *spec = &tree->children[tree->count++];
     *spec = (struct actor_child_spec){.name = puppet->name,
         .under = "",
@@ -78,9 +81,9 @@ static struct actor_child_spec *add_child(struct tree *tree, char *const *words,
             (void)snprintf(puppet->ends_with, sizeof(puppet->ends_with), "%s", words[i] + 5);
         }
         if (strcmp(words[i], "under") == 0)
-            spec->under = world_puppet(words[i + 1])->name;
+            spec->under = stage_puppet(words[i + 1])->name;
     }
-    const char *above = spec->under[0] ? world_puppet(spec->under)->path : "top";
+    const char *above = spec->under[0] ? stage_puppet(spec->under)->path : "top";
     (void)snprintf(puppet->path, sizeof(puppet->path), "%.190s/%s", above, puppet->name);
     return spec;
 }
@@ -92,13 +95,14 @@ static void add_worker(struct tree *tree, char *const *words, size_t count)
     spec->behavior = "conformance.puppet";
     spec->arguments = (const uint8_t *)arguments;
     spec->arguments_size = strlen(arguments);
+    spec->isolation = world_library ? ACTOR_ISOLATION_PROCESS : ACTOR_ISOLATION_NODE;
 }
 
 static void add_supervisor(struct tree *tree, char *const *words, size_t count)
 {
     struct actor_child_spec *spec = add_child(tree, words, count, 5);
     set_limits(spec, words + 2);
-    world_puppet(words[1])->fails = -1; /* no puppet: its end is heard from its supervisor */
+    stage_puppet(words[1])->fails = -1; /* no puppet: its end is heard from its supervisor */
 }
 
 static void tree_done(struct tree *tree)
@@ -121,7 +125,7 @@ static void start_tree(struct tree *tree)
     struct actor_unit_spec unit = {
         .name = "top", .root = tree->root, .children = tree->children, .child_count = tree->count};
     if (actor_system_unit_start(world.system, &unit, 1, &err) < 0)
-        world_note("not up %s", err.text);
+        stage_note("not up %s", err.text);
 }
 
 /* Plain processes: under a supervisor that never does anything for them. */
@@ -135,7 +139,7 @@ static void start_plain(struct tree *tree, char *const *words, size_t count)
     }
     start_tree(tree);
     world_settle();
-    free(world.lines[--world.line_count]); /* "up" */
+    stage->line_count--; /* "up" */
 }
 
 /* ---- steps ---- */
@@ -152,16 +156,16 @@ static const char *reason_of(const char *word, char *buffer, size_t size)
 
 static bool is_there(const char *name)
 {
-    const struct puppet *puppet = world_find(name);
+    const struct puppet *puppet = stage_find(name);
     return puppet && puppet->is_alive;
 }
 
 static void command(const char *name, const char *text)
 {
     if (is_there(name))
-        world_command(world_puppet(name), text);
+        world_command(stage_puppet(name), text);
     else
-        world_note("%s is not there", name);
+        stage_note("%s is not there", name);
 }
 
 static void step_exit(const char *name, const char *word)
@@ -176,7 +180,7 @@ static void step_exit(const char *name, const char *word)
 static void step_signal(const char *name, const char *word)
 {
     char reason[NAME_BYTES + 16];
-    const struct puppet *puppet = world_puppet(name);
+    const struct puppet *puppet = stage_puppet(name);
     bool is_supervisor = puppet->fails < 0;
     if (!is_supervisor && !puppet->is_alive)
         return;
@@ -205,7 +209,7 @@ static void step_do(char *const *words, size_t count)
 static void step_request(const char *type, const char *supervisor, const char *child)
 {
     bool is_top = strcmp(supervisor, "top") == 0;
-    world_request(type, is_top ? "top" : world_puppet(supervisor)->path, child);
+    world_request(type, is_top ? "top" : stage_puppet(supervisor)->path, child);
 }
 
 static void step(struct tree *tree, char *const *words, size_t count)
@@ -223,7 +227,7 @@ static void step(struct tree *tree, char *const *words, size_t count)
     else if (strcmp(verb, "procs") == 0)
         start_plain(tree, words, count);
     else if (strcmp(verb, "fail") == 0)
-        world_puppet(words[1])->fails = (int)strtol(words[2], NULL, 10);
+        stage_puppet(words[1])->fails = (int)strtol(words[2], NULL, 10);
     else if (strcmp(verb, "start") == 0)
         start_tree(tree);
     else if (strcmp(verb, "stop") == 0)
@@ -240,7 +244,7 @@ static void step(struct tree *tree, char *const *words, size_t count)
     else if (strcmp(verb, "do") == 0)
         step_do(words, count);
     else if (strcmp(verb, "alive") == 0)
-        world_note("%s %s", words[1], is_there(words[1]) ? "lives" : "is gone");
+        stage_note("%s %s", words[1], is_there(words[1]) ? "lives" : "is gone");
     else if (strcmp(verb, "sleep") == 0)
         clock_virtual_advance(&world.clock, strtol(words[1], NULL, 10) * NS_PER_MS);
     else if (strcmp(verb, "terminate") == 0)
@@ -258,20 +262,18 @@ static void step(struct tree *tree, char *const *words, size_t count)
 
 static int by_text(const void *left, const void *right)
 {
-    return strcmp(*(char *const *)left, *(char *const *)right);
+    return strcmp(left, right);
 }
 
 static void flush(const struct tree *tree, const char *line)
 {
     if (tree->is_unordered)
-        qsort(world.lines, world.line_count, sizeof(world.lines[0]), by_text);
-    if (world.line_count > 0)
+        qsort(stage->lines, stage->line_count, sizeof(stage->lines[0]), by_text);
+    if (stage->line_count > 0)
         (void)printf("- %s\n", line);
-    for (size_t i = 0; i < world.line_count; i++) {
-        (void)printf("  %s\n", world.lines[i]);
-        free(world.lines[i]);
-    }
-    world.line_count = 0;
+    for (size_t i = 0; i < stage->line_count; i++)
+        (void)printf("  %s\n", stage->lines[i]);
+    stage->line_count = 0;
 }
 
 /* ---- files ---- */
@@ -321,17 +323,31 @@ static int play(FILE *file)
     return ferror(file) ? 1 : 0;
 }
 
+static bool read_options(int count, char **arguments)
+{
+    bool known = count % 2 == 0;
+    for (int i = 0; i + 1 < count; i += 2) {
+        if (strcmp(arguments[i], "--hosted") == 0) {
+            world_library = arguments[i + 1];
+            stage->is_hosted = true;
+            continue;
+        }
+        known &= strcmp(arguments[i], "--mutant") == 0;
+        bool is_one = false;
+        for (size_t j = 0; j < sizeof(mutants) / sizeof(mutants[0]); j++)
+            is_one |= strcmp(mutants[j], arguments[i + 1]) == 0;
+        known &= is_one;
+        (void)snprintf(stage->mutant, sizeof(stage->mutant), "%s", arguments[i + 1]);
+    }
+    return known;
+}
+
 int main(int argc, char **argv)
 {
-    bool known = argc == 2;
-    if (argc == 4 && strcmp(argv[2], "--mutant") == 0) {
-        world_mutant = argv[3];
-        for (size_t i = 0; i < sizeof(mutants) / sizeof(mutants[0]); i++)
-            known |= is_mutant(mutants[i]);
-    }
-    FILE *file = known ? fopen(argv[1], "re") : NULL;
+    stage_make();
+    FILE *file = argc > 1 && read_options(argc - 2, argv + 2) ? fopen(argv[1], "re") : NULL;
     if (!file) {
-        (void)fprintf(stderr, "conformance: FILE [--mutant NAME]\n");
+        (void)fprintf(stderr, "conformance: FILE [--mutant NAME] [--hosted LIBRARY]\n");
         return 2;
     }
     int result = play(file);

@@ -1,10 +1,9 @@
 /* The puppet: an actor that does what the scenario tells it and notes what happens to it. */
-#include <histrio/value.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "conformance/world.h"
+#include "conformance/stage.h"
 
 struct puppet_state {
     struct puppet *puppet;
@@ -17,8 +16,6 @@ struct puppet_state {
     } labels[LABELS_MAX];
     size_t label_count;
 };
-
-static const struct histrio_behavior puppet_behavior;
 
 static void remember(struct puppet_state *state, const char *label, uint64_t monitor)
 {
@@ -34,18 +31,19 @@ static enum histrio_result start(
     struct puppet_state *state = data;
     char name[NAME_BYTES];
     (void)snprintf(name, sizeof(name), "%.*s", (int)size - 1, (const char *)arguments + 1);
-    state->puppet = world_puppet(name);
+    state->puppet = stage_puppet(name);
     state->is_supervised = arguments[0] == 's';
     if (state->puppet->fails > 0) {
         state->puppet->fails--;
-        world_note("start %s fails", name);
+        stage_note("start %s fails", name);
         histrio_fail(ctx, "nope");
         return HISTRIO_FAIL;
     }
     histrio_trap_exits(ctx, state->puppet->traps);
     state->puppet->ref = histrio_self(ctx);
     state->puppet->is_alive = true;
-    world_note("start %s", name);
+    state->puppet->stopped_with[0] = '\0';
+    stage_note("start %s", name);
     return HISTRIO_CONTINUE;
 }
 
@@ -53,17 +51,17 @@ static void stop(struct histrio_context *ctx, void *data, const char *reason)
 {
     (void)ctx;
     struct puppet_state *state = data;
-    state->puppet->is_alive = false;
-    world_note("end %s %s", state->puppet->name, reason);
+    if (stage->is_hosted) /* the end is noted in the node, which knows of more: whoever is killed is not told
+                           */
+        (void)snprintf(state->puppet->stopped_with, LINE_BYTES, "%s", reason);
+    else
+        stage_note_end(state->puppet, reason);
 }
 
 static const char *name_of(struct histrio_ref ref)
 {
-    for (size_t i = 0; i < world.puppet_count; i++) {
-        if (histrio_ref_equal(world.puppets[i].ref, ref))
-            return world.puppets[i].name;
-    }
-    return "somebody";
+    const struct puppet *puppet = stage_find_ref(ref);
+    return puppet ? puppet->name : "somebody";
 }
 
 /* "c", or "c!" for one whose first message is to exit. */
@@ -74,8 +72,8 @@ static struct histrio_ref spawn(
     char arguments[NAME_BYTES + 1];
     struct histrio_ref ref = {0};
     (void)snprintf(arguments, sizeof(arguments), "p%.*s", (int)size, word);
-    enum histrio_error error =
-        histrio_spawn_behavior(ctx, &puppet_behavior, (const uint8_t *)arguments, size + 1, options, &ref);
+    enum histrio_error error = histrio_spawn_behavior(
+        ctx, &stage_puppet_behavior, (const uint8_t *)arguments, size + 1, options, &ref);
     if (error != HISTRIO_OK)
         return (struct histrio_ref){0};
     if (word[size] == '!')
@@ -116,7 +114,7 @@ static void spawn_command(
 
 static struct histrio_ref ref_of(const char *name)
 {
-    return world_puppet(name)->ref;
+    return stage_puppet(name)->ref;
 }
 
 /* One command; CONTINUE unless it is the end. */
@@ -127,7 +125,7 @@ static enum histrio_result obey(struct histrio_context *ctx, struct puppet_state
         histrio_fail(ctx, "%s", words[1]);
         return HISTRIO_FAIL;
     }
-    if (strcmp(verb, world_mutant) == 0)
+    if (strcmp(verb, stage->mutant) == 0)
         return HISTRIO_CONTINUE;
     if (strcmp(verb, "link") == 0)
         histrio_link(ctx, ref_of(words[1]));
@@ -183,7 +181,7 @@ static enum histrio_result handle_exit(
     const char *reason = (const char *)message->value;
     const struct puppet *puppet = state->puppet;
     if (!state->is_supervised || !histrio_ref_equal(message->sender, histrio_parent(ctx))) {
-        world_note("%s exit %s %s", puppet->name, name_of(message->sender), reason);
+        stage_note("%s exit %s %s", puppet->name, name_of(message->sender), reason);
         return HISTRIO_CONTINUE;
     }
     if (puppet->is_stubborn && strcmp(reason, "shutdown") == 0)
@@ -201,14 +199,14 @@ static void handle_down(
             label = state->labels[i].label;
     }
     const char *name = state->puppet->name;
-    world_note("%s down %s %s", name, label, (const char *)message->value);
+    stage_note("%s down %s %s", name, label, (const char *)message->value);
     if (!state->again_on_down)
         return;
     state->again_on_down = false;
     if (spawn_registered(ctx, state))
-        world_note("%s has %s again", name, state->registered);
+        stage_note("%s has %s again", name, state->registered);
     else
-        world_note("%s finds %s taken", name, state->registered);
+        stage_note("%s finds %s taken", name, state->registered);
 }
 
 static enum histrio_result receive(
@@ -219,11 +217,13 @@ static enum histrio_result receive(
     case HISTRIO_TELL:
         if (message->type == histrio_type("do"))
             return obey_all(ctx, state, message);
-        world_note("%s got %s %.*s", state->puppet->name, name_of(message->sender), (int)message->size,
+        stage_note("%s got %s %.*s", state->puppet->name, name_of(message->sender), (int)message->size,
             (const char *)message->value);
         return HISTRIO_CONTINUE;
     case HISTRIO_EXIT: return handle_exit(ctx, state, message);
     case HISTRIO_DOWN: handle_down(ctx, state, message); return HISTRIO_CONTINUE;
+    case HISTRIO_ENDED:
+    case HISTRIO_RESTARTED: return HISTRIO_CONTINUE; /* Erlang has no such thing */
     case HISTRIO_ASK:
     case HISTRIO_REPLY:
     case HISTRIO_ERROR:
@@ -232,46 +232,10 @@ static enum histrio_result receive(
     return HISTRIO_UNHANDLED;
 }
 
-static const struct histrio_behavior puppet_behavior = {
+const struct histrio_behavior stage_puppet_behavior = {
     .name = "puppet",
     .state_size = sizeof(struct puppet_state),
     .start = start,
     .receive = receive,
     .stop = stop,
 };
-
-/* ---- the one who asks supervisors ---- */
-
-/* "type\tpath\tchild" becomes an ask; its outcome is noted in Erlang's words. */
-static enum histrio_result asker_receive(
-    struct histrio_context *ctx, void *data, const struct histrio_message *message)
-{
-    (void)data;
-    if (message->kind == HISTRIO_REPLY) {
-        world_note("ok");
-    } else if (message->kind == HISTRIO_ERROR) {
-        const char *text = (const char *)message->value;
-        if (message->error == HISTRIO_NOT_FOUND)
-            world_note("error not_found");
-        else if (message->error == HISTRIO_BAD_ARGUMENT)
-            world_note("error %s", strcmp(text, "is running") == 0 ? "running" : "restarting");
-        else
-            world_note("error %s", message->error == HISTRIO_APPLICATION ? "start" : text);
-    } else if (message->kind == HISTRIO_TELL) {
-        char text[512];
-        (void)snprintf(text, sizeof(text), "%.*s", (int)message->size, (const char *)message->value);
-        char *rest = text;
-        uint32_t type = histrio_type(strsep(&rest, "\t"));
-        struct histrio_ref supervisor = histrio_lookup(ctx, strsep(&rest, "\t"));
-        struct histrio_writer *writer = histrio_writer_new();
-        histrio_put_array(writer, 1);
-        histrio_put_string(writer, rest);
-        (void)histrio_ask_take(ctx, supervisor, type, writer, 60000);
-    }
-    return HISTRIO_CONTINUE;
-}
-
-static const struct histrio_behavior asker_behavior = {.name = "asker", .receive = asker_receive};
-
-const struct histrio_library world_library = {HISTRIO_ABI_VERSION, "conformance",
-    (const struct histrio_behavior *const[]){&puppet_behavior, &asker_behavior, NULL}};

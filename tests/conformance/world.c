@@ -1,6 +1,6 @@
 #include "conformance/world.h"
 
-#include <stdarg.h>
+#include <histrio/value.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,46 +8,50 @@
 #include "actor/system_private.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "host/host.h"
 
-enum { TICK_MS = 10, TICKS_MAX = 1000 };
+enum { TICK_MS = 10, TICKS_MAX = 1000, PROCESSES_WAIT_MS = 20 * 1000, NODE_UID = 7 };
 
 struct world world;
-const char *world_mutant = "";
+const char *world_library;
 
-void world_note(const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    char *line = xvasprintf(fmt, args);
-    va_end(args);
-    if (world.line_count == LINES_MAX)
-        abort(); /* something runs away */
-    char *long_reason = strstr(line, " shutdown: child");
-    if (long_reason) /* why a supervisor did not start has other words in Erlang */
-        memcpy(long_reason, " shutdown: start", sizeof(" shutdown: start"));
-    world.lines[world.line_count++] = line;
-}
+/* ---- the one who asks supervisors ---- */
 
-struct puppet *world_find(const char *name)
+/* "type\tpath\tchild" becomes an ask; its outcome is noted in Erlang's words. */
+static enum histrio_result asker_receive(
+    struct histrio_context *ctx, void *data, const struct histrio_message *message)
 {
-    for (size_t i = 0; i < world.puppet_count; i++) {
-        if (strcmp(world.puppets[i].name, name) == 0)
-            return &world.puppets[i];
+    (void)data;
+    if (message->kind == HISTRIO_REPLY) {
+        stage_note("ok");
+    } else if (message->kind == HISTRIO_ERROR) {
+        const char *text = (const char *)message->value;
+        if (message->error == HISTRIO_NOT_FOUND)
+            stage_note("error not_found");
+        else if (message->error == HISTRIO_BAD_ARGUMENT)
+            stage_note("error %s", strcmp(text, "is running") == 0 ? "running" : "restarting");
+        else
+            stage_note("error %s", message->error == HISTRIO_APPLICATION ? "start" : text);
+    } else if (message->kind == HISTRIO_TELL) {
+        char text[512];
+        (void)snprintf(text, sizeof(text), "%.*s", (int)message->size, (const char *)message->value);
+        char *rest = text;
+        uint32_t type = histrio_type(strsep(&rest, "\t"));
+        struct histrio_ref supervisor = histrio_lookup(ctx, strsep(&rest, "\t"));
+        struct histrio_writer *writer = histrio_writer_new();
+        histrio_put_array(writer, 1);
+        histrio_put_string(writer, rest);
+        (void)histrio_ask_take(ctx, supervisor, type, writer, 60000);
     }
-    return NULL;
+    return HISTRIO_CONTINUE;
 }
 
-struct puppet *world_puppet(const char *name)
-{
-    struct puppet *found = world_find(name);
-    if (found)
-        return found;
-    if (world.puppet_count == PUPPETS_MAX)
-        abort();
-    struct puppet *puppet = &world.puppets[world.puppet_count++];
-    (void)snprintf(puppet->name, sizeof(puppet->name), "%s", name);
-    return puppet;
-}
+static const struct histrio_behavior asker_behavior = {.name = "asker", .receive = asker_receive};
+
+static const struct histrio_library puppets = {HISTRIO_ABI_VERSION, "conformance",
+    (const struct histrio_behavior *const[]){&stage_puppet_behavior, NULL}};
+static const struct histrio_library player = {
+    HISTRIO_ABI_VERSION, "player", (const struct histrio_behavior *const[]){&asker_behavior, NULL}};
 
 /* ---- what the runtime reports ---- */
 
@@ -60,14 +64,14 @@ static void on_unit_changed(
         return;
     if (state == UNIT_RUNNING) {
         world.has_started = true;
-        world_note("up");
+        stage_note("up");
     } else if (state == UNIT_FAILED || state == UNIT_STOPPED) {
         /* Our root says more than Erlang's `shutdown` when it gave up. */
         bool gave_up = strncmp(reason, "too many restarts", strlen("too many restarts")) == 0;
-        world_note("end top %s", gave_up ? "shutdown" : reason);
+        stage_note("end top %s", gave_up ? "shutdown" : reason);
         world.has_ended = true;
         if (!world.has_started)
-            world_note("not up %s", reason);
+            stage_note("not up %s", reason);
     }
 }
 
@@ -76,9 +80,9 @@ static void on_exited(void *ctx, const struct actor_exit_report *report)
 {
     (void)ctx;
     const char *name = strrchr(report->path, '/');
-    const struct puppet *puppet = name ? world_find(name + 1) : NULL;
+    const struct puppet *puppet = name ? stage_find(name + 1) : NULL;
     if (puppet && puppet->fails < 0)
-        world_note("end %s %s", puppet->name, report->reason);
+        stage_note("end %s %s", puppet->name, report->reason);
 }
 
 static enum histrio_error no_send(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure)
@@ -97,28 +101,103 @@ static enum histrio_error no_signal(void *ctx, const struct actor_signal *signal
     return HISTRIO_NOT_FOUND;
 }
 
+/* ---- worker processes ---- */
+
+/* The stop function of what stands for a puppet in the node. */
+static void proxy_stop(struct histrio_context *ctx, void *state, const char *reason)
+{
+    struct puppet *puppet = stage_find_ref(histrio_self(ctx));
+    if (puppet && puppet->is_alive) { /* else its start failed */
+        stage_note_end(puppet, reason);
+        if (strcmp(reason, "killed") != 0 && strcmp(puppet->stopped_with, reason) != 0)
+            stage_note("%s was stopped with \"%s\"", puppet->name, puppet->stopped_with);
+    }
+    host_hosting(world.host)->behavior->stop(ctx, state, reason);
+}
+
+static void begin_host(void)
+{
+    struct err err = {0};
+    const struct host_config config = {
+        .system = "conformance", .node = "node-0", .node_uid = NODE_UID, .script_fd = -1};
+    if (host_new(&config, &world.host, &err) < 0) {
+        (void)fprintf(stderr, "conformance: %s\n", err.text);
+        abort();
+    }
+    world.hosting = *host_hosting(world.host);
+    world.proxy = *world.hosting.behavior;
+    world.proxy.stop = proxy_stop;
+    world.hosting.behavior = &world.proxy;
+}
+
+static void find_starting(void *ctx, const struct actor_info *info)
+{
+    bool *is_starting = ctx;
+    *is_starting |= strcmp(info->state, "Starting") == 0;
+}
+
+static bool processes_work(void)
+{
+    struct host_counters counters;
+    bool is_starting = false;
+    host_counters(world.host, &counters);
+    actor_system_list(world.system, "", find_starting, &is_starting);
+    return counters.deliveries_open > 0 || is_starting;
+}
+
+/* The real clock runs for processes, and the virtual one stands still meanwhile: nobody is late because the
+ * machine is busy. */
+static void run_until_idle(void)
+{
+    struct worker *worker = &world.system->workers[0];
+    int64_t deadline_ns = clock_now_ns(clock_system()) + PROCESSES_WAIT_MS * NS_PER_MS;
+    bool is_busy = true;
+    while (is_busy) {
+        while (worker_step(worker))
+            ;
+        is_busy = world.host && processes_work();
+        if (is_busy && clock_now_ns(clock_system()) > deadline_ns) {
+            stage_note("a worker process does not end what it does");
+            return;
+        }
+        if (is_busy)
+            world.hosting.wait(world.hosting.ctx, worker, TICK_MS * NS_PER_MS);
+    }
+}
+
 /* ---- life of a world ---- */
+
+static void add_libraries(void)
+{
+    struct err err = {0};
+    struct actor_unit_spec asker = {.name = "asker",
+        .root = {.behavior = "player.asker", .shutdown_ms = ACTOR_SHUTDOWN_BRUTAL, .period_ms = 1000}};
+    int added = world_library ? actor_system_load_library(world.system, "conformance", world_library, &err)
+                              : actor_system_add_library(world.system, &puppets, &err);
+    if (added < 0 || actor_system_add_library(world.system, &player, &err) < 0 ||
+        actor_system_unit_start(world.system, &asker, 1, &err) < 0) {
+        (void)fprintf(stderr, "conformance: %s\n", err.text);
+        abort();
+    }
+}
 
 void world_begin(void)
 {
-    struct err err = {0};
     memset(&world, 0, sizeof(world));
+    stage_clear();
     clock_virtual_init(&world.clock, NS_PER_S, 0);
+    if (world_library)
+        begin_host();
     world.system = system_new(&(struct actor_system_config){
-        .node_uid = 7,
+        .node_uid = NODE_UID,
         .system = "conformance",
         .worker_count = 1,
         .clock = &world.clock.clock,
         .outbound = {no_send, no_signal, NULL},
         .events = {.exited = on_exited, .unit_changed = on_unit_changed},
+        .hosting = world.host ? &world.hosting : NULL,
     });
-    struct actor_unit_spec asker = {.name = "asker",
-        .root = {.behavior = "conformance.asker", .shutdown_ms = ACTOR_SHUTDOWN_BRUTAL, .period_ms = 1000}};
-    if (actor_system_add_library(world.system, &world_library, &err) < 0 ||
-        actor_system_unit_start(world.system, &asker, 1, &err) < 0) {
-        (void)fprintf(stderr, "conformance: %s\n", err.text);
-        abort();
-    }
+    add_libraries();
     world_settle();
 }
 
@@ -131,15 +210,14 @@ static void find_changing(void *ctx, const struct actor_info *info)
 void world_settle(void)
 {
     for (int tick = 0; tick < TICKS_MAX; tick++) {
-        while (worker_step(&world.system->workers[0]))
-            ;
+        run_until_idle();
         bool is_changing = false;
         actor_system_list(world.system, "", find_changing, &is_changing);
         if (!is_changing)
             return;
         clock_virtual_advance(&world.clock, TICK_MS * NS_PER_MS);
     }
-    world_note("somebody stops or restarts for ever");
+    stage_note("somebody stops or restarts for ever");
 }
 
 void world_end(void)
@@ -148,9 +226,10 @@ void world_end(void)
     (void)actor_system_unit_stop(world.system, "top", &err); /* it may have ended */
     (void)actor_system_unit_stop(world.system, "asker", &err);
     world_settle();
-    for (size_t i = 0; i < world.line_count; i++)
-        free(world.lines[i]);
+    if (world.host)
+        world.hosting.stop(world.hosting.ctx, &world.system->workers[0]);
     system_done(world.system);
+    host_free(world.host);
 }
 
 static void deliver(const char *name, struct histrio_ref ref, const char *type, const char *text)
@@ -162,7 +241,7 @@ static void deliver(const char *name, struct histrio_ref ref, const char *type, 
         .value = (const uint8_t *)text,
         .size = strlen(text)};
     if (actor_system_deliver(world.system, &envelope, NULL) != HISTRIO_OK)
-        world_note("\"%s\" was not delivered", text);
+        stage_note("\"%s\" was not delivered", text);
 }
 
 void world_command(const struct puppet *puppet, const char *commands)

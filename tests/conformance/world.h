@@ -1,50 +1,28 @@
 /* The world of one scenario on our runtime: one worker without a thread, which the test steps, under a
- * virtual clock, and puppets: actors that do what they are told and note what happens to them. */
+ * virtual clock, and puppets (stage.h): in this process, or in worker processes, each in one of its own. */
 #ifndef CONFORMANCE_WORLD_H
 #define CONFORMANCE_WORLD_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <histrio/actor.h>
 
 #include "actor/system.h"
 #include "base/clock.h"
-#include "base/str.h"
+#include "conformance/stage.h"
 
-enum { NAME_BYTES = 64, PUPPETS_MAX = 32, LABELS_MAX = 8, WORDS_MAX = 64, LINES_MAX = 256 };
-
-/* One name of the scenario, through all its incarnations. */
-struct puppet {
-    char name[NAME_BYTES];
-    char path[4 * NAME_BYTES]; /* "" for one that another puppet spawned */
-    bool traps, is_stubborn;
-    char ends_with[NAME_BYTES]; /* "": with the signal's reason */
-    int fails;                  /* so many of its next starts fail */
-    struct histrio_ref ref;     /* of the present or last incarnation */
-    bool is_alive;
-};
+struct host;
 
 struct world {
     struct actor_system *system;
     struct clock_virtual clock;
-    struct puppet puppets[PUPPETS_MAX];
-    size_t puppet_count;
-    char *lines[LINES_MAX]; /* the trace of this step */
-    size_t line_count;
+    struct host *host; /* NULL: puppets are in this process */
+    struct actor_hosting hosting;
+    struct histrio_behavior proxy; /* of hosting */
     bool has_started, has_ended;
 };
 
 extern struct world world;
-/* The rule that is broken on purpose; "": none. A command of this name does nothing. */
-extern const char *world_mutant;
-extern const struct histrio_library world_library;
-
-/* Known by now, or made. */
-struct puppet *world_puppet(const char *name);
-struct puppet *world_find(const char *name);
-__attribute__((format(printf, 1, 2))) void world_note(const char *fmt, ...);
+/* Of behaviors for worker processes, a file; NULL: puppets are in this process. */
+extern const char *world_library;
 
 void world_begin(void);
 void world_end(void);

@@ -15,8 +15,8 @@ static void try_command(const uint8_t *data, size_t size)
     struct command command;
     wire_arena_init(&arena, NULL, 0, 4 * (size_t)LIMIT_FRAME_BYTES);
     if (convert_command(data, size, &arena, &command, NULL) == 0 && command.kind == COMMAND_ASSIGN) {
-        const struct unit_spec *spec = command.assign.spec;
-        if (spec ? unit_spec_check(&spec->spec, NULL) < 0 : command.assign.spec_error == NULL)
+        const struct actor_unit_spec *spec = command.assign.spec;
+        if (spec ? unit_spec_check(spec, NULL) < 0 : command.assign.spec_error == NULL)
             abort();
     }
     command_done(&command);

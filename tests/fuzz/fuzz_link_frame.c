@@ -89,8 +89,10 @@ static bool take_system(const uint8_t *data, size_t size, struct wire_arena *are
         return false;
     if (frame.kind == SYSTEM_HELLO)
         use_hello(&frame.hello);
-    if (frame.kind == SYSTEM_SIGNAL) {
-        demand(frame.sequence > 0);
+    if (frame.kind == SYSTEM_CANCEL)
+        demand(frame.signal.ask && frame.signal.from.id);
+    if (frame.kind == SYSTEM_SIGNAL || frame.kind == SYSTEM_CANCEL) {
+        demand(frame.kind == SYSTEM_CANCEL || frame.sequence > 0);
         /* It may come from nobody: from an actor that was not found. */
         demand(frame.signal.to_name || frame.signal.to.id);
         if (frame.signal.from_name)

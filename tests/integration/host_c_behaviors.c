@@ -208,9 +208,34 @@ static enum histrio_result crash_start(
     return HISTRIO_CONTINUE;
 }
 
+/* ---- what survives ---- */
+
+static enum histrio_result snapshot(
+    struct histrio_context *ctx, const void *state, struct histrio_writer *writer)
+{
+    const struct risky *risky = state;
+    (void)ctx;
+    histrio_put_int(writer, risky->total);
+    return HISTRIO_CONTINUE;
+}
+
+static enum histrio_result restore(
+    struct histrio_context *ctx, void *state, const uint8_t *snapshot, size_t size)
+{
+    struct risky *risky = state;
+    (void)ctx;
+    return histrio_value_int(histrio_value_of(snapshot, size), &risky->total) ? HISTRIO_CONTINUE
+                                                                              : HISTRIO_FAIL;
+}
+
 static const struct histrio_behavior risky = {
     .name = "risky", .state_size = sizeof(struct risky), .receive = receive};
+static const struct histrio_behavior saving = {.name = "saving",
+    .state_size = sizeof(struct risky),
+    .receive = receive,
+    .snapshot = snapshot,
+    .restore = restore};
 static const struct histrio_behavior crashing = {
     .name = "crashing", .state_size = sizeof(struct risky), .start = crash_start, .receive = receive};
 
-HISTRIO_LIBRARY(host_c_behaviors, &risky, &crashing);
+HISTRIO_LIBRARY(host_c_behaviors, &risky, &saving, &crashing);

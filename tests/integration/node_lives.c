@@ -23,7 +23,7 @@
 #include "node_fixture.h"
 #include "suites.h"
 
-enum { RESTART_MS = 200, END_MS = 10000 };
+enum { RESTART_MS = 200, END_MS = 10000, TRIES = 20 };
 
 static int setup(void **state)
 {
@@ -80,22 +80,22 @@ static struct kill_times kill_runtime(struct node_fixture *fixture)
 }
 
 /* Each try with a node of its own, whose first restart is at once. Other work on the machine can spoil a try,
- * so one good one of three is enough; a slow node has none. */
+ * so two good ones of some are enough; a slow node has none. */
 static void test_killed_runtime_is_reported_and_replaced(void **state)
 {
     int64_t limit_ms = getenv("HISTRIO_TEST_SLOW") ? END_MS : RESTART_MS; /* set for sanitizer builds */
-    bool is_fast = false;
-    for (int i = 0; i < 3 && !is_fast; i++) {
+    int good = 0;
+    for (int i = 0; i < TRIES && good < 2; i++) {
         struct kill_times times = kill_runtime(*state);
         print_message("exited after %d ms, the next life said hello after %d ms\n", (int)times.exited_ms,
             (int)times.hello_ms);
-        is_fast = times.exited_ms < limit_ms && times.hello_ms < limit_ms;
-        if (!is_fast) {
+        good += times.exited_ms < limit_ms && times.hello_ms < limit_ms;
+        if (good < 2) {
             (void)node_fixture_teardown(state);
             (void)setup(state);
         }
     }
-    assert_true(is_fast);
+    assert_int_equal(good, 2);
 }
 
 static void crash_by(struct node_fixture *fixture, const char *method, const char *frame)
@@ -232,8 +232,10 @@ static void test_hanging_handler(void **state)
     node_process_start(&fixture->node, settings);
     node_fixture_follow_restart(fixture, FIRST_TERM);
     node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
+    /* It answers: what follows begins to hang in its time, also on a loaded machine. */
+    assert_int_equal(node_fixture_ask(fixture, "ledger", "echo", 5000, true), HISTRIO__V1__ERROR__ERROR_NONE);
     assert_int_equal(
-        node_fixture_ask(fixture, "ledger", "hang", 100, false), HISTRIO__V1__ERROR__ERROR_TIMEOUT);
+        node_fixture_ask(fixture, "ledger", "hang", 1000, false), HISTRIO__V1__ERROR__ERROR_TIMEOUT);
     control_client_forget(fixture->client);
     (void)control_client_wait(fixture->client, is_lease_request, NULL, "lease request");
     assert_int_equal(kill(fixture->node.pid, SIGTERM), 0);

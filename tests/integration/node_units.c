@@ -11,6 +11,8 @@
 #include "node_fixture.h"
 #include "suites.h"
 
+enum { TRIES = 20 };
+
 static int setup(void **state)
 {
     (void)node_fixture_setup(state);
@@ -121,6 +123,8 @@ static void test_code_that_is_not_there(void **state)
     expect_refused(fixture, &options, failed, "there is no \"libmissing.so\" in the code folders");
     options.behavior = "outside.worker";
     expect_refused(fixture, &options, failed, "is outside of the code folders");
+    options.behavior = "crashing.worker";
+    expect_refused(fixture, &options, failed, "look at its constructors");
     options.behavior = "bank:Teller";
     options.is_python = true;
     expect_refused(fixture, &options, failed, "the system has no code.python");
@@ -166,7 +170,7 @@ static void test_unit_that_gives_up(void **state)
     struct unit_wanted failed = {.unit = "ledger", .state = HISTRIO__V1__UNIT_STATE__UNIT_STATE_FAILED};
     node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
     for (int i = 0; i < 4; i++) /* 3 restarts in 5 s are allowed when nothing else is said */
-        (void)node_fixture_ask(fixture, "ledger", "fail", 500, false);
+        (void)node_fixture_ask(fixture, "ledger", "fail", 5000, false);
     (void)node_fixture_wait_unit(fixture, &failed);
 }
 
@@ -238,27 +242,44 @@ static void wait_seen(struct node_fixture *fixture, uint64_t epoch)
     (void)control_client_wait(fixture->client, has_seen, &epoch, "inventory with the epoch");
 }
 
+/* Assigns under a term whose operator gives no echo, and connects the next one, who does. False: it came only
+ * when the assignment had waited for its longest, a second, as on a loaded machine. */
+static bool next_operator_comes(
+    struct node_fixture *fixture, uint64_t term, const struct assign_options *options)
+{
+    struct control_client_config config = {
+        .address = fixture->node.control_address, .term = term, .gives_no_echoes = true};
+    struct control_client_config next = {.address = fixture->node.control_address, .term = term + 1};
+    control_client_free(fixture->client);
+    fixture->client = control_client_new(&config);
+    (void)control_client_hello(fixture->client);
+    node_fixture_configure(fixture);
+    node_fixture_send_assign(fixture, options);
+    wait_seen(fixture, options->epoch);
+    struct control_client *newer = control_client_new(&next);
+    (void)control_client_hello(newer);
+    const Histrio__V1__AssignResult *result = node_fixture_assigned(fixture);
+    assert_int_equal(result->refusal, HISTRIO__V1__REFUSAL_REASON__REFUSAL_NO_LEASE);
+    bool is_too_late = strstr(result->reason, "no echo") != NULL;
+    if (!is_too_late)
+        assert_non_null(strstr(result->reason, "new term"));
+    control_client_free(fixture->client);
+    fixture->client = newer;
+    return !is_too_late;
+}
+
 /* What an operator assigned must not start on the lease that the next operator gives. */
 static void test_waiting_assignment_ends_with_its_term(void **state)
 {
     (void)node_fixture_setup(state);
     struct node_fixture *fixture = *state;
-    struct control_client_config config = {
-        .address = fixture->node.control_address, .term = FIRST_TERM, .gives_no_echoes = true};
-    struct control_client_config next = {.address = fixture->node.control_address, .term = FIRST_TERM + 1};
-    struct assign_options options = {.unit = "ledger", .behavior = "node_behaviors.worker", .epoch = 10};
-    fixture->client = control_client_new(&config);
-    (void)control_client_hello(fixture->client);
-    node_fixture_configure(fixture);
-    node_fixture_send_assign(fixture, &options);
-    wait_seen(fixture, options.epoch);
-    struct control_client *newer = control_client_new(&next);
-    (void)control_client_hello(newer);
-    const Histrio__V1__AssignResult *result = node_fixture_assigned(fixture);
-    assert_int_equal(result->refusal, HISTRIO__V1__REFUSAL_REASON__REFUSAL_NO_LEASE);
-    assert_non_null(strstr(result->reason, "new term"));
-    control_client_free(fixture->client);
-    fixture->client = newer;
+    struct assign_options options = {.unit = "ledger", .behavior = "node_behaviors.worker"};
+    bool is_in_time = false;
+    for (uint64_t i = 0; i < TRIES && !is_in_time; i++) {
+        options.epoch = 10 + i;
+        is_in_time = next_operator_comes(fixture, FIRST_TERM + 2 * i, &options);
+    }
+    assert_true(is_in_time);
     expect_refused(fixture, &options, HISTRIO__V1__REFUSAL_REASON__REFUSAL_OLD_EPOCH, "");
     node_fixture_run_unit(fixture, "ledger", "node_behaviors.worker");
 }

@@ -126,11 +126,13 @@ class HostC(HistrioTest):
         self.ok("stop", "bank")
 
     def test_endless_loop_is_ended(self):
-        self.start(python='python: {handlerTimeout: 300ms}')
+        self.start(python='cWorkers: {handlerTimeout: 300ms}')
         node, before = self.node(), self.pid()
         result = self.histrio("ask", "bank/risky", "spin", "--timeout", "20s")
         self.assertNotEqual(result.code, 0)
         self.wait_exit("risky", "timeout libhost_c_behaviors.so in ")
+        wait_until("its stack is told", lambda: "a handler runs for long" in self.ok("logs", "bank").out)
+        self.assertIn("/histrio-host(cworker_step+0x", self.ok("logs", "bank").out)  # and not the node's function at that place
         self.assertIn("maybe executed", result.err)
         self.wait_back(before)
         self.assertEqual(self.node(), node)
@@ -138,12 +140,27 @@ class HostC(HistrioTest):
 
     @unittest.skipIf(SANITIZED, "sanitizers reserve memory of their own")
     def test_memory_is_limited(self):
-        self.start(python='python: {memory: 64Mi}')
+        self.start(python='cWorkers: {memory: 64Mi}')
         node, before = self.node(), self.pid()
         self.histrio("tell", "bank/risky", "hog")
         self.wait_exit("risky", "of 64 MiB")
         self.wait_back(before)
         self.assertEqual(self.node(), node)
+        self.ok("stop", "bank")
+
+    @unittest.skipIf(SANITIZED, "sanitizers reserve memory of their own")
+    def test_limits_of_python_hold_where_c_has_none(self):
+        self.start(python='python: {memory: 64Mi}')
+        self.histrio("tell", "bank/risky", "hog")
+        self.wait_exit("risky", "of 64 MiB")
+        self.ok("stop", "bank")
+
+    @unittest.skipIf(SANITIZED, "sanitizers reserve memory of their own")
+    def test_limits_of_python_are_not_those_of_c(self):
+        self.start(python='''cWorkers: {memory: 64Mi}
+    python: {memory: 1Gi}''')
+        self.histrio("tell", "bank/risky", "hog")
+        self.wait_exit("risky", "of 64 MiB")
         self.ok("stop", "bank")
 
     def test_the_api_works_there(self):
@@ -162,6 +179,25 @@ class HostC(HistrioTest):
         self.assertIn('no method "juggle"', result.err)
         self.ok("tell", "bank/risky", "log")
         wait_until("its log is the node's", lambda: "a word from C" in self.ok("logs", "bank").out)
+        self.ok("stop", "bank")
+
+    def test_state_survives_restarts(self):
+        self.start(more="""- name: saving
+      behavior: {c: host_c_behaviors.saving}
+      isolation: Process
+""")
+        before = self.pid("saving")
+        self.assertEqual(self.ask("bank/saving", "add", '{"amount": 5}'), 5)
+        self.assertEqual(self.ask("bank/risky", "add", '{"amount": 5}'), 5)
+        for harm in ("smash", "fail"):
+            self.histrio("tell", "bank/saving", harm)
+            self.histrio("tell", "bank/risky", harm)
+            self.wait_exit("saving", "libhost_c_behaviors.so" if harm == "smash" else "it had to be")
+        wait_until("it is back in another process", lambda: self.pid("saving") != before, 20)
+        self.assertEqual(self.ask("bank/saving", "add", '{"amount": 2}'), 7)
+        wait_until("the other one began anew", lambda: self.ask("bank/risky", "add", '{"amount": 2}') == 2)
+        os.kill(self.pid("saving"), signal.SIGKILL)
+        wait_until("it is back again", lambda: self.histrio("ask", "bank/saving", "add", "--timeout", "5s").out.strip() == "8", 20)
         self.ok("stop", "bank")
 
     def test_many_callers_wait(self):

@@ -244,7 +244,16 @@ class ApiServer:
                 client.create(f"{rbac}{scope}/{kind.lower()}bindings", {
                     "metadata": {"name": full_name}, "subjects": [subject],
                     "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": full_name}})
+        for rule in (*rules, *cluster_rules):
+            self.wait_for(f"{name} may do {rule}", lambda rule=rule: self.may(f"system:serviceaccount:{namespace}:{name}", namespace, rule))
         return self.mint_token(namespace, name)
+
+    def may(self, user, namespace, rule):
+        """Does the server know that right of the user's? It sees roles and bindings a moment after they are written."""
+        wanted = {"namespace": namespace, "verb": rule["verbs"][0], "group": rule["apiGroups"][0], "resource": rule["resources"][0]}
+        review = self.client().create("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": {
+            "user": user, "resourceAttributes": wanted}})
+        return review["status"]["allowed"]
 
     def mint_token(self, namespace, name, seconds=3600):
         """Another token of a service account, as the kubelet mints them; the server's least is 600 seconds."""
@@ -254,7 +263,7 @@ class ApiServer:
     def audit(self):
         """All requests so far, as the audit log has them."""
         with open(self.path("audit.log")) as file:
-            return [json.loads(line) for line in file]
+            return [json.loads(line) for line in file if line.endswith("\n")]  # the last one may be under way
 
     def add_nodes(self, count):
         """Fake machines kwok-0 ... in three zones (needs controllers); returns when all are Ready."""

@@ -69,7 +69,7 @@ class FakeKubelet:
         self.folder = tempfile.mkdtemp(prefix="histrio-kubelet-")
         self.thread = threading.Thread(target=self.run, name="kubelet")
         self.problem = None  # the last one
-        self.collects = True  # as the garbage collector: Pods whose ActorSystem is gone
+        self.is_collecting = True
 
     def __enter__(self):
         for name in self.machines:
@@ -91,6 +91,11 @@ class FakeKubelet:
         self.client.create("/api/v1/nodes", {"metadata": {
             "name": name, "labels": {"kubernetes.io/hostname": name, "topology.kubernetes.io/zone": f"zone-{name[-1]}"}}})
 
+    def set_collecting(self, is_collecting):
+        """As the garbage collector, or not: Pods whose ActorSystem is gone. A round that is going on ends before this returns."""
+        with self.lock:
+            self.is_collecting = is_collecting
+
     def kill(self, name):
         """As the kernel does when memory is out: everything of the Pod."""
         with self.lock:
@@ -108,7 +113,7 @@ class FakeKubelet:
         with self.lock:
             self.lost.add(machine)
             for pod in self.pods.values():
-                if pod.machine == machine and pod.process:
+                if pod.machine == machine and pod.process and pod.process.poll() is None:
                     os.killpg(pod.process.pid, signal.SIGKILL)
                     pod.process.wait()
 
@@ -117,8 +122,11 @@ class FakeKubelet:
         with self.lock:
             for pod in [pod for pod in self.pods.values() if pod.machine in self.lost]:
                 self.end_process(pod)
-                if self.client.find(pod.path):
+                try:
                     self.client.delete(pod.path, {"gracePeriodSeconds": 0})
+                except ApiError as error:
+                    if error.code != 404:  # the operator may be faster
+                        raise
                 del self.pods[pod.name]
             self.lost.clear()
             for name in self.machines:
@@ -167,7 +175,7 @@ class FakeKubelet:
             pod = self.pods.setdefault(name, FakePod(name, meta["namespace"], meta["uid"]))
             if pod.machine not in self.lost:
                 self.attempt(self.step_pod, pod, listed_pod)
-        if self.collects:
+        if self.is_collecting:
             self.collect(listed)
 
     def step_pod(self, pod, listed):

@@ -72,7 +72,8 @@ class Operator:
             return file.read()
 
     def lines(self, text):
-        return [json.loads(line) for line in self.log().splitlines() if f'"text":"{text}"' in line]
+        """Whole ones: the last may be under way."""
+        return [json.loads(line) for line in self.log().split("\n")[:-1] if f'"text":"{text}"' in line]
 
     def started(self):
         return self.lines("started")

@@ -16,7 +16,7 @@ BUILD = os.path.abspath(os.environ.get("HISTRIO_TEST_BUILD", os.path.join(ROOT, 
 SLOW = 5 if os.environ.get("HISTRIO_TEST_SLOW") else 1
 
 
-def wait_until(what, condition, seconds=10, pause=0.01):
+def wait_until(what, condition, seconds=30, pause=0.01):
     """Until condition() is true, which is returned; fails naming `what` (a text, or a function that gives one) after `seconds`."""
     deadline = time.monotonic() + seconds * SLOW
     while True:

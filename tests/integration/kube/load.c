@@ -99,7 +99,7 @@ enum { WATCHES = 6 };
 
 struct watcher {
     struct str line; /* the client's thread */
-    unsigned seen;
+    unsigned seen;   /* atomic: counted by that thread, read by any */
     int64_t latest_ms;
     int64_t sum_ms;
 };
@@ -110,7 +110,7 @@ static void look_at_line(struct watcher *watcher)
     const char *at = strstr(str_text(&watcher->line), "\"sent\":\"");
     if (at) {
         int64_t late_ms = clock_now_ms(clock_system()) - strtol(at + 8, NULL, 10);
-        watcher->seen++;
+        (void)__atomic_add_fetch(&watcher->seen, 1, __ATOMIC_RELAXED); /* only the number is read meanwhile */
         watcher->sum_ms += late_ms;
         watcher->latest_ms = late_ms > watcher->latest_ms ? late_ms : watcher->latest_ms;
     }
@@ -164,6 +164,26 @@ static void write_all(void *ctx)
         write_once(worker, round);
 }
 
+static bool all_have_seen(const struct watcher *watchers, unsigned writes)
+{
+    for (unsigned at = 0; at < WATCHES; at++) {
+        if (__atomic_load_n(&watchers[at].seen, __ATOMIC_RELAXED) < writes)
+            return false;
+    }
+    return true;
+}
+
+/* Until what is under way has come, and long enough for what would come twice. */
+static void wait_for_all(const struct watcher *watchers, unsigned writes)
+{
+    int pauses = 0;
+    do
+        pause_ms(2000);
+    while (++pauses < 15 && !all_have_seen(watchers, writes));
+    if (pauses > 1)
+        pause_ms(2000);
+}
+
 int watches(int64_t seconds)
 {
     struct watcher watchers[WATCHES] = {0};
@@ -185,7 +205,7 @@ int watches(int64_t seconds)
         writes += workers[at].writes;
         failed += workers[at].failed_writes;
     }
-    pause_ms(2000); /* what is under way */
+    wait_for_all(watchers, writes - failed);
     kube_client_free(steal_ptr(&client));
     (void)printf("{\"writes\": %u, \"failed_writes\": %u, \"seen\": [", writes, failed);
     for (unsigned at = 0; at < WATCHES; at++) {

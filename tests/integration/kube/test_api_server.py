@@ -82,14 +82,14 @@ class Servers(unittest.TestCase):
             client = server.client()
             server.add_nodes(2)
             client.create("/api/v1/namespaces", {"metadata": {"name": "a"}})
-            wait_until("the namespace has its account", lambda: client.find("/api/v1/namespaces/a/serviceaccounts/default"))
+            wait_until("the namespace has its account", lambda: client.find("/api/v1/namespaces/a/serviceaccounts/default"), 60)
             owner = client.create("/api/v1/namespaces/a/configmaps", {"metadata": {"name": "owner"}})
             reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"]}
             client.create(PODS, pod("one", ownerReferences=[reference]))
-            wait_until("kwok runs the pod", lambda: client.get(f"{PODS}/one")["status"]["phase"] == "Running", 20)
+            wait_until("kwok runs the pod", lambda: client.get(f"{PODS}/one")["status"]["phase"] == "Running", 60)
             self.assertRegex(client.get(f"{PODS}/one")["spec"]["nodeName"], "^kwok-[01]$")
             client.delete("/api/v1/namespaces/a/configmaps/owner")
-            wait_until("what it owned is collected", lambda: client.find(f"{PODS}/one") is None, 20)
+            wait_until("what it owned is collected", lambda: client.find(f"{PODS}/one") is None, 60)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import unittest
+import unittest.mock
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, os.path.join(ROOT, "tests/support"))
@@ -66,7 +67,7 @@ class Faults(unittest.TestCase):
     def watch(self, expected, version="0"):
         """The (type, name) of the first events of a watch; at most `expected` of them."""
         seen = []
-        for event in self.client.watch(f"{MAPS}?resourceVersion={version}", 3):
+        for event in self.client.watch(f"{MAPS}?resourceVersion={version}", 5):
             seen.append((event["type"], event["object"]["metadata"].get("name")))
             if len(seen) == expected:
                 break
@@ -135,10 +136,11 @@ class Faults(unittest.TestCase):
         self.assertGreaterEqual(time.monotonic() - started, 0.5)
 
     def test_drop(self):
-        self.proxy.add(verb="list", count=1, drop=True)
-        hasty = KubeClient(self.proxy.url, server.ca_file, server.admin_token, timeout=0.5)
+        rule = self.proxy.add(verb="list", count=1, drop=True)
+        hasty = KubeClient(self.proxy.url, server.ca_file, server.admin_token, timeout=2)
         with self.assertRaises(TimeoutError):
             hasty.items(MAPS)
+        self.assertEqual(rule.hits, 1)
         self.names()
 
     def test_cut(self):
@@ -234,6 +236,7 @@ class Faults(unittest.TestCase):
 
     def test_reorder(self):
         self.make("a", "b", "c")
+        self.enterContext(unittest.mock.patch("fault_proxy.REORDER_SECONDS", 2))  # however late the neighbour comes
         self.proxy.add(verb="watch", reorder=True)
         self.assertEqual([name for _, name in self.watch(3)], ["b", "a", "c"])
 

@@ -61,7 +61,7 @@ class Answers(Day):
         for status in (500, 503, 504, 429):
             self.proxy.add(verb="*", status=status, count=10, retry_after=1)
         self.reconnect()
-        self.live()
+        self.live(180)  # a watch that failed so often waits for up to 30 s, after half a minute of failures
         self.assertTrue(all(rule.hits == 10 for rule in self.proxy.rules))
 
     def test_answers_that_never_come(self):

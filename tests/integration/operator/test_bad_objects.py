@@ -15,7 +15,7 @@ from api_server import ApiServer  # noqa: E402
 from bank_system import SPEC, BankSystem, PodCounter  # noqa: E402
 from fake_kubelet import FakeKubelet  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from histrio_operator import BUILD, Operator, install_crds, wait_until  # noqa: E402
+from histrio_operator import BUILD, Operator, install_crds, wait_served, wait_until  # noqa: E402
 from kube_client import ApiError  # noqa: E402
 
 SHOWN_SECONDS = 5  # how soon a cause is in the status
@@ -64,6 +64,10 @@ class TroubledKubelet(FakeKubelet):
                     "example/bad-name": ("InvalidImageName", "couldn't parse image name"),
                     "example/cannot-run": ("CreateContainerError", "failed to create containerd container")}
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.told = []  # states of containers, as they were reported
+
     def bind(self, pod):
         super().bind(pod)
         if not pod.is_bound and not pod.is_waiting:
@@ -93,6 +97,7 @@ class TroubledKubelet(FakeKubelet):
         if "terminated" in state and state["terminated"]["exitCode"] == 137:
             state["terminated"]["reason"] = "OOMKilled"
         super().report(pod, phase, state, **more)
+        self.told.append(json.dumps(state))
 
 
 class Bed(unittest.TestCase):
@@ -107,6 +112,7 @@ class Bed(unittest.TestCase):
 
     def setUp(self):
         self.systems = []
+        self.told_before = len(self.kubelet.told)
         self.bank = self.system("bank")
         self.counter = PodCounter(self.bank)
         self.operator = self.start_operator()
@@ -126,10 +132,24 @@ class Bed(unittest.TestCase):
         self.systems.append(BankSystem(self.server, name))
         return self.systems[-1]
 
+    def writes(self):
+        return [request for request in self.proxy.writes() if request.resource != "leases"]
+
     def check_quiet(self, seconds=5):
-        before = len(self.proxy.writes())
+        """Nothing is written any more, once what was going on has been."""
+        def pause():
+            before = len(self.writes())
+            time.sleep(2)
+            return len(self.writes()) == before
+        wait_until("the writes end", pause, 20)
+        before = len(self.writes())
         time.sleep(seconds)
-        self.assertEqual([request for request in self.proxy.writes()[before:] if request.resource != "leases"], [])
+        self.assertEqual(self.writes()[before:], [])
+
+    def wait_told(self, text):
+        """Until the kubelet has reported it: the time that it takes is not the operator's."""
+        wait_until(lambda: f"the kubelet tells {text!r}: {self.kubelet.told[self.told_before:]}",
+                   lambda: any(text in state for state in self.kubelet.told[self.told_before:]), 30)
 
     def wait_shown(self, text, kinds=("Ready", "Degraded"), seconds=SHOWN_SECONDS):
         def shown():
@@ -162,7 +182,7 @@ class Nonsense(Bed):
         for name, system in systems.items():
             named = NONSENSE[name][1]
             try:
-                row = system.wait_condition("Stalled", "True", seconds=10)
+                row = system.wait_condition("Stalled", "True", seconds=30)
                 if named not in row["message"]:
                     problems.append(f"{name}: {named} is not named: {row}")
                 if system.condition("Ready").get("status") == "True":
@@ -227,12 +247,21 @@ class Definitions(unittest.TestCase):
     def schema(self, definition):
         return definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
 
-    def change_definition(self, change):
-        """The definition is replaced, and the API server serves the new one."""
+    def change_definition(self, change, is_served):
+        """The definition is replaced, and the API server serves the new one, as `is_served` sees by what it makes of a spec."""
         definition = self.client.get(DEFINITION)
         change(self.schema(definition))
         self.client.replace(DEFINITION, definition)
-        time.sleep(2)
+        manifest = {"apiVersion": "histrio.dev/v1alpha1", "kind": "ActorSystem", "metadata": {"name": "probe"},
+                    "spec": {**SPEC, "wormhole": "deep"}}
+
+        def serves():
+            try:
+                return is_served(self.client.create(f"{self.bank.systems}?dryRun=All", manifest)["spec"])
+            except ApiError:
+                return False  # it changes over
+        wait_until("the new definition is served", serves, 60)
+        wait_served(self.server)
 
     def test_older(self):
         """Without fields that are new: defaults hold, and the status is written."""
@@ -242,7 +271,7 @@ class Definitions(unittest.TestCase):
             del schema["spec"]["properties"]["failure"]
             for field in ("quarantined", "recentExits", "actors"):
                 del schema["status"]["properties"][field]
-        self.change_definition(remove)
+        self.change_definition(remove, lambda spec: "failure" not in spec)
         self.start()
         self.bank.create(replicas=1)
         self.bank.wait_settled(1, self.operator)
@@ -253,7 +282,8 @@ class Definitions(unittest.TestCase):
     def test_newer(self):
         """With a field that this operator does not know: it does not act on half of what is asked for, and says so."""
         install_crds(self.server)
-        self.change_definition(lambda schema: schema["spec"]["properties"].update(wormhole={"type": "string"}))
+        self.change_definition(lambda schema: schema["spec"]["properties"].update(wormhole={"type": "string"}),
+                               lambda spec: "wormhole" in spec)
         self.start()
         self.bank.create(replicas=1)
         self.bank.wait_settled(1, self.operator)
@@ -272,14 +302,16 @@ class Definitions(unittest.TestCase):
         self.start()
         self.bank.create(replicas=1)
         self.bank.wait_settled(1, self.operator)
-        self.kubelet.collects = False  # there is no list to look at
+        self.kubelet.set_collecting(False)  # there is no list to look at
         self.client.delete(DEFINITION)
-        wait_until("it says so", lambda: self.operator.lines("watch has a problem"), 60)
+        wait_until("it says so", lambda: any(
+            line["resource"] == "actorsystems" for line in self.operator.lines("watch has a problem")), 60)
+        wait_until("the definition is gone", lambda: self.client.find(DEFINITION) is None, 60)  # what it defined goes first
         for name in self.bank.pods():
             self.client.delete(f"{self.bank.pods_path}/{name}")
         wait_until("the Pods are gone", lambda: not self.bank.pods())
         self.bank.collect()
-        self.kubelet.collects = True
+        self.kubelet.set_collecting(True)
         install_crds(self.server)
         self.bank.create(replicas=1)
         self.bank.wait_settled(1, self.operator, 90)
@@ -293,7 +325,7 @@ class Pods(Bed):
         for image, (reason, message) in TroubledKubelet.CANNOT_START.items():
             with self.subTest(image):
                 self.bank.create(replicas=1, image=image)
-                wait_until("its Pod is there", self.bank.pods)
+                self.wait_told(reason)
                 self.wait_shown(reason)
                 self.wait_shown(message[:20])
                 self.check_quiet()
@@ -304,6 +336,7 @@ class Pods(Bed):
             self.client.merge(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}})
         self.bank.create(replicas=2)
         wait_until("its Pods are there", lambda: len(self.bank.pods()) == 2)
+        wait_until("the kubelet has told", lambda: all(pod["status"].get("conditions") for pod in self.bank.pods().values()), 30)
         self.wait_shown("Unschedulable")
         self.check_quiet()
         self.client.merge(f"/api/v1/nodes/{self.kubelet.machines[0]}", {"spec": {"unschedulable": None}})
@@ -313,7 +346,7 @@ class Pods(Bed):
     def test_crash_loop(self):
         """The node ends as soon as it begins: Pods follow each other ever more slowly, and the cause stays to be seen."""
         self.bank.create(replicas=1, image="example/ends-at-once")
-        wait_until("its Pod is there", self.bank.pods)
+        self.wait_told('"exitCode": 1')
         self.wait_shown("exit code 1", ("Stalled",))
         time.sleep(20)
         self.assertLessEqual(len(self.counter.made), 10, "a Pod each moment")
@@ -326,7 +359,7 @@ class Pods(Bed):
         self.bank.wait_settled(2, self.operator)
         node = self.bank.incarnations()["ledger"][0]
         self.kubelet.kill(node)
-
+        self.wait_told("OOMKilled")
         wait_until(lambda: f"OOMKilled is in the status: {json.dumps(self.bank.status())[:4000]}",
                    lambda: "OOMKilled" in json.dumps(self.bank.status()), SHOWN_SECONDS)
         wait_until("the Pod is replaced", lambda: node not in self.bank.pods())
@@ -339,7 +372,9 @@ class Pods(Bed):
         self.client.merge(f"{quotas}/none/status", {"status": {"hard": {"pods": "0"}, "used": {"pods": "0"}}})
         before = len(self.proxy.writes())
         self.bank.create(replicas=1)
-        self.wait_shown("exceeded quota", ("Ready", "Stalled"), 10)  # the system is taken over, and then refused
+        wait_until("a Pod is refused", lambda: any(
+            request.resource == "pods" and request.status == 403 for request in self.proxy.writes()[before:]), 30)
+        self.wait_shown("exceeded quota", ("Ready", "Stalled"), 10)
         time.sleep(5)
         tries = len([request for request in self.proxy.writes()[before:] if request.resource == "pods"])
         self.assertLess(tries, 12, "a try each moment")
@@ -376,7 +411,7 @@ class Pods(Bed):
         system.wait_settled(1, self.operator)
         system.change(nodes={"podTemplate": {"spec": {"hostNetwork": True}}})
         message = wait_until("the refusal is shown", lambda: next(
-            (row["message"] for row in system.status()["conditions"] if "PodSecurity" in row["message"]), None), 10)
+            (row["message"] for row in system.status()["conditions"] if "PodSecurity" in row["message"]), None))
         self.assertIn("hostNetwork", message)
         self.assertEqual(system.condition("Ready")["status"], "True")  # the old node goes on
         self.assertIsNotNone(self.client.find(namespace))

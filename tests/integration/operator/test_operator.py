@@ -56,11 +56,11 @@ class Bank(unittest.TestCase):
 
     def tearDown(self):
         """As the garbage collector does it."""
-        self.kubelet.collects = True
+        self.kubelet.set_collecting(True)
         if self.client.find(BANK):
             self.client.delete(BANK)
         self.kubelet.restore()
-        wait_until(lambda: f"the Pods are gone: {self.pods()} {self.kubelet.problem}", lambda: not self.pods())
+        wait_until(lambda: f"the Pods are gone: {self.pods()} {self.kubelet.problem}", lambda: not self.pods(), 60)
         self.assertEqual(self.operator.stop(), 0, self.operator.log()[-5000:])
         for path in (FENCES, PLACEMENTS, "/api/v1/namespaces/default/secrets", "/api/v1/namespaces/default/services",
                      "/apis/policy/v1/namespaces/default/poddisruptionbudgets"):
@@ -106,12 +106,23 @@ class Bank(unittest.TestCase):
         """Where each actor is: path -> row of the ActorPlacements."""
         return {row["path"]: row for item in self.client.items(PLACEMENTS) for row in item["actors"]}
 
+    def rules(self):
+        return {path: row["rule"] for path, row in self.rows().items()}
+
     def placements(self):
         return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in self.client.items(PLACEMENTS)}
 
     def running_rows(self):
         rows = self.rows()
         return rows if len(rows) == ACTORS and all(row["state"] == "Running" for row in rows.values()) else None
+
+    def wait_quiet(self, seconds=3):
+        """Until nothing was written for so long: what is coalesced has been."""
+        def is_quiet():
+            before = len(counted_writes(self.server))
+            time.sleep(seconds)
+            return len(counted_writes(self.server)) == before
+        wait_until("the writes end", is_quiet, 40)
 
     def epochs(self):
         return {actor: tuple(int(part) for part in row.get("epoch", "0.0").split(".")) for actor, row in self.rows().items()}
@@ -157,7 +168,9 @@ class Life(Bank):
         self.assertEqual(system["status"]["replicas"], 3)
         self.assertEqual(self.client.get(f"{BANK}/scale")["status"]["selector"], "histrio.dev/system=bank")
         rows = wait_until("all rows are running", self.running_rows)
-        self.assertEqual({rows[f"tellers.{number}/counter"]["kubeNode"] for number in range(4)}, set(self.kubelet.machines))
+        # When a node came so late that the others began without it, any units were moved to it.
+        is_late = any(row["rule"] == "Balance" for row in rows.values())
+        self.assertEqual({row["kubeNode"] for path, row in rows.items() if is_late or path.endswith("/counter")}, set(self.kubelet.machines))
         service = self.client.get("/api/v1/namespaces/default/services/bank")
         self.assertEqual([port["port"] for port in service["spec"]["ports"]], [7071, 7072])
         self.assertIsNotNone(self.client.find("/apis/policy/v1/namespaces/default/poddisruptionbudgets/bank-nodes"))
@@ -173,7 +186,7 @@ class Life(Bank):
         self.create()
         self.wait_ready(ready=3)
         wait_until("all rows are running", self.running_rows)
-        time.sleep(3)  # what is coalesced
+        self.wait_quiet()
         before = counted_writes(self.server)
         time.sleep(10)
         self.assertEqual(counted_writes(self.server)[len(before):], [])
@@ -181,12 +194,12 @@ class Life(Bank):
     def test_a_name_again(self):
         self.create(replicas=1)
         self.wait_ready(ready=1)
-        self.kubelet.collects = False
+        self.kubelet.set_collecting(False)
         self.client.delete(BANK)
         self.create(replicas=1)
         self.wait_condition("Ready", "False", "PreviousPodsTerminating")
         self.assertEqual(list(self.pods()), ["bank-nodes-0"])
-        self.kubelet.collects = True
+        self.kubelet.set_collecting(True)
         self.wait_ready(ready=1)
         self.assertEqual(list(self.pods()), ["bank-nodes-1"])
 
@@ -195,6 +208,7 @@ class Failures(Bank):
     def test_runtime_killed(self):
         self.create()
         self.wait_ready(ready=3)
+        wait_until("all rows are running", self.running_rows)
         before = self.epochs()
         victim = self.node_of("ledger")
         os.kill(self.kubelet.runtime(victim), signal.SIGKILL)
@@ -207,14 +221,14 @@ class Failures(Bank):
     def test_pod_killed(self):
         self.create()
         self.wait_ready(ready=3)
+        wait_until("all rows are running", self.running_rows)
         before = self.epochs()
         victim = self.node_of("ledger")
         self.kubelet.kill(victim)
         wait_until("the ledger has a higher epoch", lambda: self.epochs()["ledger"] > before["ledger"] and self.running_rows())
         self.wait_ready(ready=3)
-        wait_until("the killed Pod is replaced", lambda: sorted(set(self.pods()) - {victim}) and victim not in self.pods())
-        self.assertEqual(len(self.pods()), 3)
-        self.assertIn("bank-nodes-3", self.pods())
+        expected = sorted({"bank-nodes-0", "bank-nodes-1", "bank-nodes-2", "bank-nodes-3"} - {victim})
+        wait_until(lambda: f"the killed Pod is replaced: {sorted(self.pods())}", lambda: sorted(self.pods()) == expected)
 
     def test_pod_deleted(self):
         self.create()
@@ -228,6 +242,7 @@ class Failures(Bank):
     def test_machine_lost(self):
         self.create()
         self.wait_ready(ready=3)
+        wait_until("all rows are running", self.running_rows)
         victim = self.node_of("ledger")
         machine = self.pods()[victim]["spec"]["nodeName"]
         before = self.epochs()
@@ -254,6 +269,8 @@ class Failures(Bank):
 
     def test_image_cannot_be_pulled(self):
         self.create(image="example/missing:1", replicas=1)
+        wait_until("the kubelet has told", lambda: any(
+            "waiting" in row["state"] for pod in self.pods().values() for row in pod["status"].get("containerStatuses", [])))
         started = time.monotonic()
         wait_until("the cause is shown", lambda: "ImagePullBackOff" in condition(self.system(), "Ready").get("message", ""))
         self.assertLess(time.monotonic() - started, 5 * SLOW)
@@ -390,8 +407,9 @@ class Operators(Bank):
         self.ask("tellers.0/counter", "fail", None, verb="tell")
         wait_until("the restarts are shown", lambda: self.system()["status"]["restarts"] > 0)
         self.wait_ready(ready=2)
-        time.sleep(3)
+        self.wait_quiet()
         before, placements, status = self.incarnations(), self.placements(), self.system()["status"]
+        rules = self.rules()
         term = self.client.get(f"{FENCES}/bank")["record"]["term"]
         self.operator.kill()
         writes = len(counted_writes(self.server))
@@ -404,7 +422,8 @@ class Operators(Bank):
         self.assertEqual(self.system()["status"], status)
         self.assertEqual([row.split("?")[0] for row in counted_writes(self.server)[writes:]], [f"update {FENCES}/bank"])
         self.assertEqual(self.placements(), placements, "the placements were not written again")
-        self.assertEqual({row["rule"] for row in self.rows().values()}, {"Initial"}, "and still say what placed the units")
+        self.assertEqual(self.rules(), rules, "and still say what placed the units")
+        self.assertIn("Initial", rules.values())
         self.assertNotIn('"level":"warning"', self.operator.log())  # no node refuses the new leader
 
     def test_ends_without_the_rest(self):

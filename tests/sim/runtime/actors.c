@@ -427,6 +427,8 @@ static enum histrio_result receive(
     case HISTRIO_REPLY:
     case HISTRIO_ERROR: handle_outcome(state, message); return act(ctx, state, 1);
     case HISTRIO_DOWN: handle_down(state, message); return act(ctx, state, 1);
+    case HISTRIO_ENDED:
+    case HISTRIO_RESTARTED: return HISTRIO_CONTINUE; /* nobody here watches */
     case HISTRIO_EXIT: return handle_exit(ctx, state, message);
     case HISTRIO_TIMER: handle_timer(state, message); return act(ctx, state, 2);
     }

@@ -122,16 +122,16 @@ static const struct actor *actor_of(struct histrio_ref ref)
 /* Rule 4: a link has two ends. */
 static void check_links(const struct worker *worker, const struct actor *actor)
 {
-    if ((actor->flags & ACTOR_ALIVE) == 0 || !actor->side)
+    if ((actor->flags & ACTOR_ALIVE) == 0 || !actor->ties)
         return;
     struct histrio_ref self = {worker->node_uid, actor_id(actor)};
-    if (actor->side->unlinking.count > 0)
+    if (actor->ties->unlinking.count > 0)
         sim_violation("an actor of worker %u waits for the end of an unlink", worker->number);
-    vec_for_each (link, &actor->side->links) {
+    vec_for_each (link, &actor->ties->links) {
         const struct actor *peer = actor_of(link->ref);
         bool is_mutual = false;
-        if (peer && peer->side) {
-            vec_for_each (back, &peer->side->links)
+        if (peer && peer->ties) {
+            vec_for_each (back, &peer->ties->links)
                 is_mutual |= histrio_ref_equal(back->ref, self);
         }
         if (!is_mutual)

@@ -78,6 +78,10 @@ static void set_limits(struct actor_child_spec *spec, const char *path)
     static const uint32_t restarts_max[] = {0, 1, 2, 5, 1000, 1000};
     spec->restarts_max = restarts_max[below(6)];
     spec->period_ms = periods_ms[below(5)];
+    if (spec->restarts_max == 5) { /* no draw: seeds that once failed stay what they were */
+        spec->backoff_initial_ms = 1 + spec->period_ms / 10;
+        spec->backoff_max_ms = 2 * spec->period_ms;
+    }
     struct window *window = world_window(path);
     window->restarts_max = spec->restarts_max;
     window->period_ms = spec->period_ms;

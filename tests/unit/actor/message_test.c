@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { PATIENCE_MS = 20 * 1000 }; /* for answers that come */
+
 /* ---- a behavior that answers in every way ---- */
 
 static enum histrio_result echo_receive(
@@ -275,18 +277,18 @@ static void asks_end_exactly_once(void **state)
     (void)state;
     support_start(2, behaviors);
     support_unit("echo", "test.echo");
-    struct answer answer = ask("echo", "echo", "hello", 5, 1000);
+    struct answer answer = ask("echo", "echo", "hello", 5, PATIENCE_MS);
     assert_int_equal(answer.error, HISTRIO_OK);
     assert_memory_equal(answer.value, "hello", 5);
-    answer = ask("echo", "twice", NULL, 0, 1000);
+    answer = ask("echo", "twice", NULL, 0, PATIENCE_MS);
     assert_memory_equal(answer.value, "1", 1);
-    answer = ask("echo", "refuse", NULL, 0, 1000);
+    answer = ask("echo", "refuse", NULL, 0, PATIENCE_MS);
     assert_int_equal(answer.error, HISTRIO_DENIED);
     assert_memory_equal(answer.value, "not you", 7);
-    answer = ask("echo", "nothing", NULL, 0, 1000);
+    answer = ask("echo", "nothing", NULL, 0, PATIENCE_MS);
     assert_int_equal(answer.error, HISTRIO_OK);
     assert_memory_equal(answer.value, "\xc0", 1);
-    answer = ask("echo", "fly", NULL, 0, 1000);
+    answer = ask("echo", "fly", NULL, 0, PATIENCE_MS);
     assert_int_equal(answer.error, HISTRIO_BAD_ARGUMENT);
     assert_memory_equal(answer.value, "no method \"fly\"", 15);
     assert_int_equal(ask("echo", "keep", NULL, 0, 20).error, HISTRIO_TIMEOUT);
@@ -305,7 +307,7 @@ static void large_values_survive(void **state)
     support_unit("two", "test.echo");
     for (size_t size = 0; size < sizeof(value); size = size < 130 ? size + 1 : size * 2) {
         memset(value, (int)(size & 0xff), sizeof(value));
-        struct answer answer = ask(size & 1 ? "one" : "two", "echo", value, size, 5000);
+        struct answer answer = ask(size & 1 ? "one" : "two", "echo", value, size, PATIENCE_MS);
         assert_int_equal(answer.error, HISTRIO_OK);
         assert_memory_equal(answer.value, value, size < sizeof(answer.value) ? size : sizeof(answer.value));
     }
@@ -322,7 +324,7 @@ static void told_values_of_each_size_survive(void **state)
     for (size_t size = 0; size < sizeof(value); size++) {
         for (size_t i = 0; i < sizeof(value); i++)
             value[i] = (uint8_t)(size * 7 + i);
-        struct answer answer = ask("one", "mirror", value, size, 5000);
+        struct answer answer = ask("one", "mirror", value, size, PATIENCE_MS);
         assert_int_equal(answer.error, HISTRIO_OK);
         assert_int_equal(answer.size, size);
         assert_memory_equal(answer.value, value, size < sizeof(answer.value) ? size : sizeof(answer.value));
@@ -336,7 +338,7 @@ static void too_large_values_are_refused(void **state)
     static uint8_t value[4 * 1024 * 1024 + 1];
     support_start(1, behaviors);
     support_unit("one", "test.echo");
-    assert_int_equal(ask("one", "echo", value, sizeof(value), 1000).error, HISTRIO_BAD_ARGUMENT);
+    assert_int_equal(ask("one", "echo", value, sizeof(value), PATIENCE_MS).error, HISTRIO_BAD_ARGUMENT);
     support_stop();
 }
 
@@ -345,7 +347,7 @@ static void a_crash_answers_and_restarts(void **state)
     (void)state;
     support_start(1, behaviors);
     support_unit("echo", "test.echo");
-    struct answer answer = ask("echo", "crash", NULL, 0, 1000);
+    struct answer answer = ask("echo", "crash", NULL, 0, PATIENCE_MS);
     assert_int_equal(answer.error, HISTRIO_CRASHED);
     assert_memory_equal(answer.value, "boom 7", 6);
     assert_int_equal(ask_error("echo", "who"), HISTRIO_OK); /* waits in the kept mailbox if need be */

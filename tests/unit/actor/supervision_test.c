@@ -21,12 +21,18 @@ struct fixture {
     uint32_t last_request_child;
 };
 
+static void fixture_with(struct fixture *f, const struct supervision_flags *flags)
+{
+    f->machine = supervision_new(flags);
+    str_init(&f->trace, 1 << 20);
+    f->last_request_child = 0;
+}
+
 static void fixture_init(
     struct fixture *f, enum actor_strategy strategy, uint32_t restarts_max, uint32_t period_ms)
 {
-    f->machine = supervision_new(&(struct supervision_flags){strategy, restarts_max, period_ms});
-    str_init(&f->trace, 1 << 20);
-    f->last_request_child = 0;
+    fixture_with(f, &(struct supervision_flags){
+                        .strategy = strategy, .restarts_max = restarts_max, .period_ms = period_ms});
 }
 
 static void fixture_done(struct fixture *f)
@@ -63,7 +69,12 @@ static void note(struct fixture *f, const struct supervision_action *action)
             &f->trace, "report %s %s %s", name, action->reason, supervision_decision_name(action->decision));
         str_appendf(&f->trace, "%s%s;", action->cause ? " by " : "", name_of(f, action->cause));
         break;
-    case SUPERVISION_RETRY: str_appendf(&f->trace, "retry %s;", name); break;
+    case SUPERVISION_RETRY:
+        str_appendf(&f->trace, "retry %s", name);
+        if (action->timeout_ms > 0)
+            str_appendf(&f->trace, " in %u", action->timeout_ms);
+        str_append(&f->trace, ";");
+        break;
     case SUPERVISION_STARTED: str_append(&f->trace, "started;"); break;
     case SUPERVISION_FAILED: str_appendf(&f->trace, "failed %s;", action->reason); break;
     case SUPERVISION_ENDED: str_appendf(&f->trace, "ended %s;", action->reason); break;
@@ -112,9 +123,9 @@ static void exits(struct fixture *f, const char *name, const char *reason, int64
 }
 
 /* a, b, c: permanent, 100 ms each; all running. */
-static void three(struct fixture *f, enum actor_strategy strategy)
+static void three_with(struct fixture *f, const struct supervision_flags *flags)
 {
-    fixture_init(f, strategy, 3, 5000);
+    fixture_with(f, flags);
     child_is(f, "a", ACTOR_PERMANENT, 100);
     child_is(f, "b", ACTOR_PERMANENT, 100);
     child_is(f, "c", ACTOR_PERMANENT, 100);
@@ -126,6 +137,11 @@ static void three(struct fixture *f, enum actor_strategy strategy)
     expect(f, "start c;");
     started(f, "c");
     expect(f, "started;");
+}
+
+static void three(struct fixture *f, enum actor_strategy strategy)
+{
+    three_with(f, &(struct supervision_flags){.strategy = strategy, .restarts_max = 3, .period_ms = 5000});
 }
 
 static void test_names_are_unique(void **state)
@@ -330,6 +346,126 @@ static void test_failed_restart_is_retried_and_counts(void **state)
     expect(&f, "report a nope again GiveUp;release a;shutdown b 100;");
     exits(&f, "b", "shutdown", 3);
     expect(&f, "report b shutdown Shutdown by a;release b;ended shutdown;");
+    fixture_done(&f);
+}
+
+/* Restarts that wait: 100 ms, doubled up to 300. */
+static void waiting(struct fixture *f, enum actor_strategy strategy)
+{
+    three_with(f, &(struct supervision_flags){strategy, 10, 5000, 100, 300});
+}
+
+static void again(struct fixture *f, const char *name, int64_t now_ms)
+{
+    supervision_retry(f->machine, number(f, name), now_ms);
+}
+
+static void test_a_restart_waits_twice_as_long_each_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    waiting(&f, ACTOR_ONE_FOR_ONE);
+    exits(&f, "a", "boom", 1000);
+    expect(&f, "report a boom Restart;retry a in 100;");
+    assert_int_equal(supervision_child_state(f.machine, number(&f, "a")), SUPERVISION_RESTARTING);
+    assert_false(supervision_is_busy(f.machine));
+    exits(&f, "b", "boom", 1050); /* the others do not wait for it, nor as long */
+    expect(&f, "report b boom Restart;retry b in 100;");
+    again(&f, "a", 1100);
+    started(&f, "a");
+    again(&f, "b", 1150);
+    started(&f, "b");
+    expect(&f, "start a;start b;");
+    exits(&f, "a", "boom", 1200);
+    again(&f, "a", 1400);
+    started(&f, "a");
+    expect(&f, "report a boom Restart;retry a in 200;start a;");
+    exits(&f, "a", "boom", 1500);
+    again(&f, "a", 1800);
+    started(&f, "a");
+    expect(&f, "report a boom Restart;retry a in 300;start a;");
+    exits(&f, "a", "boom", 6799); /* it lived for a millisecond less than the period */
+    again(&f, "a", 7099);
+    started(&f, "a");
+    expect(&f, "report a boom Restart;retry a in 300;start a;");
+    exits(&f, "a", "boom", 12099);
+    expect(&f, "report a boom Restart;retry a in 100;");
+    fixture_done(&f);
+}
+
+static void test_a_group_stops_then_waits_then_starts(void **state)
+{
+    (void)state;
+    struct fixture f;
+    waiting(&f, ACTOR_REST_FOR_ONE);
+    exits(&f, "b", "boom", 0);
+    expect(&f, "report b boom RestartRest;shutdown c 100;");
+    exits(&f, "c", "shutdown", 50);
+    expect(&f, "report c shutdown RestartRest by b;retry b in 100;");
+    exits(&f, "a", "boom", 60); /* and so all of them: what waited waits with it */
+    expect(&f, "report a boom RestartRest;retry a in 100;");
+    again(&f, "b", 150);
+    expect(&f, "");
+    again(&f, "a", 160);
+    started(&f, "a");
+    started(&f, "b");
+    started(&f, "c");
+    expect(&f, "start a;start b;start c;");
+    fixture_done(&f);
+}
+
+static void test_a_wait_that_was_overtaken_starts_nothing(void **state)
+{
+    (void)state;
+    struct fixture f;
+    waiting(&f, ACTOR_ONE_FOR_ALL);
+    exits(&f, "c", "boom", 0);
+    exits(&f, "b", "shutdown", 0);
+    exits(&f, "a", "shutdown", 0);
+    expect(&f, "report c boom RestartAll;shutdown b 100;report b shutdown RestartAll by c;shutdown a 100;"
+               "report a shutdown RestartAll by c;retry c in 100;");
+    supervision_restart_child(f.machine, "a", 1);
+    started(&f, "a");
+    expect(&f, "start a;answer 1=0;");
+    exits(&f, "a", "boom", 90);
+    supervision_terminate_child(f.machine, "a", 2);
+    supervision_restart_child(f.machine, "c", 3);
+    expect(&f, "report a boom RestartAll;retry a in 100;release a;answer 2=0;start c;");
+    started(&f, "c");
+    again(&f, "c", 100); /* of the first wait, and c runs */
+    again(&f, "a", 190); /* and a was told to end */
+    expect(&f, "answer 3=0;");
+    exits(&f, "c", "boom", 200);
+    again(&f, "c", 399);
+    expect(&f, "report c boom RestartAll;retry c in 200;");
+    again(&f, "c", 400);
+    expect(&f, "start a;");
+    fixture_done(&f);
+}
+
+static void test_a_start_that_fails_waits_longer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    waiting(&f, ACTOR_ONE_FOR_ONE);
+    exits(&f, "a", "boom", 0);
+    again(&f, "a", 100);
+    start_fails(&f, "a", "nope");
+    expect(&f, "report a boom Restart;retry a in 100;start a;retry a;");
+    again(&f, "a", 101);
+    expect(&f, "report a nope Restart;retry a in 200;");
+    supervision_stop(f.machine, "shutdown");
+    expect(&f, "shutdown c 100;");
+    fixture_done(&f);
+}
+
+static void test_an_end_by_no_fault_does_not_wait(void **state)
+{
+    (void)state;
+    struct fixture f;
+    waiting(&f, ACTOR_ONE_FOR_ONE);
+    supervision_child_lost(f.machine, number(&f, "a"), "lost", 0);
+    expect(&f, "report a lost Restart;start a;");
     fixture_done(&f);
 }
 
@@ -611,6 +747,11 @@ const struct CMUnitTest supervision_tests[] = {
     cmocka_unit_test(test_intensity_window_is_inclusive),
     cmocka_unit_test(test_intensity_zero),
     cmocka_unit_test(test_failed_restart_is_retried_and_counts),
+    cmocka_unit_test(test_a_restart_waits_twice_as_long_each_time),
+    cmocka_unit_test(test_a_group_stops_then_waits_then_starts),
+    cmocka_unit_test(test_a_wait_that_was_overtaken_starts_nothing),
+    cmocka_unit_test(test_a_start_that_fails_waits_longer),
+    cmocka_unit_test(test_an_end_by_no_fault_does_not_wait),
     cmocka_unit_test(test_retry_of_a_group_starts_over),
     cmocka_unit_test(test_ignored),
     cmocka_unit_test(test_shutdown_timeout),

@@ -257,6 +257,26 @@ static void test_restarts_are_counted(void **state)
     str_clear(&world.log);
 }
 
+static void test_a_restart_waits_and_its_messages_with_it(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct actor_child_spec children[] = {worker("a", ACTOR_PERMANENT), worker("b", ACTOR_PERMANENT)};
+    struct actor_child_spec root = supervisor("", "", ACTOR_ONE_FOR_ONE);
+    root.backoff_initial_ms = 50;
+    root.backoff_max_ms = 80;
+    assert_int_equal(start_unit(root, children, 2, &err), 0);
+    expect("unit unit running; ");
+    tell_it("unit/a", "fail");
+    tell_it("unit/a", "hello");
+    tell_it("unit/b", "hello");
+    expect("unit/b.1 got hello; unit/a.1 boom Restart; ");
+    clock_virtual_advance(&world.clock, 49 * NS_PER_MS);
+    expect("");
+    clock_virtual_advance(&world.clock, NS_PER_MS);
+    expect("unit/a.2 got hello; ");
+}
+
 static void test_clients_may_not_ask_supervisors(void **state)
 {
     (void)state;
@@ -377,6 +397,10 @@ static void test_wrong_units_are_refused(void **state)
     s.under = "s";
     refused(&s, 1, "which is not before it");
     s.under = "";
+    s.backoff_initial_ms = 2;
+    s.backoff_max_ms = 1;
+    refused(&s, 1, "longest wait is below its first");
+    s = supervisor("s", "", ACTOR_ONE_FOR_ONE);
     s.period_ms = 0;
     refused(&s, 1, "has a period of 0");
     a.behavior = NULL;
@@ -417,6 +441,7 @@ const struct CMUnitTest supervisor_tests[] = {
     TEST(test_mailbox_can_be_dropped),
     TEST(test_released_mailbox_is_answered),
     TEST(test_restarts_are_counted),
+    TEST(test_a_restart_waits_and_its_messages_with_it),
     TEST(test_clients_may_not_ask_supervisors),
     TEST(test_plain_unit_is_restarted),
     TEST(test_plain_unit_ends),

@@ -109,7 +109,8 @@ static void defaults_are_those_of_the_decoder(void **state)
         "'failure': {}, 'state': {}, 'code': {'c': [{'library': 'b', 'path': 'p'}], 'python': {}}, "
         "'actors': [{'name': 'a', 'behavior': {'c': 'b.a'}, 'mailbox': {}, 'supervisor': {}, 'placement': "
         "{}, 'state': {}}, {'name': 'k', 'keyed': {}, 'behavior': {'python': 'b:K'}}, {'name': 's', "
-        "'replicas': 2, 'children': [{'name': 'x', 'supervisor': {}}, {'name': 'y', 'under': 'x', "
+        "'replicas': 2, 'children': [{'name': 'x', 'supervisor': {'backoff': {}}}, {'name': 'y', 'under': "
+        "'x', "
         "'behavior': {'c': 'b.y'}, 'mailbox': {'capacity': 5}}]}]}");
 }
 

@@ -75,8 +75,8 @@ static void defaults_are_as_documented(void **state)
     assert_int_equal(spec->nodes.drain_timeout_ms, 60000);
     assert_int_equal(spec->supervision.intensity.restarts, 5);
     assert_int_equal(spec->supervision.intensity.period_ms, 10000);
-    assert_int_equal(spec->supervision.backoff_initial_ms, 100);
-    assert_int_equal(spec->supervision.backoff_max_ms, 30000);
+    assert_int_equal(spec->supervision.backoff.initial_ms, 100);
+    assert_int_equal(spec->supervision.backoff.max_ms, 30000);
     assert_int_equal(spec->failure.node_lease_ms, 3000);
     assert_int_equal(spec->failure.suspend_for_ms, 60000);
     assert_int_equal(spec->entries.count, 1);
@@ -106,6 +106,7 @@ static void everything_is_read(void **state)
         "    capacity: {units: 7}\n"
         "  code:\n"
         "    c: [{library: bank, path: libbank.so}]\n"
+        "    cWorkers: {workers: 3, handlerTimeout: 5s, memory: 64Mi}\n"
         "    python: {path: [.], preload: [bank], workers: 2, handlerTimeout: 30s, memory: 512Mi}\n"
         "  supervision: {intensity: {restarts: 1, period: 2s}, backoff: {initial: 5ms, max: 1s}}\n"
         "  actors:\n"
@@ -114,7 +115,7 @@ static void everything_is_read(void **state)
         "      placement: {spread: Zone, pin: {index: \"1\"}, kubeNodeSelector: {disk: ssd}, colocateWith: "
         "ledger,\n"
         "                  antiAffinity: [tellers]}\n"
-        "      supervisor: {strategy: RestForOne, intensity: {restarts: 9, period: 7s}}\n"
+        "      supervisor: {strategy: RestForOne, intensity: {restarts: 9, period: 7s}, backoff: {max: 2s}}\n"
         "      children:\n"
         "        - {name: inner, supervisor: {strategy: OneForAll}}\n"
         "        - {name: counter, under: inner, behavior: {python: \"bank:Counter\"}, isolation: Process}\n"
@@ -134,10 +135,17 @@ static void everything_is_read(void **state)
     assert_int_equal(spec->code.python_workers, 2);
     assert_int_equal(spec->code.python_handler_timeout_ms, 30000);
     assert_int_equal(spec->code.python_memory_bytes, 512 * 1024 * 1024);
+    assert_true(spec->code.has_c_workers);
+    assert_int_equal(spec->code.c_worker_count, 3);
+    assert_int_equal(spec->code.c_handler_timeout_ms, 5000);
+    assert_int_equal(spec->code.c_memory_bytes, 64 * 1024 * 1024);
     const struct entry_spec *tellers = system_spec_entry(spec, "tellers");
     assert_true(tellers->root.is_supervisor);
     assert_int_equal(tellers->root.shutdown_ms, SHUTDOWN_INFINITY);
     assert_int_equal(tellers->root.supervisor.strategy, STRATEGY_REST_FOR_ONE);
+    assert_int_equal(tellers->root.supervisor.backoff.initial_ms, 100);
+    assert_int_equal(tellers->root.supervisor.backoff.max_ms, 2000);
+    assert_int_equal(tellers->children.items[0].supervisor.backoff.initial_ms, 0);
     assert_string_equal(label_list_get(&tellers->placement.pin, "index"), "1");
     assert_string_equal(tellers->placement.colocate_with, "ledger");
     assert_string_equal(tellers->children.items[1].under, "inner");
@@ -243,6 +251,8 @@ static void each_mistake_of_python_is_one_line(void **state)
             "5: spec.code.python.memory: must be an amount of memory such as \"512Mi\" or \"1Gi\""},
         {"  code: {python: {memory: 1Mi}}\n  actors: [{name: a, behavior: {python: \"m:A\"}}]\n",
             "5: spec.code.python.memory: must be from 16777216 to 9223372036854775807 bytes"},
+        {"  code: {cWorkers: {workers: 0}, python: {}}\n  actors: [{name: a, behavior: {python: \"m:A\"}}]\n",
+            "5: spec.code.cWorkers.workers: must be from 1 to 1024"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         expect_problem(cases[i].body, cases[i].expected);

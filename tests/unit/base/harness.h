@@ -13,10 +13,11 @@ struct json;
 struct rng;
 
 extern const struct CMUnitTest err_tests[], text_tests[], container_tests[], time_tests[], thread_tests[],
-    file_tests[], json_tests[], yaml_tests[], value_tests[], log_tests[], metrics_tests[], httpd_tests[];
+    file_tests[], json_tests[], yaml_tests[], value_tests[], log_tests[], metrics_tests[], httpd_tests[],
+    trace_context_tests[];
 extern const size_t err_test_count, text_test_count, container_test_count, time_test_count, thread_test_count,
     file_test_count, json_test_count, yaml_test_count, value_test_count, log_test_count, metrics_test_count,
-    httpd_test_count;
+    httpd_test_count, trace_context_test_count;
 
 /* Defines the list and count that main.c runs. */
 #define TEST_GROUP(name, ...)                                                                                \

@@ -108,5 +108,7 @@ int main(void)
     failed += _cmocka_run_group_tests("value", value_tests, value_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("metrics", metrics_tests, metrics_test_count, NULL, NULL);
     failed += _cmocka_run_group_tests("httpd", httpd_tests, httpd_test_count, NULL, NULL);
+    failed +=
+        _cmocka_run_group_tests("trace_context", trace_context_tests, trace_context_test_count, NULL, NULL);
     return failed > 0;
 }

@@ -83,6 +83,15 @@ static void utf8_is_checked(void **state)
         assert_false(text_is_utf8(bad[i], strlen(bad[i])));
 }
 
+static void texts_are_cut_between_characters(void **state)
+{
+    static const char text[] = "a\u00e9\u20ac\U0001f389"; /* of 1, 2, 3 and 4 bytes */
+    static const size_t sizes[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+    (void)state;
+    for (size_t size_max = 0; size_max < sizeof(sizes) / sizeof(sizes[0]); size_max++)
+        assert_int_equal(text_cut(text, size_max), sizes[size_max]);
+}
+
 static void questions_about_texts(void **state)
 {
     (void)state;
@@ -203,6 +212,7 @@ static void no_memory_aborts(void **state)
 
 TEST_GROUP(text, cmocka_unit_test(str_grows_and_stays_ended), cmocka_unit_test(str_remembers_an_overflow),
     cmocka_unit_test(json_strings_are_always_valid), cmocka_unit_test(utf8_is_checked),
-    cmocka_unit_test(questions_about_texts), cmocka_unit_test(whole_numbers_are_strict),
-    cmocka_unit_test(base64_both_ways), cmocka_unit_test(hashes_never_change),
-    cmocka_unit_test(epochs_as_texts), cmocka_unit_test(copies), cmocka_unit_test(no_memory_aborts));
+    cmocka_unit_test(texts_are_cut_between_characters), cmocka_unit_test(questions_about_texts),
+    cmocka_unit_test(whole_numbers_are_strict), cmocka_unit_test(base64_both_ways),
+    cmocka_unit_test(hashes_never_change), cmocka_unit_test(epochs_as_texts), cmocka_unit_test(copies),
+    cmocka_unit_test(no_memory_aborts));

@@ -1,13 +1,13 @@
 /* Manifest files with their libraries, looked into by a shell script in the place of histrio-node. */
 #include "suites.h"
 
-#include "base/clock.h"
 #include "base/err.h"
+#include "capi/library_probe.h"
 #include "cli/manifest_file.h"
-#include "cli/probe.h"
 #include "support/temp_folder.h"
 #include "types/system.h"
 
+#include <time.h>
 #include <unistd.h>
 
 static const char manifest[] = "apiVersion: histrio.dev/v1alpha1\n"
@@ -146,13 +146,13 @@ static void test_crashing_library(void **state)
 
 static void test_hanging_library(void **state)
 {
-    struct probe probe;
+    struct library_probe probe;
     struct err err = {0};
     char *folder = temp_folder_new();
     (void)state;
     temp_folder_write(folder, "node", "#!/bin/sh\nexec sleep 1000\n", 0700);
     char *program = file_join(folder, "node");
-    assert_int_equal(probe_library(program, "bank", "/x.so", 100, &probe, &err), -1);
+    assert_int_equal(library_probe(program, "bank", "/x.so", 100, &probe, &err), -1);
     assert_non_null(strstr(err.text, "hangs while it is loaded"));
     free(program);
     temp_folder_remove(folder);
@@ -241,9 +241,9 @@ static void test_no_file_and_huge_file(void **state)
     assert_problem(&fixture, "bank.yaml");
     begin(&fixture, "", NULL);
     assert_int_equal(truncate(fixture.path, 100 * 1024 * 1024), 0);
-    int64_t begin_ms = clock_now_ms(clock_system());
+    clock_t began = clock(); /* of this process: others may need the cores */
     assert_int_equal(load(&fixture, 0), -1);
-    assert_true(clock_now_ms(clock_system()) - begin_ms < 500);
+    assert_true(clock() - began < CLOCKS_PER_SEC / 2);
     assert_int_equal(fixture.err.kind, ERR_LIMIT);
     end(&fixture);
 }

@@ -161,8 +161,8 @@ static int begin(void **state)
     spec->nodes.replicas = 1;
     spec->nodes.update_max_surge = 1;
     spec->nodes.drain_timeout_ms = 1000;
-    spec->supervision.backoff_initial_ms = 100;
-    spec->supervision.backoff_max_ms = 1000;
+    spec->supervision.backoff.initial_ms = 100;
+    spec->supervision.backoff.max_ms = 1000;
     spec->failure.node_lease_ms = 3000;
     spec->supervision.intensity.restarts = 5;
     spec->supervision.intensity.period_ms = 10000;
@@ -388,6 +388,21 @@ static void test_cache_is_behind(void **state)
     status_done(&status);
 }
 
+/* A Pod that was gone when all were listed does not come back from a cache that is behind. */
+static void test_cache_is_behind_the_list(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->nodes.listed_version = 7;
+    fixture->version = 6;
+    show_take(fixture, make_pod("bank-nodes-0", "uid-1", "", ON_MACHINE, RUNNING));
+    observe(fixture, 10);
+    assert_dials(fixture, "");
+    assert_int_equal(map_count(&fixture->nodes.nodes), 0);
+    fixture->nodes.listed_version = 4; /* made since */
+    observe(fixture, 10);
+    assert_dials(fixture, "bank-nodes-0=10.0.0.7:7070 ");
+}
+
 static void test_machine_is_gone(void **state)
 {
     struct fixture *fixture = *state;
@@ -483,6 +498,7 @@ const struct CMUnitTest nodes_tests[] = {
     cmocka_unit_test_setup_teardown(test_gone_with_last_state, begin, end),
     cmocka_unit_test_setup_teardown(test_gone_before_it_began, begin, end),
     cmocka_unit_test_setup_teardown(test_cache_is_behind, begin, end),
+    cmocka_unit_test_setup_teardown(test_cache_is_behind_the_list, begin, end),
     cmocka_unit_test_setup_teardown(test_machine_is_gone, begin, end),
     cmocka_unit_test_setup_teardown(test_machine_out_of_service, begin, end),
     cmocka_unit_test_setup_teardown(test_pods_of_a_former_system, begin, end),

@@ -29,8 +29,8 @@ struct system_spec *stage_spec(uint32_t nodes, const char *entries, const char *
     spec->nodes.drain_timeout_ms = 1000;
     spec->supervision.intensity.restarts = extra[0] ? (uint32_t)(extra[0] - '0') : 5;
     spec->supervision.intensity.period_ms = 10000;
-    spec->supervision.backoff_initial_ms = 100;
-    spec->supervision.backoff_max_ms = 30000;
+    spec->supervision.backoff.initial_ms = 100;
+    spec->supervision.backoff.max_ms = 30000;
     spec->failure.node_lease_ms = 3000;
     for (char *word = strsep(&rest, " "); word; word = strsep(&rest, " ")) {
         struct entry_spec *entry = vec_push_new(&spec->entries);

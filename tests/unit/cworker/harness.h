@@ -32,6 +32,9 @@ bool step(void);
 /* The same, when something comes within that time. */
 bool step_within(int timeout_ms);
 
+/* Takes what it has said so far off the socket, which holds a few hundred answers that were written one by
+ * one: then the worker waits for a reader, and there is none but this thread. */
+void hear(void);
 /* The next frame that it said, INTERN aside; fails the test when there is none. */
 struct frame said(enum frame_kind kind);
 /* Of the last one: its payload as a text, cut at 4 KiB, and the text behind a number. */

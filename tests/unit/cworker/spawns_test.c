@@ -113,6 +113,21 @@ static void refusals_are_errors(void **state)
     assert_int_equal(said(FRAME_LOG).code, HISTRIO_LOG_ERROR); /* says what to do */
 }
 
+static void bad_names_are_refused_here(void **state)
+{
+    (void)state;
+    char name[100] = "";
+    memset(name, 'x', 64);
+    feed_deed(FRAME_TELL, 1, 5, "spawn_as", name);
+    feed_deed(FRAME_TELL, 1, 6, "spawn_as", "Not_A_Label");
+    feed_deed(FRAME_TELL, 1, 7, "spawn_as", "");
+    feed_refusal(REQUEST, HISTRIO_APPLICATION); /* if it asked the node */
+    feed_refusal(REQUEST + 1, HISTRIO_APPLICATION);
+    feed_refusal(REQUEST + 2, HISTRIO_APPLICATION);
+    assert_true(step());
+    assert_string_equal(noted(), "spawned:8 spawned:8 spawned:8"); /* BadArgument */
+}
+
 static void starts_nest(void **state)
 {
     (void)state;
@@ -155,6 +170,37 @@ static void a_message_outlives_the_wait(void **state)
     assert_true(text_starts_with(noted(), "start:hi start:hi start:hi looked:precious unit/one "));
 }
 
+/* Answers of starts fill the page up to its last entry, which is of one that has not ended: it starts
+ * another, for which all answers are written, and entries below are free. */
+enum { STARTS = PAGE_ENTRIES - 1 };
+
+static void fill_page(struct histrio_context *ctx)
+{
+    for (uint32_t i = 0; i < STARTS - 1; i++)
+        assert_int_equal(histrio_spawn(ctx, "subject", (const uint8_t *)"\xa2hi", 3, NULL, NULL), HISTRIO_OK);
+    struct page_view page = page_now();
+    assert_int_equal(page.entries[PAGE_ENTRIES - 1], (10 + STARTS - 2) | PAGE_OVER);
+    assert_int_equal(page.entries[1], 5);
+    assert_int_equal(page.entries[2], (10 + STARTS - 1) | PAGE_OVER); /* of the one inside */
+}
+
+static void a_full_page_has_room_for_a_start_inside(void **state)
+{
+    (void)state;
+    while_handling = fill_page;
+    feed_deed(FRAME_TELL, 1, 5, "look", "full");
+    for (uint32_t i = 0; i < STARTS - 2; i++) {
+        feed_start(2 + i, 10 + i);
+        feed_answer(1, REQUEST + i, 2000 + i);
+    }
+    feed_start_of(STARTS, 10 + STARTS - 2, "test.spawning");
+    feed_start(STARTS + 1, 10 + STARTS - 1);
+    feed_answer(STARTS, REQUEST + STARTS - 1, 4000);
+    feed_answer(1, REQUEST + STARTS - 2, 4001);
+    assert_true(step());
+    assert_int_equal(page_now().entries[PAGE_ENTRIES - 1], 0);
+}
+
 static void without_a_node_nothing_is_spawned(void **state)
 {
     (void)state;
@@ -170,8 +216,10 @@ const struct CMUnitTest spawns_tests[] = {
     WITH_SUBJECT(a_child_starts_inside),
     WITH_SUBJECT(options_are_told),
     WITH_SUBJECT(refusals_are_errors),
+    WITH_SUBJECT(bad_names_are_refused_here),
     WITH_SUBJECT(starts_nest),
     WITH_SUBJECT(a_message_outlives_the_wait),
+    WITH_SUBJECT(a_full_page_has_room_for_a_start_inside),
     WITH_SUBJECT(without_a_node_nothing_is_spawned),
 };
 const size_t spawns_test_count = sizeof(spawns_tests) / sizeof(spawns_tests[0]);

@@ -44,6 +44,18 @@ static enum histrio_result then(
     return HISTRIO_CONTINUE;
 }
 
+/* Never has enough of asking nobody. */
+static enum histrio_result ask_again(
+    struct histrio_context *ctx, void *state, const struct histrio_message *outcome, void *data)
+{
+    (void)state;
+    (void)outcome;
+    note("again");
+    (void)histrio_ask_then(
+        ctx, (struct histrio_ref){0}, histrio_type("question"), NULL, 0, 0, ask_again, data);
+    return HISTRIO_CONTINUE;
+}
+
 static void who(struct histrio_context *ctx)
 {
     note("%s %s %llu %llu self=%llu/%llu parent=%llu/%llu name=%s", histrio_path(ctx), histrio_unit(ctx),
@@ -102,6 +114,8 @@ static bool talk(struct histrio_context *ctx, struct subject *subject, const cha
         note("tell:%d", histrio_tell(ctx, histrio_lookup(ctx, text), 1, huge, SIZE_MAX));
     else if (strcmp(deed, "nobody") == 0)
         (void)histrio_ask(ctx, (struct histrio_ref){0}, 1, NULL, 0, 0);
+    else if (strcmp(deed, "ask_for_ever") == 0)
+        (void)ask_again(ctx, subject, NULL, NULL);
     else if (strcmp(deed, "who") == 0)
         who(ctx);
     else if (strcmp(deed, "log") == 0)
@@ -133,13 +147,18 @@ static bool live(struct histrio_context *ctx, struct subject *subject, const cha
         histrio_unlink(ctx, other);
     else if (strcmp(deed, "trap") == 0)
         histrio_trap_exits(ctx, true);
+    else if (strcmp(deed, "watch") == 0)
+        subject->monitor = histrio_watch(ctx, other);
     else if (strcmp(deed, "exit") == 0)
         histrio_exit(ctx, other, "enough");
     else if (strcmp(deed, "exit_self") == 0)
         histrio_exit(ctx, histrio_self(ctx), text);
     else if (strcmp(deed, "spawn") == 0)
         spawn(ctx, text, true);
-    else if (strcmp(deed, "spawn_plain") == 0)
+    else if (strcmp(deed, "spawn_as") == 0) {
+        struct histrio_spawn_options named = {.name = text};
+        note("spawned:%d", histrio_spawn(ctx, "subject", NULL, 0, &named, NULL));
+    } else if (strcmp(deed, "spawn_plain") == 0)
         spawn(ctx, text, false);
     else if (strcmp(deed, "spawn_unlisted") == 0)
         note("spawned:%d", histrio_spawn_behavior(ctx, &unlisted, NULL, 0, NULL, NULL));
@@ -185,6 +204,11 @@ static enum histrio_result receive(
         return HISTRIO_CONTINUE;
     case HISTRIO_DOWN:
         note("down:%llu:%s", (unsigned long long)message->sender.id, (const char *)message->value);
+        return HISTRIO_CONTINUE;
+    case HISTRIO_ENDED:
+    case HISTRIO_RESTARTED:
+        (void)histrio_argument_string(message, "reason", 0, &found, &size);
+        note("%s:%.*s", message->kind == HISTRIO_ENDED ? "ended" : "restarted", (int)size, found);
         return HISTRIO_CONTINUE;
     }
     if (histrio_value_string(histrio_value_of(message->value, message->size), &found, &size))
@@ -237,9 +261,65 @@ static const struct histrio_behavior subject = {.name = "subject",
 static const struct histrio_behavior failing = {.name = "failing", .start = fail_start, .receive = receive};
 static const struct histrio_behavior spawning = {
     .name = "spawning", .start = spawn_start, .receive = receive};
+/* Counts what it handled, and has it kept. The text of "snapshot" is what its snapshots are from then on. */
+struct keeping {
+    struct subject subject;
+    int64_t handled;
+    char mode[TEXT_BYTES];
+};
+
+static enum histrio_result keep(
+    struct histrio_context *ctx, void *state, const struct histrio_message *message)
+{
+    struct keeping *keeping = state;
+    const char *text;
+    size_t size;
+    keeping->handled++;
+    if (strcmp(histrio_type_name(message->type), "snapshot") != 0)
+        return receive(ctx, &keeping->subject, message);
+    if (histrio_value_string(histrio_value_of(message->value, message->size), &text, &size))
+        (void)snprintf(keeping->mode, sizeof(keeping->mode), "%.*s", (int)size, text);
+    return HISTRIO_CONTINUE;
+}
+
+static enum histrio_result snapshot(
+    struct histrio_context *ctx, const void *state, struct histrio_writer *writer)
+{
+    const struct keeping *keeping = state;
+    if (strcmp(keeping->mode, "none") == 0)
+        return HISTRIO_UNHANDLED;
+    if (strcmp(keeping->mode, "fails") == 0) {
+        histrio_fail(ctx, "cannot be written");
+        return HISTRIO_FAIL;
+    }
+    for (size_t i = 0; strcmp(keeping->mode, "huge") == 0 && i < 600 * 1000; i++)
+        histrio_put_double(writer, 0.5);
+    histrio_put_int(writer, keeping->handled);
+    return HISTRIO_CONTINUE;
+}
+
+static enum histrio_result restore(
+    struct histrio_context *ctx, void *state, const uint8_t *snapshot, size_t size)
+{
+    struct keeping *keeping = state;
+    if (histrio_value_int(histrio_value_of(snapshot, size), &keeping->handled)) {
+        note("restored:%lld", (long long)keeping->handled);
+        return HISTRIO_CONTINUE;
+    }
+    histrio_fail(ctx, "cannot be read");
+    return HISTRIO_FAIL;
+}
+
+static const struct histrio_behavior keeping = {.name = "keeping",
+    .state_size = sizeof(struct keeping),
+    .start = start,
+    .receive = keep,
+    .stop = stop,
+    .snapshot = snapshot,
+    .restore = restore};
 static const struct histrio_behavior trapping = {
     .name = "trapping", .receive = receive, .flags = HISTRIO_TRAP_EXITS};
 static const struct histrio_behavior unlisted = {.name = "unlisted", .receive = receive};
 
 const struct histrio_library subject_library = {HISTRIO_ABI_VERSION, "test",
-    (const struct histrio_behavior *const[]){&subject, &failing, &spawning, &trapping, NULL}};
+    (const struct histrio_behavior *const[]){&subject, &failing, &spawning, &trapping, &keeping, NULL}};

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-extern const struct CMUnitTest messages_tests[], lives_tests[], spawns_tests[];
-extern const size_t messages_test_count, lives_test_count, spawns_test_count;
+extern const struct CMUnitTest messages_tests[], lives_tests[], spawns_tests[], snapshots_tests[];
+extern const size_t messages_test_count, lives_test_count, spawns_test_count, snapshots_test_count;
 
 #endif

@@ -213,6 +213,11 @@ static void test_pod_hash(void **state)
     (void)pod_template_hash(spec, hash);
     spec->nodes.pod_template = parse("{\"spec\": {}}");
     assert_string_not_equal(pod_template_hash(spec, other), hash);
+    (void)pod_template_hash(spec, hash);
+    spec->code.c_memory_bytes = 1; /* of a section that is not there */
+    assert_string_equal(pod_template_hash(spec, other), hash);
+    spec->code.has_c_workers = true;
+    assert_string_not_equal(pod_template_hash(spec, other), hash);
     system_spec_unref(spec);
 }
 

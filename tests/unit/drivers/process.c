@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10 * 1000 };
+enum { WAIT_MS = 60 * 1000 };
 
 struct seen {
     enum driver_event_kind kind;

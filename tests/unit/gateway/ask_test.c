@@ -52,6 +52,44 @@ static void test_ask_here_and_there(void **state)
     }
 }
 
+static void check_trace(struct answer answer, const char *hex)
+{
+    check_error(answer, HISTRIO_OK);
+    size_t head = strlen(hex) < 32 ? 1 : 2; /* of a text in msgpack */
+    assert_int_equal(answer.size, head + strlen(hex));
+    assert_memory_equal(answer.value + head, hex, strlen(hex));
+}
+
+static void test_traces(void **state)
+{
+    static const char hex[] = "0af7651916cd43dd8448eb211c80319cb7ad6b716920333101";
+    static const char *const ignored[] = {"", "nonsense", "00-0af7651916cd43dd8448eb211c80319c-0-01",
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01"};
+    (void)state;
+    unit_start(0, "a", 1);
+    unit_start(1, "b", 2);
+    for (size_t node = 0; node < 2; node++) {
+        struct request request = {.actor = node == 0 ? "b" : "a",
+            .method = "trace",
+            .value = "\xa2hi",
+            .size = 3,
+            .trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
+        check_trace(ask_request(node, &request), hex); /* there */
+        request.actor = node == 0 ? "a" : "b";
+        check_trace(ask_request(node, &request), hex);
+        request.method = "note_trace";
+        check_error(tell_request(node, &request), HISTRIO_OK);
+        check_trace(ask(node, request.actor, "noted_trace", 5000), hex);
+        check_trace(ask(node, request.actor, "trace", 5000), ""); /* of that message only */
+        request.method = "trace";
+        for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++) {
+            request.trace = ignored[i];
+            check_trace(ask_request(node, &request), "");
+        }
+    }
+}
+
 static void test_errors_of_actors(void **state)
 {
     (void)state;
@@ -241,11 +279,37 @@ static void test_client_leaves(void **state)
     (void)state;
     unit_start(0, "a", 1);
     unit_start(1, "b", 2);
-    leave("a", "silent", 300, 0);
-    leave("b", "silent", 300, 0);
+    leave("a", "silent", 3600 * 1000, 0);
+    leave("b", "silent", 3600 * 1000, 0);
     unit_route(SIZE_MAX, "c", 3);
     leave("c", "silent", PATIENCE_MS, 1); /* nothing holds it: it goes at once */
     check_error(ask(0, "a", "echo", 5000), HISTRIO_OK);
+}
+
+static uint64_t signals_of(size_t node)
+{
+    struct transport_counters counters;
+    transport_counters(node_at(node)->transport, &counters);
+    return counters.signals_received;
+}
+
+/* What it asked is not executed, when it has not been begun. */
+static void test_client_leaves_before_its_turn(void **state)
+{
+    (void)state;
+    unit_start(1, "b", 2);
+    check_error(ask(0, "b", "echo", 5000), HISTRIO_OK); /* connected */
+    struct request block = {.actor = "b", .method = "block", .timeout_ms = PATIENCE_MS};
+    struct flight *blocking = ask_begin(1, &block);
+    wait_blocked();
+    leave("b", "silent", PATIENCE_MS, 0);
+    int64_t deadline_ns = clock_now_ns(clock_system()) + PATIENCE_MS * NS_PER_MS;
+    while (signals_of(1) == 0)
+        look_again(deadline_ns, "the word");
+    check_error(ask(0, "b/nothing", "echo", 5000), HISTRIO_NOT_FOUND); /* the link has handed it over */
+    unblock();
+    check_error(ask_end(blocking), HISTRIO_OK);
+    assert_int_equal(ask(0, "b", "count", 5000).value[0], 2);
 }
 
 static void test_close_with_asks_under_way(void **state)
@@ -291,6 +355,7 @@ static void test_many_asks(void **state)
 
 const struct CMUnitTest ask_tests[] = {
     TWO(test_ask_here_and_there),
+    TWO(test_traces),
     TWO(test_errors_of_actors),
     TWO(test_actor_that_answers_unavailable_is_asked_once),
     TWO(test_ask_waits_for_a_route),
@@ -300,6 +365,7 @@ const struct CMUnitTest ask_tests[] = {
     OWN(test_too_many_asks),
     TWO(test_dead_node),
     TWO(test_client_leaves),
+    TWO(test_client_leaves_before_its_turn),
     TWO(test_close_with_asks_under_way),
     TWO(test_many_asks),
 };

@@ -113,6 +113,7 @@ struct flight *ask_begin(size_t node, const struct request *request)
     message.arguments = bytes(request->value, request->size);
     message.timeout_ms = request->timeout_ms;
     message.credential = text_bytes(request->credential);
+    message.trace = (char *)(uintptr_t)(request->trace ? request->trace : "");
     return message_begin(node, "Ask", &message, &histrio__v1__ask_response__descriptor);
 }
 
@@ -141,6 +142,7 @@ struct answer tell_request(size_t node, const struct request *request)
     message.method = (char *)(uintptr_t)request->method;
     message.arguments = bytes(request->value, request->size);
     message.credential = text_bytes(request->credential);
+    message.trace = (char *)(uintptr_t)(request->trace ? request->trace : "");
     struct flight *flight = message_begin(node, "Tell", &message, &histrio__v1__tell_response__descriptor);
     wait_landed(flight);
     const Histrio__V1__TellResponse *response = (const Histrio__V1__TellResponse *)flight->response;

@@ -1,10 +1,14 @@
 #include "support.h"
 
+#include "actor/hosted.h"
 #include "actor/system.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mutex.h"
+#include "base/str.h"
+#include "base/trace_context.h"
+#include "base/value.h"
 #include "base/vec.h"
 #include "gateway/gateway_private.h"
 #include "rpc/client.h"
@@ -61,7 +65,28 @@ void test_wait(void) NO_THREAD_SAFETY_ANALYSIS
 
 struct echo {
     uint8_t count;
+    struct trace_context trace; /* of the last note_trace */
 };
+
+/* The runtime shows it to hosted actors only. */
+static void note_trace(
+    struct echo *echo, const struct histrio_context *ctx, const struct histrio_message *message)
+{
+    const struct trace_context *trace = message_trace(hosted_message(ctx, message));
+    echo->trace = trace ? *trace : (struct trace_context){0};
+}
+
+static void reply_trace(struct histrio_context *ctx, const struct echo *echo)
+{
+    struct str text = STR_INIT(256), value = STR_INIT(256);
+    const uint8_t *bytes = (const uint8_t *)&echo->trace;
+    for (size_t i = 0; i < sizeof(echo->trace) && trace_context_is_valid(&echo->trace); i++)
+        str_appendf(&text, "%02x", bytes[i]);
+    value_put_string(&value, str_text(&text));
+    histrio_reply(ctx, (const uint8_t *)value.data, value.size);
+    str_done(&value);
+    str_done(&text);
+}
 
 static enum histrio_result block(void)
 {
@@ -85,7 +110,13 @@ static enum histrio_result echo_receive(
         return HISTRIO_CONTINUE;
     }
     echo->count++;
-    if (strcmp(method, "echo") == 0)
+    if (strcmp(method, "trace") == 0 || strcmp(method, "note_trace") == 0)
+        note_trace(echo, ctx, message);
+    if (strcmp(method, "trace") == 0 || strcmp(method, "noted_trace") == 0)
+        reply_trace(ctx, echo);
+    else if (strcmp(method, "note_trace") == 0)
+        return HISTRIO_CONTINUE;
+    else if (strcmp(method, "echo") == 0)
         histrio_reply(ctx, message->value, message->size);
     else if (strcmp(method, "silent") == 0)
         (void)histrio_caller(ctx); /* to answer later: never */

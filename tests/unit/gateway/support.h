@@ -4,6 +4,7 @@
  *     echo         answers with its value          silent       answers never
  *     count        answers how many messages came  fail         crashes
  *     unavailable  answers that error itself       block        holds its worker until unblock()
+ *     trace        answers the trace in which it comes, in hex, "" for none; noted_trace: that of note_trace
  *
  * One set of nodes at a time; failures fail the test. */
 #pragma once
@@ -73,7 +74,7 @@ struct answer {
     enum rpc_code code;
     enum histrio_error error; /* with RPC_OK */
     char text[256];           /* of the error or of the status */
-    uint8_t value[16];
+    uint8_t value[64];
     size_t size;
     char node[32];
     int64_t took_ms;
@@ -86,6 +87,7 @@ struct request {
     size_t size;
     uint32_t timeout_ms;
     const char *credential;
+    const char *trace;
 };
 
 struct flight; /* a call under way */

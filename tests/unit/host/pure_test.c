@@ -1,13 +1,15 @@
-/* Frames and reasons: bytes and texts in, structs and texts out. */
+/* Frames, reasons and pages: bytes and texts in, structs and texts out. */
 #include "unit/actor/support.h"
 
 #include "base/limits.h"
 #include "host/frame.h"
+#include "host/page.h"
 #include "host/reason.h"
 #include "suites.h"
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static void frames_are_checked(void **state)
 {
@@ -124,7 +126,23 @@ static void reasons_name_the_place(void **state)
         assert_false(reason_place(none[i], place, sizeof(place)));
 }
 
+/* A process that cut its page off would take the node along at the next look. */
+static void a_page_keeps_its_size(void **state)
+{
+    (void)state;
+    struct page page;
+    struct page_view view;
+    struct err err = {0};
+    assert_int_equal(page_init(&page, &err), 0);
+    assert_int_equal(ftruncate(page.page_fd, 0), -1);
+    assert_int_equal(ftruncate(page.page_fd, 1 << 20), -1);
+    page_look(&page, &view);
+    assert_int_equal(view.executing, 0);
+    page_done(&page);
+}
+
 const struct CMUnitTest pure_tests[] = {
+    cmocka_unit_test(a_page_keeps_its_size),
     cmocka_unit_test(frames_are_checked),
     cmocka_unit_test(reasons_name_the_end),
     cmocka_unit_test(reasons_name_the_place),

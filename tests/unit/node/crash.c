@@ -1,6 +1,7 @@
 /* The crash record: written by a child that really crashes, and read back, also when it is garbled. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,11 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/file.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "base/symbols.h"
+#include "base/thread.h"
 #include "node/crash.h"
 #include "suites.h"
 
@@ -162,6 +165,80 @@ static void test_damaged_files(void **state)
     str_done(&program);
 }
 
+struct cutter {
+    const struct str *program;
+    int fd;
+    _Atomic bool is_over;
+};
+
+/* Mends the file and cuts it off, whole for some time, for as long as somebody reads it. */
+static void cut(void *data)
+{
+    struct cutter *cutter = data;
+    struct rng rng;
+    bool is_written = true;
+    rng_seed(&rng, 12);
+    while (is_written && !cutter->is_over) {
+        is_written = pwrite(cutter->fd, cutter->program->data, cutter->program->size, 0) > 0;
+        int64_t until_ns = clock_now_ns(clock_system()) + (int64_t)rng_below(&rng, NS_PER_MS);
+        while (clock_now_ns(clock_system()) < until_ns)
+            continue;
+        is_written = is_written && ftruncate(cutter->fd, 0) == 0;
+    }
+}
+
+/* A trace may name a file of its writer, who can cut it off at any time. */
+static void test_files_that_shrink(void **state)
+{
+    struct str program = STR_INIT(64 * 1024 * 1024);
+    char path[] = "/tmp/histrio-elf-XXXXXX";
+    char line[128], out[256];
+    struct thread *thread;
+    (void)state;
+    assert_int_equal(file_read("/proc/self/exe", 64 * 1024 * 1024, &program, NULL), 0);
+    struct cutter cutter = {.program = &program, .fd = mkstemp(path)};
+    assert_true(cutter.fd >= 0);
+    (void)snprintf(line, sizeof(line), "%s(+0xffffffff)[0x1]", path); /* all symbols are looked at */
+    assert_int_equal(thread_start(&thread, "cutter", cut, &cutter, NULL), 0);
+    for (int i = 0; i < 1000; i++) {
+        symbols_name_frames(line, out, sizeof(out));
+        assert_string_equal(out, line);
+    }
+    cutter.is_over = true;
+    thread_join(thread);
+    (void)close(cutter.fd);
+    (void)unlink(path);
+    str_done(&program);
+}
+
+/* One of symbols without end, which takes no room on its disk. */
+static void test_very_large_files(void **state)
+{
+    enum { LINES = 16 };
+    char path[] = "/tmp/histrio-elf-XXXXXX";
+    struct str lines = STR_INIT(4096);
+    char out[4096];
+    const uint64_t size = UINT64_C(1) << 36;
+    const Elf64_Ehdr header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64},
+        .e_shoff = sizeof(header),
+        .e_shnum = 1,
+        .e_shentsize = sizeof(Elf64_Shdr)};
+    const Elf64_Shdr symbols = {.sh_type = SHT_SYMTAB, .sh_offset = 4096, .sh_size = size - 4096};
+    (void)state;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+    assert_int_equal(pwrite(fd, &symbols, sizeof(symbols), sizeof(header)), sizeof(symbols));
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    for (int i = 0; i < LINES; i++)
+        str_appendf(&lines, "%s(+0x1)[0x1]\n", path);
+    symbols_name_frames(str_text(&lines), out, sizeof(out)); /* ends soon */
+    assert_string_equal(out, str_text(&lines));
+    str_done(&lines);
+    (void)close(fd);
+    (void)unlink(path);
+}
+
 static void test_garbled_records(void **state)
 {
     char text[600];
@@ -204,6 +281,8 @@ const struct CMUnitTest crash_tests[] = {
     cmocka_unit_test(test_stack_overflow_runs_on_the_other_stack),
     cmocka_unit_test(test_frames_without_a_name_stay),
     cmocka_unit_test(test_damaged_files),
+    cmocka_unit_test(test_files_that_shrink),
+    cmocka_unit_test(test_very_large_files),
     cmocka_unit_test(test_garbled_records),
     cmocka_unit_test(test_long_record_is_cut),
 };

@@ -33,7 +33,8 @@ static void metrics_are_written(void **state)
     metrics_write(metrics, &text);
     static const char *const names[] = {"histrio_node_processes_started_total",
         "histrio_node_processes_lost_total", "histrio_node_deliveries_total", "histrio_node_hosted_actors",
-        "histrio_node_processes", "histrio_node_deliveries_open", "histrio_node_process_buffer_bytes"};
+        "histrio_node_processes", "histrio_node_deliveries_open", "histrio_node_process_buffer_bytes",
+        "histrio_node_large_data_bytes", "histrio_node_large_data_files"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char *line = xasprintf("\n%s 0\n", names[i]);
         assert_non_null(strstr(str_text(&text), line));

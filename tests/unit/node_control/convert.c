@@ -73,6 +73,8 @@ static void sample_init(struct sample *sample)
     sample->supervisor.strategy = HISTRIO__V1__STRATEGY__STRATEGY_REST_FOR_ONE;
     sample->supervisor.restarts_max = 3;
     sample->supervisor.period_ms = 5000;
+    sample->supervisor.backoff_initial_ms = 10;
+    sample->supervisor.backoff_max_ms = 20;
     sample->root.supervisor = &sample->supervisor;
     sample->child.name = (char *)(uintptr_t) "counter";
     sample->child.behavior_c = (char *)(uintptr_t) "bank.teller";
@@ -93,13 +95,15 @@ static void test_assign(void **state)
     assert_int_equal(command.assign.node_uid, 5);
     assert_int_equal(command.assign.generation, -4);
     assert_string_equal(command.assign.unit, "tellers.0");
-    const struct unit_spec *spec = command.assign.spec;
+    const struct actor_unit_spec *spec = command.assign.spec;
     assert_non_null(spec);
-    assert_true(spec->spec.root.is_supervisor);
-    assert_int_equal(spec->spec.root.strategy, ACTOR_REST_FOR_ONE);
-    assert_int_equal(spec->spec.child_count, 1);
-    assert_string_equal(spec->spec.children[0].behavior, "bank.teller");
-    assert_int_equal(spec->spec.children[0].shutdown_ms, ACTOR_SHUTDOWN_INFINITY);
+    assert_true(spec->root.is_supervisor);
+    assert_int_equal(spec->root.strategy, ACTOR_REST_FOR_ONE);
+    assert_int_equal(spec->root.backoff_initial_ms, 10);
+    assert_int_equal(spec->root.backoff_max_ms, 20);
+    assert_int_equal(spec->child_count, 1);
+    assert_string_equal(spec->children[0].behavior, "bank.teller");
+    assert_int_equal(spec->children[0].shutdown_ms, ACTOR_SHUTDOWN_INFINITY);
     command_done(&command);
     wire_arena_done(&arena);
 }
@@ -155,11 +159,11 @@ static void test_python_children(void **state)
     sample.child.behavior_python = (char *)(uintptr_t) "bank:Teller";
     sample.child.isolation = HISTRIO__V1__ISOLATION__ISOLATION_GROUP;
     assert_int_equal(decode(&sample.message, &arena, &command, NULL), 0);
-    const struct unit_spec *spec = command.assign.spec;
+    const struct actor_unit_spec *spec = command.assign.spec;
     assert_non_null(spec);
-    assert_string_equal(spec->spec.children[0].behavior, "bank:Teller");
-    assert_false(spec->spec.children[0].is_supervisor);
-    assert_int_equal(spec->spec.children[0].isolation, ACTOR_ISOLATION_GROUP);
+    assert_string_equal(spec->children[0].behavior, "bank:Teller");
+    assert_false(spec->children[0].is_supervisor);
+    assert_int_equal(spec->children[0].isolation, ACTOR_ISOLATION_GROUP);
     command_done(&command);
     wire_arena_done(&arena);
     sample.child.behavior_python = (char *)(uintptr_t) ":Teller";
@@ -172,13 +176,14 @@ static void test_python_children(void **state)
     expect_spec_refused(&sample, REFUSAL_OF_BAD_SPEC, "two behaviors");
 }
 
-static void test_python_code(void **state)
+static void test_code_in_processes(void **state)
 {
     char *paths[] = {(char *)(uintptr_t) "python", (char *)(uintptr_t) "."};
     char *preload[] = {(char *)(uintptr_t) "bank"};
     Histrio__V1__OperatorMessage message = HISTRIO__V1__OPERATOR_MESSAGE__INIT;
     Histrio__V1__Configuration configuration = HISTRIO__V1__CONFIGURATION__INIT;
     Histrio__V1__Configuration__Python python = HISTRIO__V1__CONFIGURATION__PYTHON__INIT;
+    Histrio__V1__Configuration__Workers c_workers = HISTRIO__V1__CONFIGURATION__WORKERS__INIT;
     struct wire_arena arena;
     struct command command;
     (void)state;
@@ -202,6 +207,21 @@ static void test_python_code(void **state)
     assert_int_equal(command.configuration.python.workers, 4);
     assert_int_equal(command.configuration.python.memory_bytes_max, UINT64_C(5000000000));
     wire_arena_done(&arena);
+    assert_false(command.configuration.has_c_workers);
+    configuration.c_workers = &c_workers;
+    c_workers.count = 3;
+    c_workers.handler_timeout_ms = 5000;
+    c_workers.memory_bytes_max = UINT64_C(5000000000);
+    assert_int_equal(decode(&message, &arena, &command, NULL), 0);
+    assert_true(command.configuration.has_c_workers);
+    assert_int_equal(command.configuration.c_workers.count, 3);
+    assert_int_equal(command.configuration.c_workers.handler_timeout_ms, 5000);
+    assert_int_equal(command.configuration.c_workers.memory_bytes_max, UINT64_C(5000000000));
+    wire_arena_done(&arena);
+    c_workers.count = 5000;
+    assert_int_equal(decode(&message, &arena, &command, NULL), -1);
+    wire_arena_done(&arena);
+    c_workers.count = 3;
     python.workers = 5000;
     assert_int_equal(decode(&message, &arena, &command, NULL), -1);
     wire_arena_done(&arena);
@@ -218,10 +238,10 @@ static void test_plain_root_gets_limits(void **state)
     sample.root.supervisor = NULL;
     sample.root.behavior_c = (char *)(uintptr_t) "bank.ledger";
     assert_int_equal(decode(&sample.message, &arena, &command, NULL), 0);
-    const struct unit_spec *spec = command.assign.spec;
+    const struct actor_unit_spec *spec = command.assign.spec;
     assert_non_null(spec);
-    assert_false(spec->spec.root.is_supervisor);
-    assert_true(spec->spec.root.period_ms > 0);
+    assert_false(spec->root.is_supervisor);
+    assert_true(spec->root.period_ms > 0);
     command_done(&command);
     wire_arena_done(&arena);
 }
@@ -295,8 +315,8 @@ static void test_damaged_frames(void **state)
             damaged[rng_below(&rng, size)] = (uint8_t)rng_u64(&rng);
         size_t cut = rng_one_in(&rng, 4) ? rng_below(&rng, size) : size;
         if (convert_command(damaged, cut, &arena, &command, NULL) == 0 && command.kind == COMMAND_ASSIGN) {
-            const struct unit_spec *spec = command.assign.spec;
-            assert_true(spec ? unit_spec_check(&spec->spec, NULL) == 0 : command.assign.spec_error != NULL);
+            const struct actor_unit_spec *spec = command.assign.spec;
+            assert_true(spec ? unit_spec_check(spec, NULL) == 0 : command.assign.spec_error != NULL);
             taken++;
         }
         command_done(&command);
@@ -312,7 +332,7 @@ const struct CMUnitTest convert_tests[] = {
     cmocka_unit_test(test_units_that_are_not_supported),
     cmocka_unit_test(test_bad_units),
     cmocka_unit_test(test_python_children),
-    cmocka_unit_test(test_python_code),
+    cmocka_unit_test(test_code_in_processes),
     cmocka_unit_test(test_plain_root_gets_limits),
     cmocka_unit_test(test_messages_without_their_parts),
     cmocka_unit_test(test_empty_frame_is_an_unknown_command),

@@ -5,8 +5,10 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "actor/spec.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "node_control/unit_spec.h"
@@ -136,16 +138,15 @@ static void test_dup_shares_nothing(void **state)
     struct actor_unit_spec spec = {
         .name = name, .generation = 4, .root = supervisor("", ""), .children = &child, .child_count = 1};
     (void)state;
-    struct unit_spec *copy = unit_spec_dup(&spec);
+    struct actor_unit_spec *copy = spec_dup(&spec);
     name[0] = child_name[0] = behavior[0] = 'X';
     arguments[0] = 0;
-    assert_string_equal(copy->spec.name, "tellers.0");
-    assert_string_equal(copy->spec.children[0].name, "one");
-    assert_string_equal(copy->spec.children[0].behavior, "bank.teller");
-    assert_int_equal(copy->spec.children[0].arguments[0], 0xc0);
-    assert_null(copy->spec.root.behavior);
-    unit_spec_free(copy);
-    unit_spec_free(NULL);
+    assert_string_equal(copy->name, "tellers.0");
+    assert_string_equal(copy->children[0].name, "one");
+    assert_string_equal(copy->children[0].behavior, "bank.teller");
+    assert_int_equal(copy->children[0].arguments[0], 0xc0);
+    assert_null(copy->root.behavior);
+    free(copy);
 }
 
 const struct CMUnitTest unit_spec_tests[] = {

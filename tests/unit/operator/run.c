@@ -64,8 +64,8 @@ static void begin_on(struct fixture *fixture, const char *script, bool is_full)
     fixture->spec->name = xstrdup("bank");
     fixture->spec->nodes.replicas = 1;
     fixture->spec->nodes.drain_timeout_ms = 1000;
-    fixture->spec->supervision.backoff_initial_ms = 100;
-    fixture->spec->supervision.backoff_max_ms = 1000;
+    fixture->spec->supervision.backoff.initial_ms = 100;
+    fixture->spec->supervision.backoff.max_ms = 1000;
     fixture->spec->failure.node_lease_ms = 3000;
     struct run_config config = {.spec = fixture->spec,
         .node_program = program,
@@ -124,7 +124,7 @@ static int call(const char *method, bool is_ours, const char *unit, struct wire_
     struct rpc_client_config config = {.address = address};
     assert_int_equal(rpc_client_new(loop, &config, &client, NULL), 0);
     int result =
-        rpc_client_call_wait(client, method, request, request_size, 5000, true, &response, &size, err);
+        rpc_client_call_wait(client, method, request, request_size, 60000, true, &response, &size, err);
     if (result == 0 && type)
         assert_int_equal(wire_unpack(type, response, size, 1000000, arena, ret_response, NULL), 0);
     rpc_client_free(client);

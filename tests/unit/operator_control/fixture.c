@@ -10,7 +10,7 @@
 #include "types/unit.h"
 #include "wire/wire.h"
 
-enum { WAIT_MS = 10 * 1000, LOCK_RANK = 10 };
+enum { WAIT_MS = 60 * 1000, LOCK_RANK = 10 };
 
 /* ---- the node ---- */
 
@@ -173,6 +173,10 @@ void fixture_begin_with(struct fixture *fixture, const struct fixture_options *o
     code->python_workers = 2;
     code->python_handler_timeout_ms = 30000;
     code->python_memory_bytes = 512 * 1024 * 1024;
+    code->has_c_workers = true;
+    code->c_worker_count = 3;
+    code->c_handler_timeout_ms = 5000;
+    code->c_memory_bytes = 64 * 1024 * 1024;
     fixture->core = core_new(&(struct core_options){.system_uid = "uid-1", .seed = 1}, fixture->spec, NULL);
     assert_int_equal(rpc_loop_new("node", &fixture->loop, NULL), 0);
     struct control_config config = {.system = "bank",

@@ -167,6 +167,10 @@ static void test_configuration_and_roster(void **state)
     assert_int_equal(configuration->python->workers, 2);
     assert_int_equal(configuration->python->handler_timeout_ms, 30000);
     assert_int_equal(configuration->python->memory_bytes_max, 512 * 1024 * 1024);
+    assert_non_null(configuration->c_workers);
+    assert_int_equal(configuration->c_workers->count, 3);
+    assert_int_equal(configuration->c_workers->handler_timeout_ms, 5000);
+    assert_int_equal(configuration->c_workers->memory_bytes_max, 64 * 1024 * 1024);
     struct roster roster = {.version = 4};
     struct roster_member member = {.uid = UID,
         .node = (char *)(uintptr_t) "bank-nodes-0",
@@ -197,7 +201,7 @@ static void add_entry(struct system_spec *spec)
     entry->root.under = xstrdup("");
     entry->root.is_supervisor = true;
     entry->root.shutdown_ms = SHUTDOWN_INFINITY;
-    entry->root.supervisor = (struct supervisor_spec){STRATEGY_REST_FOR_ONE, {3, 5000}};
+    entry->root.supervisor = (struct supervisor_spec){STRATEGY_REST_FOR_ONE, {3, 5000}, {10, 20}};
     struct child_spec *child = vec_push_new(&entry->children);
     child->name = xstrdup("counter");
     child->under = xstrdup("");
@@ -231,6 +235,8 @@ static void test_assign_and_others(void **state)
     assert_true(assign->unit->generation == units.units.items[0].generation);
     assert_int_equal(assign->unit->root->supervisor->strategy, HISTRIO__V1__STRATEGY__STRATEGY_REST_FOR_ONE);
     assert_int_equal(assign->unit->root->supervisor->restarts_max, 3);
+    assert_int_equal(assign->unit->root->supervisor->backoff_initial_ms, 10);
+    assert_int_equal(assign->unit->root->supervisor->backoff_max_ms, 20);
     assert_true(assign->unit->root->shutdown_infinity);
     const Histrio__V1__Child *child = assign->unit->children[0];
     assert_string_equal(child->behavior_c, "bank.counter");

@@ -49,12 +49,21 @@ static void drop_stream(struct probe *probe)
     probe->stream = NULL;
 }
 
+/* A message may come after it was told that its stream has ended: then there is nobody to be answered. What
+ * fails here would end the program without a word, as this is not the test's thread. */
+static void check_written(int result, const struct err *err)
+{
+    if (result < 0)
+        assert_int_equal(err->kind, ERR_CANCELED);
+}
+
 static void reverse(struct probe *probe, const uint8_t *data, size_t size)
 {
     struct rpc_buffer *buffer = rpc_buffer_new(size);
+    struct err err;
     for (size_t i = 0; i < size; i++)
         rpc_buffer_data(buffer)[i] = data[size - 1 - i];
-    assert_int_equal(rpc_stream_write_take(probe->stream, buffer, NULL), 0);
+    check_written(rpc_stream_write_take(probe->stream, buffer, &err), &err);
     rpc_stream_finish(probe->stream, RPC_OK, "");
     drop_stream(probe);
 }
@@ -63,14 +72,16 @@ static void hand_over(struct probe *probe);
 
 static void burst(struct probe *probe)
 {
+    struct err err;
     for (uint32_t i = 0; i < BURST; i++)
-        assert_int_equal(rpc_stream_write(probe->stream, &i, sizeof(i), NULL), 0);
+        check_written(rpc_stream_write(probe->stream, &i, sizeof(i), &err), &err);
 }
 
 static void react(struct probe *probe, const uint8_t *data, size_t size)
 {
+    struct err err;
     if (probe->reaction == REACT_ECHO)
-        assert_int_equal(rpc_stream_write(probe->stream, data, size, NULL), 0);
+        check_written(rpc_stream_write(probe->stream, data, size, &err), &err);
     else if (probe->reaction == REACT_REVERSE)
         reverse(probe, data, size);
     else if (probe->reaction == REACT_FREE)

@@ -62,13 +62,21 @@ static void connect_take(struct rpc_creds *creds)
     rpc_creds_unref(creds);
 }
 
+/* The first call after a server has gone may meet the connection to it, whose end is on its way. */
 static void expect_served(void)
 {
     uint8_t *data;
     size_t size;
-    struct err err = {0};
-    if (rpc_client_call_wait(
-            fixture.client, "/test.Service/Reverse", "ok", 2, 30 * 1000, true, &data, &size, &err) < 0)
+    struct err err;
+    int failed = -1;
+    for (int i = 0; failed && i < 2; i++) {
+        err = (struct err){0};
+        failed = rpc_client_call_wait(
+            fixture.client, "/test.Service/Reverse", "ok", 2, 30 * 1000, true, &data, &size, &err);
+        if (failed && err.kind != ERR_UNAVAILABLE)
+            break;
+    }
+    if (failed)
         fail_msg("%s", err.text);
     assert_memory_equal(data, "ko", 2);
     free(data);

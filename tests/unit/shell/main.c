@@ -86,8 +86,8 @@ static int begin(void **state)
         .listener = ignore_event};
     spec->name = xstrdup("bank");
     spec->nodes.replicas = 1;
-    spec->supervision.backoff_initial_ms = 100;
-    spec->supervision.backoff_max_ms = 1000;
+    spec->supervision.backoff.initial_ms = 100;
+    spec->supervision.backoff.max_ms = 1000;
     spec->failure.node_lease_ms = 3000;
     clock_virtual_init(&fixture->clock, NS_PER_S, 1000);
     str_init(&fixture->log, 10000);

@@ -84,6 +84,8 @@ static struct row random_row(struct pair *pair, struct rng *rng, uint8_t *value)
     }
     if (rng_one_in(rng, 5))
         row.incarnation = (uint32_t)rng_below(rng, 9);
+    if (!is_answer && rng_one_in(rng, 3))
+        memset(&row.trace, 1 + (int)rng_below(rng, 255), sizeof(row.trace));
     for (uint32_t i = 0; i < row.size; i++)
         value[i] = (uint8_t)rng_u64(rng);
     return row;
@@ -109,6 +111,9 @@ static void assert_same(const struct row *row, const struct batch *batch, const 
     assert_int_equal(!out->sender_unit, !row->sender_unit);
     if (row->sender_unit)
         assert_int_equal(out->sender_unit->own_epoch, 9);
+    assert_int_equal(out->trace != NULL, trace_context_is_valid(&row->trace));
+    if (out->trace)
+        assert_memory_equal(out->trace, &row->trace, sizeof(row->trace));
     if (row->size > 0)
         assert_memory_equal(out->value, batch->data + row->offset, row->size);
 }
@@ -199,6 +204,53 @@ static void test_other_frames(void **state)
     assert_true(system.signal.by_link);
     free(data);
     free(pending);
+    pair_stop(&pair);
+}
+
+static void test_cancels(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_start(&pair);
+    struct err err;
+    size_t size;
+    struct system_frame system;
+    struct actor_signal signal = {
+        .kind = SIGNAL_CANCEL, .from = {5, 6}, .to_name = "c/d", .to = {0, 12345}, .ask = 77};
+    struct pending_signal *pending = outgoing_copy_signal(&signal);
+    pending->after = 44;
+    uint8_t *data = system_encode_cancel(pending, 2, &size);
+    assert_int_equal(system_decode(data, size, &pair.arena, &system, &err), 0);
+    assert_int_equal(system.kind, SYSTEM_CANCEL);
+    assert_int_equal(system.sequence, 0);
+    assert_int_equal(system.acknowledge, 2);
+    assert_int_equal(system.after, 44);
+    assert_int_equal(system.signal.kind, SIGNAL_CANCEL);
+    assert_int_equal(system.signal.ask, 77);
+    assert_int_equal(system.signal.from.id, 6);
+    assert_string_equal(system.signal.to_name, "c/d");
+    assert_int_equal(system.signal.to.id, 0);
+    /* What a node that knows no cancels makes of it: a body of a number that nobody has given out yet. */
+    size_t at = 0;
+    while (data[at] != (8 << 3 | 2) && at < size)
+        at++;
+    assert_true(at < size);
+    data[at] = 15 << 3 | 2;
+    assert_int_equal(system_decode(data, size, &pair.arena, &system, &err), 0);
+    assert_int_equal(system.kind, SYSTEM_NOTHING);
+    assert_int_equal(system.acknowledge, 2);
+    free(data);
+    free(pending);
+    for (unsigned i = 0; i < 3; i++) { /* of no ask, of nobody, to nobody */
+        struct actor_signal broken = {
+            .kind = SIGNAL_CANCEL, .from = {5, i != 1 ? 6 : 0}, .to = {i != 2 ? 7 : 0, 8}, .ask = i != 0};
+        pending = outgoing_copy_signal(&broken);
+        data = system_encode_cancel(pending, 0, &size);
+        assert_int_equal(system_decode(data, size, &pair.arena, &system, &err), -1);
+        assert_int_equal(err.kind, ERR_INVALID);
+        free(data);
+        free(pending);
+    }
     pair_stop(&pair);
 }
 
@@ -351,6 +403,7 @@ int convert_suite(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_batches_there_and_back),
         cmocka_unit_test(test_other_frames),
+        cmocka_unit_test(test_cancels),
         cmocka_unit_test(test_hostile_frames),
         cmocka_unit_test(test_random_bytes),
     };

@@ -60,7 +60,7 @@ static void test_reconnects_keep_order(void **state)
     thread_join(thread);
     uint64_t last = sending.count;
     assert_int_equal(fake_tell(left, 1, "ledger", last, NULL), HISTRIO_OK);
-    int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
+    int64_t deadline_ns = patience_deadline_ns();
     mutex_lock(&right->lock);
     while (right->heard.items[right->heard.count - 1].number != last)
         if (!condition_wait_until(&right->changed, &right->lock, deadline_ns))
@@ -169,20 +169,25 @@ static void test_death_of_a_node(void **state)
     fakes_stop(&fakes);
 }
 
+static bool has_lost_one(void *ctx)
+{
+    struct transport_counters counters;
+    transport_counters(((struct fake_node *)ctx)->transport, &counters);
+    return counters.peers_connected == 1;
+}
+
 /* What never left for a dead node goes to the unit's next place; an ask too. */
 static void test_unsent_goes_to_the_next_place(void **state)
 {
     (void)state;
     struct fakes fakes;
-    struct transport_config config = {.unreachable_ms = 60000};
-    fakes_start(&fakes, 3, &config);
+    fakes_start(&fakes, 3, NULL);
     struct fake_node *left = &fakes.nodes[0], *dying = &fakes.nodes[1], *next = &fakes.nodes[2];
     fakes_place(&fakes, "ledger", 1, dying);
+    fakes_wait_connected(&fakes);
     rpc_server_free(dying->server, 0);
     dying->server = NULL;
-    struct transport_counters counters = {.peers_connected = 2};
-    while (counters.peers_connected == 2)
-        transport_counters(left->transport, &counters);
+    wait_until(has_lost_one, left);
     for (uint64_t i = 0; i < 50; i++)
         assert_int_equal(fake_tell(left, 1, "ledger", i, NULL), HISTRIO_OK);
     transport_set_dead(left->transport, &dying->uid, 1);
@@ -193,12 +198,19 @@ static void test_unsent_goes_to_the_next_place(void **state)
     fakes_stop(&fakes);
 }
 
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
 /* Never connected for long: nothing was executed, and senders are told so. */
 static void test_unreachable(void **state)
 {
     (void)state;
     struct fakes fakes;
-    struct transport_config config = {.unreachable_ms = 100, .heartbeat_ms = 20};
+    struct clock_virtual clock; /* so that it is not too long before the first ask, on a slow machine */
+    clock_virtual_init(&clock, 1000 * NS_PER_S, 0);
+    struct transport_config config = {.unreachable_ms = 100, .heartbeat_ms = 20, .clock = &clock.clock};
     fakes_start(&fakes, 1, &config);
     struct fake_node *left = &fakes.nodes[0];
     struct transport_member away = {999, "away", "unix:/nonexistent/link.sock"};
@@ -206,6 +218,8 @@ static void test_unreachable(void **state)
     struct transport_placement placement = {"ledger", 1, 999};
     transport_set_routes(left->transport, 1, true, &placement, 1);
     assert_int_equal(fake_ask(left, 3, "ledger", 5, 60000), HISTRIO_OK);
+    rpc_loop_call(left->loop, nothing, NULL); /* the time of its peer has begun */
+    clock_virtual_advance(&clock, 100 * NS_PER_MS);
     fake_wait_heard(left, 1);
     assert_int_equal(left->heard.items[0].error, HISTRIO_UNAVAILABLE);
     assert_int_equal(fake_ask(left, 3, "ledger", 6, 60000), HISTRIO_UNAVAILABLE);
@@ -270,7 +284,7 @@ static enum rpc_code speak(struct fake_node *to, const void *data, size_t size)
     mutex_init(&stranger.lock, 1001, "stranger");
     condition_init(&stranger.changed);
     rpc_loop_call(stranger.loop, stranger_speak, &stranger);
-    int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
+    int64_t deadline_ns = patience_deadline_ns();
     mutex_lock(&stranger.lock);
     while (!stranger.is_closed)
         if (!condition_wait_until(&stranger.changed, &stranger.lock, deadline_ns))

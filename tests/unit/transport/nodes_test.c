@@ -2,10 +2,12 @@
 #include "suites.h"
 #include "support.h"
 
+#include "base/clock.h"
 #include "rpc/server.h"
 
 static void test_tell_and_ask(void **state)
 {
+    enum { ASK_MS = 120 * 1000 }; /* connecting takes some of it */
     (void)state;
     struct fakes fakes;
     fakes_start(&fakes, 2, NULL);
@@ -13,7 +15,7 @@ static void test_tell_and_ask(void **state)
     right->answers = true;
     fakes_place(&fakes, "tellers.0", 1, right);
     assert_int_equal(fake_tell(left, 5, "tellers.0/counter", 42, NULL), HISTRIO_OK);
-    assert_int_equal(fake_ask(left, 5, "tellers.0/counter", 9, 1000), HISTRIO_OK);
+    assert_int_equal(fake_ask(left, 5, "tellers.0/counter", 9, ASK_MS), HISTRIO_OK);
     fake_wait_heard(right, 2);
     fake_wait_heard(left, 1);
     const struct heard *tell = &right->heard.items[0], *ask = &right->heard.items[1],
@@ -25,7 +27,7 @@ static void test_tell_and_ask(void **state)
     assert_int_equal(tell->sender.node, left->uid);
     assert_int_equal(tell->sender.id, 5);
     assert_int_equal(ask->kind, ENVELOPE_ASK);
-    assert_in_range(ask->remaining_ms, 500, 1000);
+    assert_in_range(ask->remaining_ms, ASK_MS / 2, ASK_MS);
     assert_int_equal(reply->kind, ENVELOPE_REPLY);
     assert_int_equal(reply->ask, 9);
     assert_int_equal(reply->number, 9);
@@ -106,12 +108,66 @@ static void test_order_and_batches(void **state)
     fakes_stop(&fakes);
 }
 
+/* Whether the answer to the ask at *asked_ns may have waited too long for the ask behind it, which was made
+ * at *now_ns and is answered by now. Begins the next one. */
+static bool is_late(int64_t *asked_ns, int64_t *now_ns)
+{
+    enum { SOON_MS = 5 }; /* the transport waits for twice as long */
+    int64_t heard_ns = clock_now_ns(clock_system());
+    bool is_late = heard_ns - *asked_ns > SOON_MS * NS_PER_MS;
+    *asked_ns = *now_ns;
+    *now_ns = heard_ns;
+    return is_late;
+}
+
+/* Acknowledgements and credit go beside the next ask: where that comes soon, nothing goes alone. */
+static void test_answers_acknowledge(void **state)
+{
+    (void)state;
+    enum { WHILE_MS = 200, ASK_MS = 60 * 1000 };
+    struct fakes fakes;
+    fakes_start(&fakes, 2, NULL);
+    struct fake_node *left = &fakes.nodes[0], *right = &fakes.nodes[1];
+    right->answers = true;
+    fakes_place(&fakes, "ledger", 1, right);
+    fakes_wait_connected(&fakes);
+    int64_t asked_ns = clock_now_ns(clock_system()); /* the last ask but one */
+    assert_int_equal(fake_ask(left, 5, "ledger", 1, ASK_MS), HISTRIO_OK);
+    fake_wait_heard(left, 1);
+    struct transport_counters before, after;
+    transport_counters(right->transport, &before);
+    uint64_t asks = 1, late = 0;
+    int64_t started_ns = clock_now_ns(clock_system()), now_ns = started_ns;
+    while (now_ns - started_ns < WHILE_MS * NS_PER_MS) {
+        assert_int_equal(fake_ask(left, 5, "ledger", ++asks, ASK_MS), HISTRIO_OK);
+        fake_wait_heard(left, asks);
+        /* Between an answer and the next ask is less than from one ask to the next one's answer. */
+        late += is_late(&asked_ns, &now_ns);
+    }
+    transport_counters(right->transport, &after);
+    late += is_late(&asked_ns, &now_ns); /* the last answer */
+    assert_in_range(after.frames_received - before.frames_received, asks - 1, asks - 1 + late);
+    fakes_stop(&fakes);
+}
+
 static bool send_some(struct fake_node *node, const char *name, uint64_t *number, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (fake_tell(node, 1, name, (*number)++, NULL) != HISTRIO_OK)
             return false;
     return true;
+}
+
+struct arrivals {
+    struct fake_node *nodes[2];
+    size_t wanted;
+};
+
+/* Not so many at one of them: the former place may still be at what came before the move. */
+static bool have_arrived(void *ctx)
+{
+    struct arrivals *arrivals = ctx;
+    return fake_heard(arrivals->nodes[0]) + fake_heard(arrivals->nodes[1]) >= arrivals->wanted;
 }
 
 /* A unit moves while messages to it are under way: all arrive, once, in order, first there and then here. */
@@ -132,12 +188,8 @@ static void test_moved_unit_keeps_order(void **state)
         epoch++;
         fakes_place(&fakes, "ledger", epoch, to);
         assert_true(send_some(sender, "ledger", &number, 500));
-        size_t all = fake_heard(places[0]) + fake_heard(places[1]);
-        while (all < number) { /* the next move begins when this one has settled */
-            size_t rest = fake_heard(from);
-            fake_wait_heard(to, number - rest);
-            all = fake_heard(places[0]) + fake_heard(places[1]);
-        }
+        struct arrivals arrivals = {{from, to}, number};
+        wait_until(have_arrived, &arrivals); /* the next move begins when this one has settled */
     }
     bool seen[9001] = {0};
     assert_true(number <= 9000);
@@ -308,18 +360,56 @@ static void test_signals_come_after_messages(void **state)
     fakes_stop(&fakes);
 }
 
+static void test_cancels_come_after_their_asks(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200 };
+    struct fakes fakes;
+    fakes_start(&fakes, 2, NULL);
+    struct fake_node *left = &fakes.nodes[0], *right = &fakes.nodes[1];
+    fakes_place(&fakes, "ledger", 1, right);
+    fakes_wait_connected(&fakes);
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        assert_int_equal(fake_ask(left, 5, "ledger/x", round, 5000), HISTRIO_OK);
+        struct actor_signal signal = {
+            .kind = SIGNAL_CANCEL, .from = {left->uid, 5}, .to_name = "ledger/x", .ask = round};
+        uint64_t node;
+        assert_int_equal(left->out.signal(left->out.ctx, &signal, &node), HISTRIO_OK);
+    }
+    /* A signal behind them comes as ever: cancels have no place in the sequence. */
+    struct actor_signal last = {.kind = SIGNAL_DOWN, .from = {left->uid, 3}, .to = {right->uid, 4}};
+    uint64_t node;
+    assert_int_equal(left->out.signal(left->out.ctx, &last, &node), HISTRIO_OK);
+    mutex_lock(&right->lock);
+    for (unsigned spins = 0; right->signals.count <= ROUNDS && spins < 1000; spins++)
+        condition_wait(&right->changed, &right->lock);
+    mutex_unlock(&right->lock);
+    assert_int_equal(right->signals.count, ROUNDS + 1);
+    for (uint64_t round = 1; round <= ROUNDS; round++) {
+        const struct heard_signal *heard = &right->signals.items[round - 1];
+        assert_int_equal(heard->kind, SIGNAL_CANCEL);
+        assert_int_equal(heard->ask, round);
+        assert_true(heard->from_peer);
+        assert_true(heard->after_messages >= round);
+    }
+    assert_int_equal(right->signals.items[ROUNDS].kind, SIGNAL_DOWN);
+    fakes_stop(&fakes);
+}
+
 int nodes_suite(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tell_and_ask),
         cmocka_unit_test(test_who_is_where),
         cmocka_unit_test(test_order_and_batches),
+        cmocka_unit_test(test_answers_acknowledge),
         cmocka_unit_test(test_moved_unit_keeps_order),
         cmocka_unit_test(test_moved_without_a_place_waits),
         cmocka_unit_test(test_unplaced_ask_is_unavailable),
         cmocka_unit_test(test_old_epoch_is_fenced),
         cmocka_unit_test(test_slow_peer_mutes_and_others_go_on),
         cmocka_unit_test(test_signals_come_after_messages),
+        cmocka_unit_test(test_cancels_come_after_their_asks),
     };
     return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
 }

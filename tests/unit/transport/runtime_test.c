@@ -8,6 +8,7 @@
 #include "rpc/loop.h"
 #include "rpc/server.h"
 
+#include <histrio/value.h>
 #include <unistd.h>
 
 struct pair_node {
@@ -35,6 +36,8 @@ struct pair {
 struct probe {
     unsigned downs, exits;
     char reason[64];
+    uint64_t watch;
+    char news[256]; /* "ended:1:why restarted:2:why " */
     struct histrio_caller caller;
 };
 
@@ -52,6 +55,17 @@ static bool is(const struct histrio_message *message, const char *type)
 static void answer(struct histrio_context *ctx, const char *text)
 {
     histrio_reply(ctx, (const uint8_t *)text, strlen(text));
+}
+
+static void note_news(struct probe *probe, const struct histrio_message *message)
+{
+    const char *reason = "";
+    size_t size = 0, used = strlen(probe->news);
+    int64_t incarnation = 0;
+    (void)histrio_argument_int(message, "incarnation", 0, &incarnation);
+    (void)histrio_argument_string(message, "reason", 1, &reason, &size);
+    (void)snprintf(probe->news + used, sizeof(probe->news) - used, "%s:%d:%.*s ",
+        message->kind == HISTRIO_ENDED ? "ended" : "restarted", (int)incarnation, (int)size, reason);
 }
 
 static enum histrio_result probe_outcome(
@@ -75,6 +89,8 @@ static enum histrio_result probe_receive(
         probe->downs++;
         (void)text_of(message, probe->reason, sizeof(probe->reason));
         return HISTRIO_CONTINUE;
+    case HISTRIO_ENDED:
+    case HISTRIO_RESTARTED: note_news(probe, message); return HISTRIO_CONTINUE;
     case HISTRIO_EXIT:
         probe->exits++;
         (void)text_of(message, probe->reason, sizeof(probe->reason));
@@ -88,11 +104,18 @@ static enum histrio_result probe_receive(
     (void)text_of(message, name, sizeof(name));
     if (is(message, "monitor"))
         (void)histrio_monitor(ctx, histrio_lookup(ctx, name)); /* its number is not asked for */
-    else if (is(message, "link"))
+    else if (is(message, "watch"))
+        probe->watch = histrio_watch(ctx, histrio_lookup(ctx, name));
+    else if (is(message, "demonitor"))
+        histrio_demonitor(ctx, probe->watch);
+    else if (is(message, "news")) {
+        answer(ctx, probe->news);
+        return HISTRIO_CONTINUE;
+    } else if (is(message, "link"))
         histrio_link(ctx, histrio_lookup(ctx, name));
     else if (is(message, "relay")) {
         probe->caller = histrio_caller(ctx);
-        (void)histrio_ask(ctx, histrio_lookup(ctx, name), histrio_type("hello"), NULL, 0, 10000);
+        (void)histrio_ask(ctx, histrio_lookup(ctx, name), histrio_type("hello"), NULL, 0, 60000);
         return HISTRIO_CONTINUE;
     } else if (is(message, "hello")) {
         (void)histrio_caller(ctx);
@@ -152,8 +175,11 @@ static void start_node(struct pair_node *node)
     mutex_init(&node->lock, 1000, "pair");
     condition_init(&node->changed);
     assert_int_equal(rpc_loop_new("link", &node->loop, &err), 0);
-    struct transport_config config = {
-        .loop = node->loop, .system = "bank", .system_uid = "1", .node_uid = node->uid};
+    struct transport_config config = {.loop = node->loop,
+        .system = "bank",
+        .system_uid = "1",
+        .node_uid = node->uid,
+        .unreachable_ms = 60000}; /* not for being slow to connect */
     assert_int_equal(transport_new(&config, &node->transport, &err), 0);
     struct actor_system_config actors = {.node_uid = node->uid,
         .system = "bank",
@@ -172,18 +198,19 @@ static void start_node(struct pair_node *node)
 
 static void wait_count(struct pair_node *node, const unsigned *count, unsigned wanted)
 {
-    int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
+    int64_t deadline_ns = patience_deadline_ns();
     bool in_time = true;
     mutex_lock(&node->lock);
     while (*count < wanted && in_time)
         in_time = condition_wait_until(&node->changed, &node->lock, deadline_ns);
     mutex_unlock(&node->lock);
     if (!in_time)
-        fail_msg("waited 10 s in vain");
+        fail_msg("waited in vain");
 }
 
 /* Unit "left" on the first node, "right" on the second. */
-static void pair_start(struct pair *pair)
+/* Whether actors that fail are started again. */
+static void pair_start_with(struct pair *pair, enum actor_restart restart)
 {
     static const char *const units[] = {"left", "right"};
     memset(pair, 0, sizeof(*pair));
@@ -206,14 +233,21 @@ static void pair_start(struct pair *pair)
             .root = {.name = units[i],
                 .under = "",
                 .behavior = "test.probe",
-                .restart = ACTOR_TEMPORARY,
-                .shutdown_ms = 1000}};
+                .restart = restart,
+                .shutdown_ms = 1000,
+                .restarts_max = 3,
+                .period_ms = 60000}};
         transport_unit_held(node->transport, units[i], i + 1);
         assert_int_equal(actor_system_unit_start(node->actors, &spec, i + 1, &err), 0);
         wait_count(node, &node->running, 1);
         transport_set_roster(node->transport, 1, members, 2, NULL, 0);
         transport_set_routes(node->transport, 1, true, placements, 2);
     }
+}
+
+static void pair_start(struct pair *pair)
+{
+    pair_start_with(pair, ACTOR_TEMPORARY);
 }
 
 static void pair_stop(struct pair *pair)
@@ -245,7 +279,7 @@ static void outcome(void *ctx, enum histrio_error error, const uint8_t *value, s
 
 static void ask_later(struct pair_node *node, const char *target, const char *type, const char *text)
 {
-    actor_system_ask(node->actors, target, type, (const uint8_t *)text, strlen(text), 20000, outcome, node);
+    actor_system_ask(node->actors, target, type, (const uint8_t *)text, strlen(text), 60000, outcome, node);
 }
 
 /* The answer's text; the error is in node->error. */
@@ -258,12 +292,27 @@ static const char *ask(struct pair_node *node, const char *target, const char *t
 }
 
 /* Until an actor's answer to "state" is this. */
-static void wait_state(struct pair_node *node, const char *target, const char *wanted)
+static void wait_answer(struct pair_node *node, const char *target, const char *type, const char *wanted)
 {
-    int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
-    while (strcmp(ask(node, target, "state", ""), wanted) != 0)
+    int64_t deadline_ns = patience_deadline_ns();
+    while (strcmp(ask(node, target, type, ""), wanted) != 0)
         if (clock_now_ns(clock_system()) > deadline_ns)
             fail_msg("%s in place of %s", node->text, wanted);
+}
+
+static void wait_state(struct pair_node *node, const char *target, const char *wanted)
+{
+    wait_answer(node, target, "state", wanted);
+}
+
+/* Signals have a stream of their own: what a client sends after them may come before. */
+static void wait_signals(const struct pair_node *node, uint64_t wanted)
+{
+    int64_t deadline_ns = patience_deadline_ns();
+    struct transport_counters counters = {0};
+    for (; counters.signals_received < wanted; transport_counters(node->transport, &counters))
+        if (clock_now_ns(clock_system()) > deadline_ns)
+            fail_msg("%u of %u signals came", (unsigned)counters.signals_received, (unsigned)wanted);
 }
 
 /* ---- tests ---- */
@@ -293,12 +342,52 @@ static void test_monitors_and_links_between_nodes(void **state)
     struct pair_node *left = &pair.nodes[0];
     (void)ask(left, "left", "monitor", "right/nobody");
     wait_state(left, "left", "1:0:noproc");
+    (void)ask(left, "left", "link", "right/nobody");
+    wait_state(left, "left", "1:1:noproc");
     (void)ask(left, "left", "monitor", "right");
     (void)ask(left, "left", "link", "right");
-    assert_string_equal(ask(left, "right", "hello", ""), "right"); /* behind both signals */
+    wait_signals(&pair.nodes[1], 4);
     (void)ask(left, "right", "fail", "");
     assert_int_equal(left->error, HISTRIO_CRASHED);
-    wait_state(left, "left", "2:1:as told");
+    wait_state(left, "left", "2:2:as told");
+    pair_stop(&pair);
+}
+
+static void test_watches_between_nodes(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_start_with(&pair, ACTOR_PERMANENT);
+    struct pair_node *left = &pair.nodes[0], *right = &pair.nodes[1];
+    (void)ask(left, "left", "watch", "right");
+    wait_signals(right, 1);
+    (void)ask(left, "right", "fail", "");
+    wait_answer(left, "left", "news", "ended:1:as told restarted:2:as told ");
+    (void)ask(left, "right", "fail", "");
+    wait_answer(
+        left, "left", "news", "ended:1:as told restarted:2:as told ended:2:as told restarted:3:as told ");
+    wait_state(left, "left", "0:0:");
+    transport_set_dead(left->transport, &right->uid, 1);
+    wait_state(left, "left", "1:0:noconnection");
+    pair_stop(&pair);
+}
+
+static void test_a_watch_between_nodes_is_taken_back(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_start_with(&pair, ACTOR_PERMANENT);
+    struct pair_node *left = &pair.nodes[0], *right = &pair.nodes[1];
+    (void)ask(left, "left", "watch", "right");
+    wait_signals(right, 1);
+    (void)ask(left, "right", "fail", "");
+    wait_answer(left, "left", "news", "ended:1:as told restarted:2:as told ");
+    (void)ask(left, "left", "demonitor", "");
+    wait_signals(right, 2);
+    (void)ask(left, "right", "fail", "");
+    (void)ask(left, "left", "monitor", "right"); /* behind what the end would have told */
+    assert_string_equal(ask(left, "right", "hello", ""), "right");
+    assert_string_equal(ask(left, "left", "news", ""), "ended:1:as told restarted:2:as told ");
     pair_stop(&pair);
 }
 
@@ -346,6 +435,8 @@ int runtime_suite(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_asks_between_nodes),
         cmocka_unit_test(test_monitors_and_links_between_nodes),
+        cmocka_unit_test(test_watches_between_nodes),
+        cmocka_unit_test(test_a_watch_between_nodes_is_taken_back),
         cmocka_unit_test(test_death_fires_once),
     };
     return cmocka_run_group_tests_name("runtime", tests, NULL, NULL);

@@ -8,7 +8,14 @@
 
 #include <unistd.h>
 
+enum { PATIENCE_S = 60 };
+
 static const uint8_t credential[] = "secret";
+
+int64_t patience_deadline_ns(void)
+{
+    return clock_now_ns(clock_system()) + PATIENCE_S * NS_PER_S;
+}
 
 static enum histrio_error deliver(void *ctx, const struct actor_envelope *envelope, bool *ret_pressure)
 {
@@ -55,7 +62,7 @@ static void signal_in(void *ctx, const struct actor_signal *signal)
     struct fake_node *node = ctx;
     mutex_lock(&node->lock);
     struct heard_signal heard = {
-        signal->kind, signal->monitor, node->heard.count, signal->from.node != node->uid};
+        signal->kind, signal->monitor, signal->ask, node->heard.count, signal->from.node != node->uid};
     vec_push(&node->signals, heard);
     condition_broadcast(&node->changed);
     mutex_unlock(&node->lock);
@@ -107,6 +114,8 @@ static void start_node(struct fake_node *node, const struct transport_config *wa
     config.loop = node->loop;
     config.node_uid = node->uid;
     config.node_name = node->name;
+    if (!config.unreachable_ms)
+        config.unreachable_ms = PATIENCE_S * MS_PER_S;
     if (!config.system_uid)
         config.system_uid = "system-1";
     config.system = "bank";
@@ -214,7 +223,7 @@ size_t fake_heard(struct fake_node *node)
 
 void fake_wait_heard(struct fake_node *node, size_t count)
 {
-    int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
+    int64_t deadline_ns = patience_deadline_ns();
     bool in_time = true;
     mutex_lock(&node->lock);
     while (node->heard.count < count && in_time)
@@ -228,7 +237,7 @@ void fake_wait_heard(struct fake_node *node, size_t count)
 /* Counters have no condition of their own: they are looked at again each half millisecond. */
 void wait_until(bool (*is_true)(void *ctx), void *ctx)
 {
-    int64_t deadline_ns = clock_now_ns(clock_system()) + 10 * NS_PER_S;
+    int64_t deadline_ns = patience_deadline_ns();
     struct mutex lock;
     struct condition never;
     mutex_init(&lock, 1, "wait"); /* below all that is_true() takes */
@@ -237,7 +246,7 @@ void wait_until(bool (*is_true)(void *ctx), void *ctx)
     while (!is_true(ctx)) {
         int64_t now_ns = clock_now_ns(clock_system());
         if (now_ns > deadline_ns)
-            fail_msg("waited 10 s in vain");
+            fail_msg("waited in vain");
         (void)condition_wait_until(&never, &lock, now_ns + NS_PER_MS / 2); /* that it ends is certain */
     }
     mutex_unlock(&lock);

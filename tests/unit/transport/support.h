@@ -26,6 +26,7 @@ struct heard {
 struct heard_signal {
     enum actor_signal_kind kind;
     uint64_t monitor;
+    uint64_t ask;          /* of SIGNAL_CANCEL */
     size_t after_messages; /* how many messages had come by then */
     bool from_peer;
 };
@@ -53,7 +54,8 @@ struct fakes {
     size_t count;
 };
 
-/* Nodes 1, 2, 3, who know each other. `config` may be NULL; its names and uids are filled in. */
+/* Nodes 1, 2, 3, who know each other. `config` may be NULL; its names and uids are filled in. Nobody is
+ * unreachable for being slow to connect, unless it says so. */
 void fakes_start(struct fakes *fakes, size_t count, const struct transport_config *config);
 void fakes_stop(struct fakes *fakes);
 /* Stops the server of a node with all its streams, and starts it anew. */
@@ -67,7 +69,9 @@ enum histrio_error fake_tell(
     struct fake_node *node, uint64_t sender, const char *name, uint64_t number, bool *ret_pressure);
 enum histrio_error fake_ask(
     struct fake_node *node, uint64_t sender, const char *name, uint64_t ask, uint32_t timeout_ms);
-/* Waits until that many were heard; fails the test after 10 s. */
+/* For one wait: far beyond what a sanitizer on a busy machine needs; only a failing test waits so long. */
+int64_t patience_deadline_ns(void);
+/* Waits until that many were heard. */
 void fake_wait_heard(struct fake_node *node, size_t count);
 size_t fake_heard(struct fake_node *node);
 /* Waits for a condition on counters, without sleeping in a loop longer than needed. */

@@ -71,7 +71,8 @@ static uint8_t *pack_batch(size_t rows, size_t *ret_size)
     Histrio__V1__MessagesFrame frame = HISTRIO__V1__MESSAGES_FRAME__INIT;
     Histrio__V1__Batch batch = HISTRIO__V1__BATCH__INIT;
     Histrio__V1__Name name = HISTRIO__V1__NAME__INIT;
-    Histrio__V1__Name *names[] = {&name};
+    Histrio__V1__Name nameless = HISTRIO__V1__NAME__INIT;
+    Histrio__V1__Name *names[] = {&name, &nameless};
     uint32_t *targets = calloc(rows, sizeof(*targets));
     uint64_t *asks = calloc(rows, sizeof(*asks));
     uint8_t payload[100];
@@ -84,7 +85,7 @@ static uint8_t *pack_batch(size_t rows, size_t *ret_size)
     }
     name.id = 1;
     name.text = (char *)(uintptr_t) "tellers.0/counter";
-    batch.n_names = 1;
+    batch.n_names = 2;
     batch.names = names;
     batch.n_target = rows;
     batch.target = targets;
@@ -125,7 +126,7 @@ static void test_round_trip(void **state)
         }
         assert_string_equal(frame->batch->names[0]->text, "tellers.0/counter");
         assert_int_equal(frame->batch->data.len, 100);
-        assert_string_equal(frame->batch->trace, ""); /* missing, not NULL */
+        assert_string_equal(frame->batch->names[1]->text, ""); /* missing, not NULL */
         wire_arena_reset(&arena);
     }
     wire_arena_done(&arena);

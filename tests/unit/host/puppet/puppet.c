@@ -11,6 +11,7 @@
 #include "shared.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -45,6 +46,8 @@ static struct {
     struct {
         uint64_t held; /* a delivery that is begun and not ended */
         bool is_alive;
+        char kept[64]; /* of an earlier incarnation: a msgpack value */
+        size_t kept_size;
     } actors[ACTORS_MAX];
     uint64_t worker;  /* its number */
     uint64_t relayed; /* an ask that waits for the answer to an ask of ours */
@@ -219,6 +222,21 @@ static bool do_shared(const struct frame *from, const char *deed, const char *wh
     return true;
 }
 
+/* State for the next incarnation, and of the one before. */
+static bool do_state(const struct frame *from, const char *deed, const uint8_t *payload, size_t size)
+{
+    struct frame answer = {.kind = FRAME_REPLY, .actor = from->actor, .number = from->number};
+    if (strcmp(deed, "kept") == 0) {
+        send_frame(answer, puppet.actors[from->actor].kept, puppet.actors[from->actor].kept_size);
+    } else if (strcmp(deed, "keep") == 0) {
+        send_frame((struct frame){.kind = FRAME_SNAPSHOT, .actor = from->actor}, payload, size);
+        send_frame(answer, payload, size);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* Deeds that end their delivery later, or never. True: it was one. */
 static bool do_lasting(const struct frame *frame, const char *deed, const char *what)
 {
@@ -257,7 +275,8 @@ static bool do_lasting(const struct frame *frame, const char *deed, const char *
 static void do_deed(const struct frame *frame, const uint8_t *payload, size_t size)
 {
     const char *deed = puppet.texts[frame->method], *what = argument(payload, size);
-    if (do_lasting(frame, deed, what) || do_shared(frame, deed, what, payload))
+    if (do_lasting(frame, deed, what) || do_shared(frame, deed, what, payload) ||
+        do_state(frame, deed, payload, size))
         return;
     begin(frame->number, 0);
     if (strcmp(deed, "crash") == 0)
@@ -298,6 +317,10 @@ static void do_deed(const struct frame *frame, const uint8_t *payload, size_t si
         answer.kind = FRAME_ERROR;
         answer.code = 9;
         send_text(answer, what);
+    } else if (strcmp(deed, "unhandled") == 0) {
+        answer.kind = FRAME_DONE;
+        answer.code = FRAME_DONE_UNHANDLED;
+        send_frame(answer, NULL, 0);
     } else if (strcmp(deed, "worker") == 0) {
         char number[] = {(char)0xa1, (char)('0' + puppet.worker % 10)}; /* a text of one character */
         send_frame(answer, number, sizeof(number));
@@ -369,6 +392,11 @@ static void handle(const struct frame *frame, const uint8_t *payload)
         if (puppet.actors[frame->actor].held == 0) /* else it never stops */
             send_frame(
                 (struct frame){.kind = FRAME_DONE, .actor = frame->actor, .number = frame->number}, NULL, 0);
+        break;
+    case FRAME_SNAPSHOT:
+        demand(size <= sizeof(puppet.actors[0].kept), "more was kept than may be");
+        memcpy(puppet.actors[frame->actor].kept, payload, size);
+        puppet.actors[frame->actor].kept_size = size;
         break;
     case FRAME_DROP: puppet.actors[frame->actor].is_alive = false; break;
     case FRAME_TELL:
@@ -460,12 +488,23 @@ static void say(const char *kind, int64_t worker, pid_t pid, int status)
 
 static int64_t workers_by_pid[1 << 16]; /* pids of a test's machine, modulo */
 
+/* PUPPET_WAITS: for so many milliseconds before the zygote says that a worker was forked, or has ended. */
+static void wait_as_told(void)
+{
+    const char *waits = getenv("PUPPET_WAITS");
+    int64_t until_ns = clock_now_ns(clock_system()) + (waits ? strtoll(waits, NULL, 10) * NS_PER_MS : 0);
+    while (clock_now_ns(clock_system()) < until_ns)
+        (void)poll(NULL, 0, 1);
+}
+
 static void reap(void)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        wait_as_told();
         say("died", workers_by_pid[pid & 0xffff], pid, status);
+    }
 }
 
 static void do_nothing(int signal_number)
@@ -487,6 +526,7 @@ static void fork_worker(struct value message, const int fds[FDS])
     workers_by_pid[pid & 0xffff] = number;
     for (size_t i = 0; i < FDS; i++)
         (void)close(fds[i]);
+    wait_as_told();
     say("forked", number, pid, 0);
 }
 
@@ -503,8 +543,14 @@ int main(void)
     if (is_program())
         work((const int[FDS]){PROGRAM_SOCKET_FD, PROGRAM_PAGE_FD, PROGRAM_TRACE_FD, STDOUT_FILENO});
     struct sigaction action = {.sa_handler = do_nothing};
+    sigset_t blocked, unblocked;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)sigaction(SIGCHLD, &action, NULL);
+    /* It comes while there is nothing to do only: none is missed between a look and a wait. */
+    (void)sigemptyset(&blocked);
+    (void)sigaddset(&blocked, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &blocked, &unblocked);
+    (void)sigdelset(&unblocked, SIGCHLD);
     const char *fails = getenv("PUPPET_FAILS");
     if (fails) {
         (void)fprintf(stderr, "%s\n", fails);
@@ -519,11 +565,12 @@ int main(void)
         struct iovec part = {data, sizeof(data)};
         struct msghdr message = {
             .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-        ssize_t got = recvmsg(ZYGOTE_FD, &message, 0);
-        if (got < 0 && errno == EINTR) {
+        struct pollfd polled = {.fd = ZYGOTE_FD, .events = POLLIN};
+        if (ppoll(&polled, 1, NULL, &unblocked) < 0) {
             reap();
             continue;
         }
+        ssize_t got = recvmsg(ZYGOTE_FD, &message, 0);
         if (got <= 0)
             return 0;
         struct value said = value_of(data, (size_t)got);
