@@ -14,7 +14,7 @@ cgroup_prepare() {
         cgroup_move "$root" "$root/histrio-leaf"
     fi
     cgroup_enable "$root"
-    for controller in cpu cpuset memory pids; do
+    for controller in cpu memory pids; do
         grep -qw "$controller" "$root/cgroup.subtree_control" ||
             die "cgroup v2 has no controller \"$controller\" for us in $root: a container needs it delegated"
     done
@@ -84,19 +84,24 @@ cgroup_pids() {
     find "$root/histrio${1:+/$1}" -name cgroup.procs -exec cat {} + 2>/dev/null | sort -nu
 }
 
-# Kills every process there, and removes the cgroup.
+# Kills every process there, and removes the cgroup: a process that is still ending is in no list, and keeps it.
 cgroup_kill() {
-    local mount pids
-    for _ in $(seq 100); do
+    local mount folder pids left
+    for _ in $(seq 300); do
         pids=$(cgroup_pids "${1:-}")
-        [ -n "$pids" ] || break
         # shellcheck disable=SC2086 # a list of words
-        kill -KILL $pids 2>/dev/null || true
+        [ -z "$pids" ] || kill -KILL $pids 2>/dev/null || true # some have ended; what stays is seen below
+        left=""
+        for mount in $(cgroup_mounts); do
+            folder=$mount/histrio${1:+/$1}
+            [ -d "$folder" ] || continue
+            find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true
+            [ ! -d "$folder" ] || left=yes
+        done
+        [ -n "$left" ] || return 0
         sleep 0.1
     done
-    for mount in $(cgroup_mounts); do
-        [ ! -d "$mount/histrio${1:+/$1}" ] || find "$mount/histrio${1:+/$1}" -depth -type d -exec rmdir {} + 2>/dev/null || true
-    done
+    echo "cgroup histrio${1:+/$1} does not go away; processes: $(cgroup_pids "${1:-}" | tr '\n' ' ')" >&2
 }
 
 cgroup_cpu_us() { # NAME

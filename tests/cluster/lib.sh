@@ -23,9 +23,9 @@ node_list() {
     for folder in "$RUN"/node[0-9]*; do [ ! -d "$folder" ] || echo "${folder##*/node}"; done | sort -n
 }
 
-# wait_for SECONDS COMMAND...: until COMMAND succeeds.
+# wait_for SECONDS COMMAND...: until COMMAND succeeds. On a slow machine: PATIENCE times as long.
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * ${PATIENCE:-1}))
     shift
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || return 1

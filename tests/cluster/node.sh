@@ -54,7 +54,7 @@ start() {
             "$HERE/node_init.sh" "$node" >"$folder/log/init.log" 2>&1 </dev/null
     ) &
     echo $! >"$folder/pid"
-    wait_for 10 has_own_cgroup_namespace || die "node $node does not start: $(cat "$folder/log/init.log")"
+    wait_for 30 has_own_cgroup_namespace || die "node $node does not start: $(cat "$folder/log/init.log")"
     cgroup_node_leaf "node$node"
 }
 

@@ -16,7 +16,7 @@ while read -r type place options; do
         grep -vE '^(ro|rw|nosuid|nodev|noexec|(no|rel)atime|nsdelegate|favordynmods|memory_(recursiveprot|localevents|hugetlb_accounting))$' | paste -sd, || true)
     mount -t "$type" ${options:+-o "$options"} none "$place"
 done <<<"$hierarchies"
-wait_for 10 cgroup_node_is_ready || die "node $node: its cgroup is not ready"
+wait_for 30 cgroup_node_is_ready || die "node $node: its cgroup is not ready"
 
 # What a machine has of its own: /run is gone with the power, the rest is its disk.
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -24,6 +24,11 @@ for place in /var/lib/kubelet /var/lib/containerd /var/lib/cni /var/log/pods /va
     mkdir -p "$place" "$folder/disk$place"
     mount --bind "$folder/disk$place" "$place"
 done
+# The kubelet wants to know the processor's clock; User Mode Linux does not tell it.
+if ! grep -q 'cpu MHz' /proc/cpuinfo; then
+    { cat /proc/cpuinfo && echo 'cpu MHz : 1000.000'; } >/run/cpuinfo
+    mount --bind /run/cpuinfo /proc/cpuinfo
+fi
 mount --make-rshared /
 
 keep() { # NAME COMMAND...

@@ -7,7 +7,7 @@ is_gone() { ! kill -0 "$(cat "$RUN/$1.pid")" 2>/dev/null; }
 case $1 in
 stop)
     kill -KILL "$(cat "$RUN/$2.pid")" 2>/dev/null || true
-    wait_for 10 is_gone "$2" || die "$2 does not end"
+    wait_for 30 is_gone "$2" || die "$2 does not end"
     ;;
 start)
     is_gone "$2" || die "$2 runs"

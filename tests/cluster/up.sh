@@ -122,8 +122,8 @@ for node in $(seq "$nodes"); do node_files "$node"; done # all, before the first
 for node in $(seq "$nodes"); do "$HERE/node.sh" start "$node"; done
 wait_for 60 admin get --raw /readyz || die "the API server is not ready: see $RUN/log"
 controllers
-for node in $(seq "$nodes"); do wait_for 30 has_containerd "$node" || die "node $node has no containerd: see $RUN/node$node/log"; done
+for node in $(seq "$nodes"); do wait_for 60 has_containerd "$node" || die "node $node has no containerd: see $RUN/node$node/log"; done
 [ "$nodes" = 0 ] || "$HERE/load.sh" "$IMAGES/pause.tar" "$IMAGES/busybox.tar"
-[ "$nodes" = 0 ] || wait_for 60 nodes_are_ready || die "nodes are not ready: see $RUN/node*/log"
-wait_for 30 has_default_account || die "no default service account: see $RUN/log/controller-manager.log"
+[ "$nodes" = 0 ] || wait_for 120 nodes_are_ready || die "nodes are not ready: see $RUN/node*/log"
+wait_for 60 has_default_account || die "no default service account: see $RUN/log/controller-manager.log"
 log "$nodes nodes are up in $((($(date +%s%N) - began) / 1000000)) ms; export KUBECONFIG=$ADMIN_KUBECONFIG"

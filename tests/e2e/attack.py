@@ -29,6 +29,12 @@ def small_rows(namespace):
     return [row for table in items("actorplacements", namespace, "-l", f"histrio.dev/system={SMALL}") for row in table["actors"]]
 
 
+def running_small_rows(namespace):
+    """None until its actor runs: placements are written after the status."""
+    found = small_rows(namespace)
+    return found if found and all(row["state"] == "Running" and row["incarnation"] for row in found) else None
+
+
 def delete_small(namespace):
     kubectl("delete", "actorsystem", SMALL, "-n", namespace, "--timeout=60s")
     kinds = "pods,services,secrets,poddisruptionbudgets,actorplacements,actorfences"

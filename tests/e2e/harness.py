@@ -4,6 +4,7 @@ Environment: KUBECONFIG is the cluster's. HISTRIO_TEST_BED: it is the one of tes
 whose audit log is read. HISTRIO_IMAGE_REGISTRY ("", a prefix of the images' names) and HISTRIO_IMAGE_TAG ("dev").
 """
 
+import datetime
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests/support"))
-from histrio_run import wait_until  # noqa: E402
+import histrio_run  # noqa: E402
 
 BUILD = os.path.abspath(os.environ.get("HISTRIO_TEST_BUILD", os.path.join(ROOT, "build", "dev")))
 CLUSTER_DIR = os.environ.get("CLUSTER_DIR") or os.path.join(
@@ -26,6 +27,11 @@ RELEASE_NAMESPACE = "histrio"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 ENVIRONMENT = dict(os.environ, PATH=f"{os.path.join(CLUSTER_DIR, 'bin')}:{os.environ['PATH']}")
 CLI_FOLDER = os.path.join(BUILD, "tests", "e2e")
+
+
+def wait_until(what, condition, seconds=30):
+    """As histrio_run's, with the patience that kubectl needs."""
+    return histrio_run.wait_until(what, condition, seconds, pause=0.1)
 
 
 def image(name):
@@ -142,19 +148,24 @@ def audit_size():
         return file.read().rfind(b"\n") + 1
 
 
-def refused_requests(begin):
+def refused_requests(begin, starts=()):
     """What the API server refused to the operator and to nodes (403), by the audit log: for want of rights, and by admission, as
-    when a namespace is being deleted. One that has just started knows no role of anybody yet, its own ones included: not counted."""
+    when a namespace is being deleted. What it refuses while it starts, `starts` from (time) to (ready), is not counted: until it is
+    ready it knows some roles and bindings, and others not."""
     refused, too_late = [], []
     with open(AUDIT_LOG, "rb") as file:
         file.seek(begin)
         for line in file:
+            if not line.endswith(b"\n"):
+                break  # it is being written
             entry = json.loads(line)
             if entry.get("responseStatus", {}).get("code") != 403:
                 continue
             user = entry["user"]["username"]
             message = entry["responseStatus"].get("message", "")
-            if user.startswith(f"system:serviceaccount:{RELEASE_NAMESPACE}:") and '"system:discovery" not found' not in message:
+            received = datetime.datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp()
+            is_starting = any(start <= received <= ready for start, ready in starts)
+            if user.startswith(f"system:serviceaccount:{RELEASE_NAMESPACE}:") and not is_starting:
                 is_right = entry.get("annotations", {}).get("authorization.k8s.io/decision") == "allow"
                 told = too_late if is_right else refused
                 told.append(f"{user} {entry['verb']} {entry['requestURI']}: {message}")

@@ -37,6 +37,11 @@ def rows():
     return {row["path"]: row for table in items("actorplacements", NAMESPACE) for row in table.get("actors", [])}
 
 
+def running_rows():
+    found = rows()
+    return found if len(found) == 3 and all(row["state"] == "Running" for row in found.values()) else None
+
+
 class Counting(Story):
     namespaces = (NAMESPACE,)
 
@@ -57,8 +62,9 @@ class Counting(Story):
     def answers(self):
         self.assertEqual(ask("counter.0", "add", {"amount": 5}), 15)
         self.assertEqual(ask("counter.0", "add", [1]), 16)
-        placed = rows()
-        self.assertEqual(len({placed[f"counter.{number}"]["node"] for number in (0, 1)}), 2)
+        placed = wait_until("all is placed", running_rows)
+        if all(row["rule"] != "Balance" for row in placed.values()):  # then a node came so late that any unit was moved to it
+            self.assertEqual(len({placed[f"counter.{number}"]["node"] for number in (0, 1)}), 2)
         far = next(path for path in ("counter.0", "counter.1") if placed[path]["node"] != placed["adder"]["node"])
         before = ask(far, "add", [0])
         self.assertEqual(ask("adder", "forward", [far, 2]), before + 2)
