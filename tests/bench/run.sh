@@ -13,7 +13,7 @@ operator)
     tests/cluster/build.sh
     exec python3 tests/bench/operator_bench.py --build build/release "$@"
     ;;
-host) exec build/release/bin/host_bench "$@" ;;
+host) exec build/release/bin/host_bench --python "$(python3 tests/bench/python/environment.py)" "$@" ;;
 rpc) exec build/release/bin/rpc_bench "$@" ;;
 *)
     echo "usage: ./dev bench actor|remote|failover|operator|python|host|rpc [ARGUMENTS]" >&2

@@ -15,6 +15,7 @@ class Blocking:
     result(ticket), and stop(); `ask` is both, where there is nothing quicker."""
 
     has_windows = True  # whether many calls can be on their way
+    light_count = 0  # actors to spawn in one process, where that is possible
 
     def ask(self, actor, method, *arguments):
         return self.result(self.send(actor, method, *arguments))
@@ -92,6 +93,7 @@ class Awaited:
     """A system called from a coroutine. A subclass has start, ask and stop as coroutines."""
 
     has_windows = True
+    light_count = 0
     batch = 1000  # how many calls one gather() has
 
     def run(self, function, *arguments):

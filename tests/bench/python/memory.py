@@ -21,13 +21,17 @@ def family():
     return found
 
 
-def pss_of_family():
-    """KiB, shared pages divided by those who share them."""
-    total = 0
+def pss_of_each():
+    """KiB by process id, shared pages divided by those who share them."""
+    found = {}
     for pid in family():
         try:
             with open(f"/proc/{pid}/smaps_rollup") as file:
-                total += next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+                found[pid] = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
         except (OSError, StopIteration):
             continue
-    return total
+    return found
+
+
+def pss_of_family():
+    return sum(pss_of_each().values())

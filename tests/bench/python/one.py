@@ -11,6 +11,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import faults  # noqa: E402
+import other_node  # noqa: E402
+import packages  # noqa: E402
 import slow_calls  # noqa: E402
 from memory import family, pss_of_family  # noqa: E402
 from systems import find  # noqa: E402
@@ -78,6 +80,37 @@ class Bench:
             seconds.append(time.perf_counter() - started)
         sample("spawn", statistics.median(seconds) * 1000, "ms")
         sample("memory", max(0, pss_of_family() - before) / count, "KiB")
+
+    def light(self):
+        """Actors of which one process has very many."""
+        count = self.system.light_count // (10 if self.quick else 1)
+        if not count:
+            return
+        actors, seconds = self.start(1), []
+        spawn = getattr(self.system, "spawn_light", self.system.spawn)
+        for _ in range(count // 10):
+            started = time.perf_counter()
+            actors.append(self.run(spawn))
+            seconds.append(time.perf_counter() - started)
+            self.run(self.system.ask, actors[-1], "echo", 1)
+        sample("light_spawn", statistics.median(seconds) * 1e6, "us")
+        before = pss_when_quiet()
+        actors += [self.run(spawn) for _ in range(count)]
+        sample("light_memory", (pss_when_quiet() - before) / count, "KiB")
+
+    def from_c(self):
+        if hasattr(self.system, "from_c"):
+            told = self.system.from_c(self.quick)
+            if not told:
+                raise AssertionError("the caller in C said nothing")
+            for calls in told:
+                sample("from_c", calls, "calls/s")
+
+    def package(self):
+        module = packages.MODULES.get(self.system.name)
+        if module:
+            sample("package_import", packages.import_ms(module), "ms")
+            sample("package_size", packages.size_mib(module), "MiB")
 
     def ready(self):
         """A new actor that has answered."""
@@ -148,6 +181,11 @@ class Bench:
             sample("recovery", seconds * 1000, "ms")
             sample("recovery_lost", lost, "asks")
 
+    def other_node(self):
+        play = other_node.PLAYS.get(self.system.name)
+        if play:
+            quantiles("other_node", play(self.system, 500, 1000 if self.quick else 4000))
+
     def arrays(self):
         if not has_numpy():
             return
@@ -165,6 +203,11 @@ class Bench:
                 sample("array_80MiB", seconds * 1000, "ms")
 
 
+def pss_when_quiet():
+    time.sleep(0.5)
+    return pss_of_family()
+
+
 def has_numpy():
     try:
         import numpy  # noqa: F401
@@ -173,7 +216,7 @@ def has_numpy():
     return True
 
 
-GROUPS = ["micro", "spawn", "cpu", "mixed", "bank", "io", "faults", "arrays"]
+GROUPS = ["micro", "from_c", "spawn", "light", "package", "cpu", "mixed", "bank", "io", "faults", "other_node", "arrays"]
 
 
 def main():

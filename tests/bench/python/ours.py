@@ -1,6 +1,10 @@
 """Histrio's actors: each in a process of its own, so that it is what the peers' are."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 
 import histrio
 from callers import Awaited, Blocking, now
@@ -26,6 +30,7 @@ class Fetcher(histrio.Actor):
 
 class Histrio(Awaited):
     name = "histrio"
+    light_count = 10_000
 
     async def start(self, count):
         self.system = histrio.local(workers=count)
@@ -34,6 +39,16 @@ class Histrio(Awaited):
 
     async def spawn(self):
         return await self.system.spawn(Actor, isolation="process")
+
+    async def spawn_light(self):
+        return self.system.spawn(Actor).result()
+
+    def from_c(self, quick):
+        """Calls a second of an actor in C that asks one in Python, by round."""
+        program = os.path.join(os.path.dirname(os.environ["HISTRIO_NODE"]), "host_bench")
+        command = [program, "--python", sys.executable, "--calls", "20000" if quick else "200000"]
+        told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        return [json.loads(line)["callsPerSecond"] for line in told.splitlines()]
 
     async def start_fetcher(self):
         self.system = histrio.local(workers=1)

@@ -10,6 +10,7 @@ class Pykka(Blocking):
     """Actors as threads."""
 
     name = "Pykka"
+    light_count = 1000
 
     def start(self, count):
         import pykka
@@ -116,6 +117,7 @@ class Xoscar(Awaited):
     """A pool with a process for each actor."""
 
     name = "xoscar"
+    light_count = 10_000
 
     async def start(self, count):
         import xoscar

@@ -7,18 +7,16 @@ import argparse
 import csv
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 sys.path[:0] = [HERE, os.path.join(ROOT, "python")]
 import report  # noqa: E402
+from environment import environment  # noqa: E402
 from one import GROUPS  # noqa: E402
-from pypi import PACKAGES  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 
 # Who does not take part in what, and why.
@@ -29,24 +27,6 @@ LEFT_OUT = {
     ("Dask", "faults"): "an actor that died stays dead",
     ("Thespian", "arrays"): "minutes",
 }
-
-
-def environment(build):
-    """A virtual environment with the package of this tree and the peers; says which could not be installed."""
-    folder = os.path.join(build, "bench", "venv")
-    python = os.path.join(folder, "bin", "python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", "msgpack", "numpy", "setuptools>=66", "wheel"], check=True)
-    with tempfile.TemporaryDirectory() as copy:  # setuptools leaves its own files beside the sources
-        shutil.copytree(os.path.join(ROOT, "python"), copy, dirs_exist_ok=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--force-reinstall", copy], check=True)
-    missing = set()
-    for system, package in PACKAGES.items():
-        if subprocess.run([python, "-m", "pip", "install", "-q", package], check=False, stdout=subprocess.DEVNULL).returncode:
-            print(f"not measured: {system}: {package} does not install", file=sys.stderr)
-            missing.add(system)
-    return python, missing
 
 
 class Samples:
@@ -141,7 +121,7 @@ def main():
     parser.add_argument("--publish", action="store_true", help="write docs/performance-python.md and its pictures")
     parser.add_argument("--report", action="store_true", help="measure nothing: report what the CSV file has")
     options = parser.parse_args()
-    python, missing = environment(os.path.join(ROOT, "build"))
+    python, missing = environment(set(options.systems))
     samples, problems = Samples(), []
     if options.report:
         samples.read(options.csv)
@@ -150,7 +130,8 @@ def main():
         samples.write(options.csv)
     problems += results_differ(samples)
     print(report.tables(samples))
-    missed = report.gates(samples)
+    print(report.must(samples))
+    missed = report.missed(samples)
     report.pictures(samples, os.path.dirname(options.csv))
     if options.publish:
         report.publish(samples, python, options.rounds)

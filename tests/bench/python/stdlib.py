@@ -16,6 +16,7 @@ class Threads(Blocking):
     """An actor by hand: a thread and a queue each."""
 
     name = "threads"
+    light_count = 1000
 
     def start(self, count):
         self.queues = []
@@ -53,6 +54,7 @@ class Asyncio(Awaited):
     """A task and a queue each, in the caller's loop. What computes lets others in after each millisecond or so."""
 
     name = "asyncio"
+    light_count = 10_000
 
     async def start(self, count):
         self.tasks = []
