@@ -79,14 +79,19 @@ def ask(actor, method, *arguments):
     return histrio("ask", f"bank/{actor}", method, *arguments, namespace=NAMESPACE).json
 
 
+def settled_rows():
+    """The placement, once it shows all units, on the nodes that there are: it is written after the status, at most once a second, and has
+    nothing of a unit that is on its way from one node to another."""
+    def told():
+        now, names, status = rows(), set(pods()), system()["status"]
+        is_whole = len(now) == status["actors"] and len({row["unit"] for row in now.values()}) == status["units"]["desired"]
+        return is_whole and all(row["state"] == "Running" and row["node"] in names for row in now.values()) and now
+    return wait_until("the placement is that of a system that is ready", told)
+
+
 def incarnations():
-    """Of every actor, once the placement shows all of them on the nodes that there are: it is written after the status, at most once a
-    second."""
-    def is_told():
-        now, names = rows(), set(pods())
-        return len(now) == system()["status"]["actors"] and all(row["state"] == "Running" and row["node"] in names for row in now.values())
-    wait_until("the placement is that of a system that is ready", is_told)
-    return {path: (row["node"], row["epoch"], row.get("incarnation")) for path, row in rows().items()}
+    """Of every actor of a settled system: where it is, and which start of it that is."""
+    return {path: (row["node"], row["epoch"], row.get("incarnation")) for path, row in settled_rows().items()}
 
 
 def rules_told():
@@ -191,8 +196,7 @@ class Bank(Story):
         self.assertEqual((status, answer.json["currency"]), (200, "EUR"))
 
     def spread(self):
-        incarnations()  # it is told
-        placed = rows()
+        placed = settled_rows()
         # When a node came so late that the others began without it, any units were moved to it.
         is_late = any(row["rule"] == "Balance" for row in placed.values())
         self.assertEqual(len({row["kubeNode"] for path, row in placed.items() if is_late or path.endswith("/counter")}), 3)
@@ -259,7 +263,7 @@ class Bank(Story):
 
     def delete_pod(self):
         with Load() as load:
-            node = rows()["tellers.1/counter"]["node"]
+            node = settled_rows()["tellers.1/counter"]["node"]
             before = self.on("node", node)
             kubectl("delete", "pod", node, "-n", NAMESPACE)
             self.replaced(before, ("Proof", "Move"))
@@ -269,7 +273,7 @@ class Bank(Story):
     def crash(self):
         """SIGKILL to the runtime: its parent starts another one, which has a new uid; units come back with higher epochs."""
         with Load() as load:
-            node = rows()["tellers.2/counter"]["node"]
+            node = settled_rows()["tellers.2/counter"]["node"]
             before = self.on("node", node)
             statuses = {row["node"]: row for row in system()["status"]["nodeStatuses"]}
             find = "for p in /proc/[0-9]*; do read -r s <$p/stat; set -- $s; [ $4 = 1 ] && kill -KILL $1; done; true"
@@ -281,7 +285,7 @@ class Bank(Story):
         self.assertIn(node, pods(), "the pod stays")
 
     def lose_machine(self):
-        node = rows()["tellers.3/counter"]["node"]
+        node = settled_rows()["tellers.3/counter"]["node"]
         machine = pods()[node]["spec"]["nodeName"]
         before = self.on("kubeNode", machine)
         bed("node", "kill", machine.removeprefix("node"))
