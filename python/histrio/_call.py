@@ -161,33 +161,6 @@ def completed(value: R) -> Call[R]:
     return call
 
 
-class Mapped(Call[R_co]):
-    """A call whose answer is converted when it comes."""
-
-    __slots__ = ("_source",)
-
-    def __init__(self, source: Call[Any], convert: Callable[[Any], Any]) -> None:
-        super().__init__(source._waiting)
-        self._source = source
-
-        def finish() -> None:
-            if source._error is not None:
-                self.fail(source._error)
-                return
-            try:
-                self.complete(convert(source._value))
-            except Exception as error:
-                self.fail(error)
-
-        source.add_done_callback(finish)
-
-    def cancel(self) -> bool:
-        return self._source.cancel()
-
-    def _block(self, deadline: float | None) -> bool:
-        return self._source._block(deadline)
-
-
 class Gathered(Call[list[Any]]):
     """All answers of several calls, in order; the first error cancels the others."""
 

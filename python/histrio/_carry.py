@@ -67,7 +67,7 @@ def current_trace(inherited: str) -> str:
 
 def outgoing(inherited: str) -> dict[str, Any] | None:
     """What a message that is sent here takes along; inherited: the trace of the one that is being handled."""
-    trace = current_trace(inherited)
+    trace = _trace.get() or inherited
     told: dict[str, Any] | None = {"trace": trace} if trace else None
     if _carried:
         values = {name: value for name, one in _carried.items() if (value := one.get(_UNSET)) is not _UNSET}

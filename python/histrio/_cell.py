@@ -101,7 +101,9 @@ class Cell:
 
     def may_begin(self, delivery: Delivery) -> bool:
         """Whether the delivery may run beside those that are active."""
-        others = [one for one in self.active or () if not one.interleaves]
+        if not self.active:
+            return True
+        others = [one for one in self.active if not one.interleaves]
         if not others or delivery.interleaves:
             return True
         return len(others) < delivery.concurrency and all(one.concurrency > 1 for one in others)

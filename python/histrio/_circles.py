@@ -24,7 +24,7 @@ def awaits(worker: Worker, call: Call[Any]) -> None:
         return
     with worker.lock:
         request.awaited = True
-        suspects, request.suspects = request.suspects, []
+        suspects, request.suspects = request.suspects or (), None
     for cell, delivery, cycle in suspects:
         _refuse(worker, cell, delivery, cycle)
 
@@ -46,7 +46,7 @@ def look_for(worker: Worker, cell: Cell, delivery: Delivery) -> None:
         with worker.lock:
             waits = call.context.awaited
             if not waits:
-                call.context.suspects.append((cell, delivery, cycle))
+                call.context.suspects = [*(call.context.suspects or ()), (cell, delivery, cycle)]
         if waits:
             _refuse(worker, cell, delivery, cycle)
         return

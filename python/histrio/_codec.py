@@ -81,6 +81,8 @@ def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping
 
 def encode_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], context: Mapping[str, Any] | None, what: str) -> bytes:
     """The same for a constructor: all of it in one value."""
+    if not args and not kwargs and context is None:
+        return NIL
     call = (args, kwargs) if context is None else (args, kwargs, context)
     try:
         data = dumps(call)

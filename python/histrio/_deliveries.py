@@ -16,10 +16,11 @@ from typing import Any
 from . import _codec as codec
 from . import _frames as frames
 from . import _handling as handling
-from ._behavior import Behavior
+from ._behavior import Behavior, behavior_of
 from ._cell import Cell, Delivery
 from ._errors import SystemClosed
 from ._frames import Closed
+from ._load import load_class
 from ._loop_thread import LoopThread
 from ._peer import Peer
 from ._runtime import executing
@@ -39,7 +40,15 @@ class Deliveries(Peer):
         self.watched: dict[int, Any] = {}
         self.loop_thread = LoopThread(self)
         self._gates = getattr(frames.compiled(), "Gate", None)
+        self._behaviors: dict[str, Behavior] = {}
         self._methods: dict[Behavior, Any] = {}  # for gates
+
+    def behavior(self, name: str) -> Behavior:
+        """Of the class with that name, which is looked for once. Raises StartFailed."""
+        found = self._behaviors.get(name)
+        if found is None:
+            found = self._behaviors[name] = behavior_of(load_class(name))
+        return found
 
     def open_gate(self, cell: Cell) -> None:
         """The actor runs: the compiled loop may run its plain handlers by itself."""

@@ -15,7 +15,6 @@ from ._behavior import behavior_of
 from ._cell import Cell, Delivery, hook_call
 from ._context import Context
 from ._errors import APPLICATION, BAD_ARGUMENT, CRASHED, ActorError, BadArgument, DeadlockError
-from ._load import load_class
 from ._method import Message
 from ._options import Address
 from ._ref import ActorRef
@@ -125,10 +124,10 @@ def load(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     args, kwargs, context, _ = codec.decode_call(told.get("arguments") or codec.NIL)
     cls = (context or {}).get("class")
     if cls is None:
-        cls = load_class(told["behavior"])
+        cell.behavior = worker.behavior(told["behavior"])
     else:
         codec.ship_by_value(True)
-    cell.behavior = behavior_of(cls)
+        cell.behavior = behavior_of(cls)
     if told.get("path"):
         cell.address = Address(told["path"])
     cell.on_loop = cell.behavior.is_async

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import ClassVar, Literal, Union
+from functools import cached_property
+from typing import ClassVar, Literal, Mapping, Union
 
 Duration = Union[float, int, str, timedelta]
 Isolation = Literal["shared", "group", "process"]
@@ -69,7 +70,9 @@ class Strategy:
         if not 0 < initial <= longest:
             raise ValueError(f"backoff={self.backoff!r}: it is the first wait and the longest one, e.g. (\"50ms\", \"5s\")")
 
-    def as_manifest(self) -> dict[str, object]:
+    @cached_property
+    def as_manifest(self) -> Mapping[str, object]:
+        """Its entry in a manifest; not to be changed."""
         entry: dict[str, object] = {"strategy": self.word, "restarts": self.restarts, "period_ms": milliseconds(self.period)}
         if self.backoff is not None:
             entry["backoff_initial_ms"], entry["backoff_max_ms"] = (milliseconds(one) for one in self.backoff)
@@ -116,7 +119,9 @@ class ActorOptions:
     shutdown: float = 5.0
     snapshot_every: int = 1
 
-    def mailbox_as_manifest(self) -> dict[str, object]:
+    @cached_property
+    def mailbox_as_manifest(self) -> Mapping[str, object]:
+        """Its entry in a manifest; not to be changed."""
         return {"capacity": self.mailbox, "overflow": self.overflow, "on_restart": self.on_restart}
 
 

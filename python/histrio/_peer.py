@@ -7,12 +7,12 @@ import secrets
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, TypeVar
 
 from . import _carry as carry
 from . import _codec as codec
 from . import _frames as frames
-from ._call import Call, Mapped, Stream
+from ._call import Call, Stream
 from ._errors import APPLICATION, CRASHED, ActorError, AskTimeout, BadArgument, StartFailed, SystemClosed, of_code
 from ._frames import Closed, Frame
 from ._method import Message
@@ -24,8 +24,10 @@ from ._spawn import spawn_request
 if TYPE_CHECKING:
     import asyncio
 
+C = TypeVar("C", bound=Call[Any])
 DEFAULT_TIMEOUT = 60.0
 TIMEOUT_MS_MAX = (1 << 32) - 1
+TIMEOUT_MAX = TIMEOUT_MS_MAX / 1000
 SPAWN_TIMEOUT = 60.0
 # As the module platform says it, which takes a worker milliseconds to import.
 IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
@@ -34,24 +36,43 @@ IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 class Request:
     """What is remembered of a call until it is answered. It is the call's `context`.
 
-    Invariant: `awaited` is set, under the peer's lock, before anybody waits; `suspects` are deliveries in this process that
-    would make a circle once the asker waits for this request.
+    target: None for a spawn. Invariant: `awaited` is set, under the peer's lock, before anybody waits; `suspects` are deliveries in
+    this process that would make a circle once the asker waits for this request.
     """
 
-    __slots__ = ("method", "target", "asker", "awaited", "suspects", "spawns")
+    __slots__ = ("method", "target", "asker", "awaited", "suspects")
 
     def __init__(self, method: str, target: Address | None, asker: Execution | None) -> None:
         self.method = method
         self.target = target
         self.asker = asker
         self.awaited = False
-        self.suspects: list[Any] = []
-        self.spawns = target is None
+        self.suspects: list[Any] | None = None
 
     @property
     def what(self) -> str:
         """For errors: "add of local/c"."""
         return self.method if self.target is None else f"{self.method} of {self.target}"
+
+
+class Spawned(Call[Any]):
+    """A spawn: the answer says where the actor is, and a reference to it is the result."""
+
+    __slots__ = ("_peer", "_cls")
+
+    def __init__(self, peer: Peer, cls: type) -> None:
+        super().__init__(peer)
+        self._peer = peer
+        self._cls = cls
+
+    def complete(self, value: Any) -> None:
+        try:
+            path = value.get("path") or ""
+            node, id = (0, 0) if path else value["ref"]
+        except Exception as error:
+            self.fail(error)
+        else:
+            super().complete(make_ref(Address(path, node, id), self._cls, self._peer))
 
 
 class Peer:
@@ -79,10 +100,12 @@ class Peer:
             from ._retry import RetriedCall
 
             return RetriedCall(self, address, message, args, kwargs, options)
-        return self.ask_once(address, message, args, kwargs, options)
+        timeout = options.timeout if options.timeout is not None else message.timeout
+        return self.request(address, message.name, args, kwargs, self.timeout if timeout is None else timeout)
 
     def ask_once(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                  options: CallOptions) -> Call[Any]:
+        """An attempt of a RetriedCall."""
         timeout = options.timeout if options.timeout is not None else message.timeout
         extra = None if options.idempotency_key is None else {"key": options.idempotency_key}
         return self.request(address, message.name, args, kwargs, self.timeout if timeout is None else timeout, extra)
@@ -91,7 +114,7 @@ class Peer:
              options: CallOptions) -> None:
         execution = executing.get()
         self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs,
-                           self._context(execution, None, ""))
+                           carry.outgoing("") if execution is None else self._context(execution, None, ""))
         self.sent()
 
     def tell_context(self, address: Address, message: Message, extra: Mapping[str, Any], options: CallOptions) -> None:
@@ -114,16 +137,10 @@ class Peer:
         request = spawn_request(cls, args, kwargs, options, encode)
         payload = codec.checked(codec.pack(request, what), what)
         execution = executing.get()
-        call = self._register(what, None, execution)
+        call = self._register(Spawned(self, cls), what, None, execution)
         self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
         self.sent()
-
-        def to_ref(answer: Any) -> Any:
-            path = answer.get("path") or ""
-            node, id = answer["ref"]
-            return make_ref(Address(path, 0 if path else node, 0 if path else id), cls, self)
-
-        return Mapped(call, to_ref)
+        return call
 
     def exit(self, address: Address, reason: str) -> None:
         self._send(frames.EXIT, self._slot(executing.get()), "", 0, 0, address, reason.encode()[:255])
@@ -161,15 +178,15 @@ class Peer:
     # ---- inner ----
 
     def request(self, address: Address, method: str, args: Sequence[Any], kwargs: Mapping[str, Any], timeout: float,
-                extra: Mapping[str, Any] | None) -> Call[Any]:
+                extra: Mapping[str, Any] | None = None) -> Call[Any]:
         """An ask. extra: what this package tells itself beside the arguments (key, stream)."""
         execution = executing.get()
-        call = self._register(method, address, execution)
+        call: Call[Any] = self._register(Call(self), method, address, execution)
         try:
             timeout_ms = self._timeout_ms(timeout, execution)
             if timeout_ms == 0:
                 raise AskTimeout(f"{call.context.what}: the time of the message that is being handled is over", queued=True)
-            context = self._context(execution, call, method)
+            context = carry.outgoing("") if execution is None else self._context(execution, call, method)
             if extra is not None:
                 context = {**(context or {}), **extra}
             self._send_message(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, args, kwargs, context)
@@ -179,11 +196,10 @@ class Peer:
         self.sent()
         return call
 
-    def _register(self, method: str, target: Address | None, execution: Execution | None) -> Call[Any]:
+    def _register(self, call: C, method: str, target: Address | None, execution: Execution | None) -> C:
         request = Request(method, target, execution)
         if self.closed is not None:
             raise SystemClosed(f"{request.what}: {self.closed}")
-        call: Call[Any] = Call(self)
         call.number = next(self._next)
         call.context = request
         self.requests[call.number] = call
@@ -221,14 +237,12 @@ class Peer:
     def _timeout_ms(self, timeout: float, execution: Execution | None) -> int:
         if execution is not None and execution.deadline is not None:
             timeout = min(timeout, execution.deadline - time.monotonic())
-        if timeout <= 0:
-            return 0
-        return min(TIMEOUT_MS_MAX, max(1, int(timeout * 1000)))
+        if 0.001 <= timeout <= TIMEOUT_MAX:
+            return int(timeout * 1000)
+        return 0 if timeout <= 0 else 1 if timeout < 1 else TIMEOUT_MS_MAX
 
-    def _context(self, execution: Execution | None, call: Call[Any] | None, method: str) -> dict[str, Any] | None:
+    def _context(self, execution: Execution, call: Call[Any] | None, method: str) -> dict[str, Any] | None:
         """What a message inherits from the one that is being handled, or None."""
-        if execution is None:
-            return carry.outgoing("")
         told = carry.outgoing(execution.trace)
         if call is not None and execution.cell is not None:
             chain = (*execution.chain, (self.identity, call.number, execution.cell.label, method))
@@ -252,7 +266,7 @@ class Peer:
             return
         text = frame.payload.decode("utf-8", "replace")
         what = call.context.what
-        if call.context.spawns and frame.code == APPLICATION:
+        if call.context.target is None and frame.code == APPLICATION:
             call.fail(StartFailed(f"{what}: {text}"))
             return
         call.fail(of_code(frame.code, text if frame.code in (CRASHED, APPLICATION) else f"{what}: {text}"))

@@ -129,6 +129,7 @@ class Script(Peer):
     # ---- waiting ----
 
     def wait(self, call: Call[Any], deadline: float | None) -> bool:
+        self._last_sent_ns = 0  # what is sent next is no more of a burst
         if self.port.pending():
             self._flush()
         while not call.done():

@@ -117,13 +117,15 @@ def _entry(behavior: Behavior, args: Sequence[Any], kwargs: Mapping[str, Any], o
         "shutdown_ms": round(1000 * options.get("shutdown", says.shutdown)),
     }
     if behavior.strategy is not None:
-        entry["supervisor"] = behavior.strategy.as_manifest()
+        entry["supervisor"] = behavior.strategy.as_manifest
         return entry, _children(behavior, "", encode)
     if says.supervise is not None:
-        entry["supervisor"] = says.supervise.as_manifest()
-    mailbox = says.mailbox_as_manifest()
-    mailbox.update({"capacity": options["mailbox"]} if "mailbox" in options else {})
-    mailbox.update({"overflow": options["overflow"]} if "overflow" in options else {})
+        entry["supervisor"] = says.supervise.as_manifest
+    mailbox = says.mailbox_as_manifest
+    if "mailbox" in options:
+        mailbox = {**mailbox, "capacity": options["mailbox"]}
+    if "overflow" in options:
+        mailbox = {**mailbox, "overflow": options["overflow"]}
     entry["behavior"] = {"python": behavior.name}
     entry["arguments"] = encode(behavior.cls, args, kwargs)
     entry["isolation"] = options.get("isolation", says.isolation)

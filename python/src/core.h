@@ -173,7 +173,9 @@ struct port {
     uint32_t last_number;
     PyThread_type_lock write_lock;
     bool is_abandoned;
-    bool is_dirty; /* somebody printed without an end of line */
+    bool is_dirty;          /* somebody printed without an end of line */
+    uint32_t spins_in_vain; /* before sleeps; less for each in which something came */
+    uint32_t spins_skipped;
 
     /* of workers, set by serve() */
     struct page *page;

@@ -2,12 +2,18 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <structmember.h>
 #include <sys/socket.h>
 
-enum { READ_BYTES = 256 * 1024 };
+enum {
+    READ_BYTES = 256 * 1024,
+    SPIN_NS = 100 * 1000,
+    SPINS_IN_VAIN_MAX = 4,
+    SPIN_ONE_IN = 32, /* then */
+};
 
 int port_close_error(struct port *port)
 {
@@ -50,6 +56,32 @@ int port_receive(struct port *port, int timeout_ms)
     if (error == EINTR)
         return PyErr_CheckSignals() < 0 ? -1 : 0;
     return error == EAGAIN || error == EWOULDBLOCK ? 0 : port_close_error(port);
+}
+
+/* Looks for input for a moment, and lets others that want the core have it. */
+static bool is_soon_there(int fd)
+{
+    struct pollfd poll_for = {.fd = fd, .events = POLLIN};
+    uint64_t until = core_now_ns() + SPIN_NS;
+    do {
+        if (poll(&poll_for, 1, 0) != 0)
+            return true;
+        (void)sched_yield(); /* cannot fail */
+    } while (core_now_ns() < until);
+    return false;
+}
+
+/* Before sleeping: to be woken takes longer than a quick answer. Where that was in vain several times, only
+ * now and then. */
+static void spin(struct port *port)
+{
+    if (port->spins_in_vain >= SPINS_IN_VAIN_MAX && ++port->spins_skipped % SPIN_ONE_IN != 0)
+        return;
+    int fd = port->fd;
+    bool is_there;
+    Py_BEGIN_ALLOW_THREADS is_there = is_soon_there(fd);
+    Py_END_ALLOW_THREADS if (is_there) port->spins_in_vain /= 2;
+    else if (port->spins_in_vain < SPINS_IN_VAIN_MAX) port->spins_in_vain++;
 }
 
 /* ---- texts of the other side ---- */
@@ -162,6 +194,8 @@ static PyObject *port_read(PyObject *self, PyObject *args)
             return frames;
         uint64_t now = seconds < 0 ? 0 : core_now_ns();
         int wait = seconds < 0 ? -1 : until <= now ? 0 : (int)((until - now) / 1000000) + 1;
+        if (answers == 0 && wait != 0)
+            spin(port);
         int came = answers < 0 ? -1 : port_receive(port, wait);
         if (came == 0 && seconds >= 0 && core_now_ns() >= until)
             return frames;

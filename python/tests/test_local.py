@@ -34,6 +34,15 @@ def test_blocking(system):
     assert histrio.gather(c.add(1), c.where()).result()[0] == 1018
 
 
+def test_who_waits_for_long_sleeps(system):
+    """A look for an answer that does not come takes 100 us, and after some of them it is seldom done."""
+    slow = system.spawn(Slow).result()
+    before, began = time.process_time(), time.monotonic()
+    for _ in range(100):
+        slow.sleep(0.005).result()
+    assert time.process_time() - before < 0.2 * (time.monotonic() - began)
+
+
 def test_async_and_blocking_together(system):
     async def main():
         c = await system.spawn(Counter)

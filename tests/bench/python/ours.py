@@ -40,7 +40,8 @@ class Histrio(Awaited):
     async def spawn(self):
         return await self.system.spawn(Actor, isolation="process")
 
-    async def spawn_light(self):
+    def spawn_light(self):
+        """Plain code, as in one_by_one()."""
         return self.system.spawn(Actor).result()
 
     def from_c(self, quick):

@@ -50,15 +50,15 @@ ROWS = [
     ("array_80MiB", "80 MiB array, there and back", True),
 ]
 
-# What must hold: of which work, least ratio of ours to the pipe by hand (or most, when less is better), and the pipe's work.
-GATES = [("ask", 0.5, "ask"), ("ask_p50", 2, "ask_p50"), ("ask_p99", 2, "ask_p99"), ("in_flight", 1.5, "in_flight"),
-         ("from_c", 4.8, "in_flight"), ("spawn", 2.5, "spawn"), ("memory", 1.58, "memory"), ("light_spawn", 2.9, "ask_p50"),
-         ("speedup_primes", 0.9, "speedup_primes"), ("mixed_p99", 6.5, "mixed_p99"), ("mixed_blocking_p99", 6.5, "mixed_blocking_p99"),
-         ("recovery", 3.9, "recovery"), ("array_80MiB", 0.048, "array_80MiB"), ("other_node_p50", 6, "other_node_p50"),
-         ("other_node_p99", 6, "other_node_p99")]
+# What must hold: of which work, least ratio of ours to the pipe by hand (or most, when less is better), the pipe's work, and the value that
+# will do as well: what the ratio is on the machine on which the aims were set. A quicker one is not to make them harder.
+GATES = [("ask", 0.5, "ask", None), ("ask_p50", 2, "ask_p50", None), ("ask_p99", 2, "ask_p99", None), ("in_flight", 1.5, "in_flight", None),
+         ("from_c", 4.8, "in_flight", 800_000), ("spawn", 2.5, "spawn", 4), ("memory", 1.58, "memory", 3072),
+         ("light_spawn", 2.9, "ask_p50", 200), ("speedup_primes", 0.9, "speedup_primes", 1.75), ("mixed_p99", 6.5, "mixed_p99", 3000),
+         ("mixed_blocking_p99", 6.5, "mixed_blocking_p99", 3000), ("recovery", 3.9, "recovery", 15), ("array_80MiB", 0.048, "array_80MiB", 20),
+         ("other_node_p50", 6, "other_node_p50", None), ("other_node_p99", 6, "other_node_p99", None)]
 # Of which work, the value that must be reached itself.
-LIMITS = [("mixed_blocking_answered", 100), ("recovery_lost", 1), ("array_80MiB", 20), ("light_memory", 4), ("package_import", 60),
-          ("package_size", 5)]
+LIMITS = [("mixed_blocking_answered", 100), ("recovery_lost", 1), ("light_memory", 4), ("package_import", 60), ("package_size", 5)]
 ROW = {work: (title, lower) for work, title, lower in ROWS}
 
 PICTURES = [
@@ -97,33 +97,43 @@ def tables(samples, only_steady=False):
     return "\n".join(lines)
 
 
+class Judged:
+    """A work that must hold: what was measured of ours, and of the pipe where that is the measure."""
+
+    def __init__(self, samples, work, ours, must, pipe="", ratio=None, or_value=None):
+        def is_reached(value, bound):
+            return value <= bound if lower else value >= bound
+
+        self.title, lower = ROW[work]
+        unit, word = samples.units[work], "at most" if lower else "at least"
+        self.ours, self.pipe = f"{plot.number_text(ours)} {unit}", pipe
+        self.ratio = "" if ratio is None else f"{ratio:.3g}"
+        self.must = f"{word} {must}" + (f" {unit}" if ratio is None else "") + (f", or {plot.number_text(or_value)} {unit}" if or_value else "")
+        self.is_missed = not is_reached(ours if ratio is None else ratio, must) and not (or_value and is_reached(ours, or_value))
+
+
 def judged(samples):
-    """(work, ours, the pipe's or None, ratio or value, what it must be, whether it is missed) of all that must hold and was measured."""
-    rows = []
-    for work, must, other in GATES:
+    """All that must hold and was measured."""
+    found = []
+    for work, must, other, or_value in GATES:
         ours, pipe = samples.median(work, OURS), samples.median(other, PIPE)
         if ours is not None and pipe:
-            rows.append((work, ours, f"{plot.number_text(pipe)} {samples.units[other]}", ours / pipe, must))
-    rows += [(work, samples.median(work, OURS), "", samples.median(work, OURS), must) for work, must in LIMITS
-             if samples.median(work, OURS) is not None]
-    return [row + (row[3] > row[4] if ROW[row[0]][1] else row[3] < row[4],) for row in rows]
+            found.append(Judged(samples, work, ours, must, f"{plot.number_text(pipe)} {samples.units[other]}", ours / pipe, or_value))
+    return found + [Judged(samples, work, samples.median(work, OURS), must) for work, must in LIMITS if samples.median(work, OURS) is not None]
 
 
 def must(samples):
     """A Markdown table of what must hold."""
     lines = ["| work | histrio | mp.Pipe | ratio | must |", "|---|---|---|---|---|"]
-    for work, ours, pipe, value, limit, is_missed in judged(samples):
-        bound = f"{'at most' if ROW[work][1] else 'at least'} {limit}" + ("" if pipe else f" {samples.units[work]}") + (": missed" if is_missed else "")
-        lines.append(f"| {ROW[work][0]} | {plot.number_text(ours)} {samples.units[work]} | {pipe} | {f'{value:.3g}' if pipe else ''} | {bound} |")
-    return "\n".join(lines)
+    return "\n".join(lines + [f"| {one.title} | {one.ours} | {one.pipe} | {one.ratio} | {one.must}{': missed' if one.is_missed else ''} |"
+                              for one in judged(samples)])
 
 
 def missed(samples):
     """Lines about each that is missed, or was not possible."""
     if OURS not in {system for _, system in samples.values}:
         return []
-    lines = [f"missed: {work}: {value:.3g}, and it must be {'at most' if ROW[work][1] else 'at least'} {limit}"
-             for work, _, _, value, limit, is_missed in judged(samples) if is_missed]
+    lines = [f"missed: {one.title}: {one.ratio or one.ours}, and it must be {one.must}" for one in judged(samples) if one.is_missed]
     return lines + [f"missed: {work}: not possible" for work in [row[0] for row in LIMITS + GATES]
                     if samples.median(work, OURS) is None and samples.systems(work)]
 
