@@ -36,8 +36,7 @@
 #include <unistd.h>
 
 enum {
-    LINK_BUSY_POLL_US = 50,
-    CORES_TO_SPARE = 8,
+    LINK_BUSY_POLL_US = 300, /* an ask of another node whose threads sleep */
     LINK_GRACE_MS = 100,
     ACTORS_GRACE_MS = 1000,
 };
@@ -295,11 +294,7 @@ static int start(struct runtime *runtime, struct err *err)
     if (rpc_loop_new("control", &runtime->control_loop, err) < 0 ||
         rpc_loop_new("link", &runtime->link_loop, err) < 0)
         return err_wrap(err, "loops");
-    /* Messages between nodes come in bursts, so looking again before sleeping saves a wake-up; but where the
-     * other side needs the core meanwhile it costs more than that (measured on 2 cores: a round trip takes
-     * twice as long). */
-    if (sysconf(_SC_NPROCESSORS_ONLN) >= CORES_TO_SPARE)
-        rpc_loop_set_busy_poll(runtime->link_loop, LINK_BUSY_POLL_US);
+    rpc_loop_set_busy_poll(runtime->link_loop, LINK_BUSY_POLL_US);
     log_step(runtime, "loops run");
     if (hosting_start(&runtime->hosting, runtime->environment, runtime->life.node_uid, err) < 0 ||
         start_transport(runtime, err) < 0 || start_control(runtime, err) < 0 ||

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,12 @@
 #include "rpc/timer.h"
 
 enum {
-    BUSY_CREDIT_MAX = 16, /* looking again has paid off: failures cost 3 each */
-    BUSY_REST = 1024,     /* events without looking again, after it did not */
+    BUSY_CREDIT_MAX = 16, /* of looking again, see poll_busily() */
+    BUSY_FOUND = 4,
+    BUSY_FOUND_AT_ONCE = -1,
+    BUSY_IN_VAIN = -3,
+    BUSY_AT_ONCE_US = 4,
+    BUSY_REST = 1024, /* events without looking again, after it did not pay off */
 };
 
 struct rpc_post {
@@ -126,8 +131,9 @@ static bool is_finished(struct rpc_loop *loop)
 }
 
 /* Whether to look again before sleeping. On a machine with too little CPU the answer does not come that
- * quickly, and a thread that looks again wears out its turn and is then woken later than one that slept: so
- * it is given up for a while whenever it fails more often than it helps. */
+ * quickly, and a thread that looks again wears out its turn and is then woken later than one that slept; and
+ * where one event follows on the other, those that come during a sleep are handled together. So it is given
+ * up for a while whenever it costs more often than it helps. */
 static bool may_poll_busily(struct rpc_loop *loop)
 {
     if (loop->busy_credit > 0)
@@ -141,11 +147,19 @@ static bool may_poll_busily(struct rpc_loop *loop)
 
 static grpc_event poll_busily(struct rpc_loop *loop, int64_t until_ns)
 {
+    int64_t began_ns = clock_now_ns(clock_system()), now_ns;
     grpc_event event;
-    do {
+    while (true) {
         event = grpc_completion_queue_next(loop->queue, deadline_of(0), NULL);
-    } while (event.type == GRPC_QUEUE_TIMEOUT && clock_now_ns(clock_system()) < until_ns);
-    loop->busy_credit += event.type == GRPC_QUEUE_TIMEOUT ? -3 : 1;
+        now_ns = clock_now_ns(clock_system());
+        if (event.type != GRPC_QUEUE_TIMEOUT || now_ns >= until_ns)
+            break;
+        (void)sched_yield(); /* cannot fail; whoever is to answer may want this core */
+    }
+    bool is_at_once = now_ns - began_ns < BUSY_AT_ONCE_US * NS_PER_US;
+    loop->busy_credit += event.type == GRPC_QUEUE_TIMEOUT ? BUSY_IN_VAIN
+                         : is_at_once                     ? BUSY_FOUND_AT_ONCE
+                                                          : BUSY_FOUND;
     if (loop->busy_credit > BUSY_CREDIT_MAX)
         loop->busy_credit = BUSY_CREDIT_MAX;
     return event;

@@ -29,9 +29,9 @@ int rpc_loop_new(const char *name, struct rpc_loop **ret_loop, struct err *err);
 void rpc_loop_free(struct rpc_loop *loop);
 
 /* Any thread. After each event the loop looks for the next one for so long before it sleeps; 0, the default:
- * not at all. A round trip gets shorter by the time that a sleeping thread needs to wake, for the price of
- * the CPU meanwhile. Where that does not pay, as on a machine with too little CPU, the loop gives it up by
- * itself and tries again now and then. */
+ * not at all. Other threads that want the core get it. A round trip gets shorter by the time that a sleeping
+ * thread needs to wake, for the price of the CPU meanwhile. Where that does not pay, as on a machine with too
+ * little CPU, the loop gives it up by itself and tries again now and then. */
 void rpc_loop_set_busy_poll(struct rpc_loop *loop, unsigned microseconds);
 
 /* Any thread. `run(ctx)` is called once on the loop's thread, in the order of posts; posts before

@@ -10,7 +10,7 @@
 
 enum {
     READ_BYTES = 256 * 1024,
-    SPIN_NS = 100 * 1000,
+    SPIN_NS = 300 * 1000, /* an ask of another node takes longer when who asks sleeps */
     SPINS_IN_VAIN_MAX = 4,
     SPIN_ONE_IN = 32, /* then */
 };

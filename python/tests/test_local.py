@@ -35,7 +35,7 @@ def test_blocking(system):
 
 
 def test_who_waits_for_long_sleeps(system):
-    """A look for an answer that does not come takes 100 us, and after some of them it is seldom done."""
+    """A look for an answer that does not come takes 300 us, and after some of them it is seldom done."""
     slow = system.spawn(Counter).result()
     before, began = time.process_time(), time.monotonic()
     for _ in range(100):

@@ -1,5 +1,5 @@
 /* Two nodes in two processes: remote_bench [tcp|unix] [--workers N] [--seconds S] [--only ask|asks|oneway]
- *     [--busy-poll-us U] [--tls]
+ *     [--busy-poll-us U] [--tls]          U: 300, as in nodes
  *
  * Prints `name workers value unit`: remote_ask_p50 and _p99 (one caller, one ask at a time), remote_asks (64
  * callers, one ask each at a time), remote_oneway (8 senders of 32-byte messages to one receiver, counted
@@ -487,7 +487,7 @@ static int drive(const char *program, const char *address, const char *workers, 
 
 int main(int argc, char **argv)
 {
-    const char *workers = "1", *busy_poll = "0", *served = NULL, *only = NULL, *address = "127.0.0.1:0";
+    const char *workers = "1", *busy_poll = "300", *served = NULL, *only = NULL, *address = "127.0.0.1:0";
     char unix_address[128];
     double seconds = 1.5;
     for (int i = 1; i < argc; i++) {
