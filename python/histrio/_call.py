@@ -41,16 +41,15 @@ class Call(Generic[R_co]):
     The message is sent when the method is called, so calls that are made one after the other run side by side.
     """
 
-    __slots__ = ("_done", "_value", "_error", "_waiters", "_waiting", "number", "context", "__weakref__")
+    __slots__ = ("_done", "_value", "_error", "_waiters", "_waiting", "number", "__weakref__")
 
     def __init__(self, waiting: Waiting | None = None) -> None:
         self._done = False
         self._value: Any = None
         self._error: BaseException | None = None
-        self._waiters: list[Callable[[], None]] = []
+        self._waiters: list[Callable[[], None]] | None = None
         self._waiting = waiting
-        self.number = 0
-        self.context: Any = None
+        self.number = 0  # among its runtime's requests; 0: it is none of them
 
     def done(self) -> bool:
         """True once there is an answer or an error."""
@@ -83,6 +82,8 @@ class Call(Generic[R_co]):
         """Calls `callback` once, from any thread, when the call is done; at once when it is done already."""
         with _lock:
             if not self._done:
+                if self._waiters is None:
+                    self._waiters = []
                 self._waiters.append(callback)
                 return
         callback()
@@ -123,8 +124,8 @@ class Call(Generic[R_co]):
             if self._done:
                 return
             self._value, self._error, self._done = value, error, True
-            waiters, self._waiters = self._waiters, []
-        for wake in waiters:
+            waiters, self._waiters = self._waiters, None
+        for wake in waiters or ():
             wake()
 
     def _take(self) -> R_co:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def awaits(worker: Worker, call: Call[Any]) -> None:
     """From now on the asker waits for this call: what came back to it and waits for its end would wait for ever."""
-    request = call.context
+    request = getattr(call, "attempt", call)  # of a call that is made again, the present one
     if not isinstance(request, Request) or request.asker is None:
         return
     with worker.lock:
@@ -40,13 +40,13 @@ def look_for(worker: Worker, cell: Cell, delivery: Delivery) -> None:
     chain = delivery.execution.chain
     for at, (process, number, _, _) in enumerate(chain):
         call = worker.requests.get(number) if process == worker.identity else None
-        if call is None or call.context.asker is None or call.context.asker.cell is not cell:
+        if call is None or call.asker is None or call.asker.cell is not cell:
             continue
         cycle = [label for _, _, label, _ in chain[at:]] + [cell.label]
         with worker.lock:
-            waits = call.context.awaited
+            waits = call.awaited
             if not waits:
-                call.context.suspects = [*(call.context.suspects or ()), (cell, delivery, cycle)]
+                call.suspects = [*(call.suspects or ()), (cell, delivery, cycle)]
         if waits:
             _refuse(worker, cell, delivery, cycle)
         return

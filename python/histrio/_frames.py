@@ -31,7 +31,7 @@ TEXTS_MAX = 65536
 HAS_BUFFERS = 1  # flag: a descriptor comes with the frame
 READ_SIZE = 1 << 18
 DESCRIPTORS_SIZE = socket.CMSG_SPACE(array.array("i").itemsize)
-FLUSH_SIZE = 1 << 16
+FLUSH_SIZE = 1 << 15
 
 
 class Frame(NamedTuple):

@@ -7,7 +7,7 @@ import secrets
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from . import _carry as carry
 from . import _codec as codec
@@ -24,7 +24,6 @@ from ._spawn import spawn_request
 if TYPE_CHECKING:
     import asyncio
 
-C = TypeVar("C", bound=Call[Any])
 DEFAULT_TIMEOUT = 60.0
 TIMEOUT_MS_MAX = (1 << 32) - 1
 TIMEOUT_MAX = TIMEOUT_MS_MAX / 1000
@@ -33,8 +32,8 @@ SPAWN_TIMEOUT = 60.0
 IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 
 
-class Request:
-    """What is remembered of a call until it is answered. It is the call's `context`.
+class Request(Call[Any]):
+    """A call that the node answers.
 
     target: None for a spawn. Invariant: `awaited` is set, under the peer's lock, before anybody waits; `suspects` are deliveries in
     this process that would make a circle once the asker waits for this request.
@@ -42,7 +41,8 @@ class Request:
 
     __slots__ = ("method", "target", "asker", "awaited", "suspects")
 
-    def __init__(self, method: str, target: Address | None, asker: Execution | None) -> None:
+    def __init__(self, peer: Peer, method: str, target: Address | None, asker: Execution | None) -> None:
+        super().__init__(peer)
         self.method = method
         self.target = target
         self.asker = asker
@@ -55,13 +55,13 @@ class Request:
         return self.method if self.target is None else f"{self.method} of {self.target}"
 
 
-class Spawned(Call[Any]):
+class Spawned(Request):
     """A spawn: the answer says where the actor is, and a reference to it is the result."""
 
     __slots__ = ("_peer", "_cls")
 
-    def __init__(self, peer: Peer, cls: type) -> None:
-        super().__init__(peer)
+    def __init__(self, peer: Peer, cls: type, asker: Execution | None) -> None:
+        super().__init__(peer, f"{cls.__name__}()", None, asker)
         self._peer = peer
         self._cls = cls
 
@@ -80,10 +80,10 @@ class Peer:
 
     def __init__(self, port: Any, timeout: float = DEFAULT_TIMEOUT) -> None:
         self.port = port
-        self._send_call = getattr(port, "send_call", None)  # the compiled port pickles by itself
+        self._send_call: Callable[..., bool] | None = getattr(port, "send_call", None)  # the compiled port pickles by itself
         self.timeout = timeout
         self.identity = secrets.randbits(63)  # among all processes; made here, since workers are forks of one process
-        self.requests: dict[int, Call[Any]] = {}
+        self.requests: dict[int, Request] = {}
         self._next = itertools.count(1)
         self.lock = threading.Lock()
         self.closed: BaseException | None = None
@@ -113,15 +113,14 @@ class Peer:
     def tell(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
              options: CallOptions) -> None:
         execution = executing.get()
-        self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs,
-                           carry.outgoing("") if execution is None else self._context(execution, None, ""))
-        self.sent()
+        is_much = self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs,
+                                     carry.outgoing("") if execution is None else self._context(execution, None, ""))
+        self.sent(is_much)
 
     def tell_context(self, address: Address, message: Message, extra: Mapping[str, Any], options: CallOptions) -> None:
         """A tell without arguments; see request()."""
         payload = self._encode(address, message.name, (), {}, extra)
-        self._send(frames.TELL, self._slot(executing.get()), message.name, 0, 0, address, payload)
-        self.sent()
+        self.sent(self._send(frames.TELL, self._slot(executing.get()), message.name, 0, 0, address, payload))
 
     def stream(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                options: CallOptions, window: int) -> Stream[Any]:
@@ -133,11 +132,10 @@ class Peer:
         def encode(one: type, some: Sequence[Any], named: Mapping[str, Any]) -> bytes:
             return codec.encode_arguments(some, named, codec.class_context(one), f"{one.__name__}()")
 
-        what = f"{cls.__name__}()"
-        request = spawn_request(cls, args, kwargs, options, encode)
-        payload = codec.checked(codec.pack(request, what), what)
         execution = executing.get()
-        call = self._register(Spawned(self, cls), what, None, execution)
+        call = Spawned(self, cls, execution)
+        payload = codec.checked(codec.pack(spawn_request(cls, args, kwargs, options, encode), call.method), call.method)
+        self._register(call)
         self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
         self.sent()
         return call
@@ -159,8 +157,7 @@ class Peer:
             known = self.requests.pop(call.number, None)
         if known is not None and self.closed is None:
             try:
-                asker = call.context.asker if call.context else None
-                self.port.send(frames.CANCEL, actor=self._slot(asker), number=call.number)
+                self.port.send(frames.CANCEL, actor=self._slot(known.asker), number=known.number)
                 self.sent()
             except Closed:
                 pass
@@ -171,8 +168,8 @@ class Peer:
         timer.daemon = True
         timer.start()
 
-    def sent(self) -> None:
-        """Something waits for flush(): see to it that it happens."""
+    def sent(self, is_much: bool = False) -> None:
+        """Something waits for flush(): see to it that it happens, at once if it is much."""
         raise NotImplementedError
 
     # ---- inner ----
@@ -181,29 +178,28 @@ class Peer:
                 extra: Mapping[str, Any] | None = None) -> Call[Any]:
         """An ask. extra: what this package tells itself beside the arguments (key, stream)."""
         execution = executing.get()
-        call: Call[Any] = self._register(Call(self), method, address, execution)
+        call = Request(self, method, address, execution)
+        self._register(call)
         try:
             timeout_ms = self._timeout_ms(timeout, execution)
             if timeout_ms == 0:
-                raise AskTimeout(f"{call.context.what}: the time of the message that is being handled is over", queued=True)
+                raise AskTimeout(f"{call.what}: the time of the message that is being handled is over", queued=True)
             context = carry.outgoing("") if execution is None else self._context(execution, call, method)
             if extra is not None:
                 context = {**(context or {}), **extra}
-            self._send_message(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, args, kwargs, context)
+            is_much = self._send_message(frames.ASK, self._slot(execution), method, call.number, timeout_ms, address, args, kwargs,
+                                         context)
         except BaseException:
             self.requests.pop(call.number, None)
             raise
-        self.sent()
+        self.sent(is_much)
         return call
 
-    def _register(self, call: C, method: str, target: Address | None, execution: Execution | None) -> C:
-        request = Request(method, target, execution)
+    def _register(self, call: Request) -> None:
         if self.closed is not None:
-            raise SystemClosed(f"{request.what}: {self.closed}")
-        call.number = next(self._next)
-        call.context = request
-        self.requests[call.number] = call
-        return call
+            raise SystemClosed(f"{call.what}: {self.closed}")
+        number = call.number = next(self._next)
+        self.requests[number] = call
 
     def _encode(self, address: Address, method: str, args: Sequence[Any], kwargs: Mapping[str, Any],
                 context: Mapping[str, Any] | None) -> bytes:
@@ -212,21 +208,22 @@ class Peer:
         return codec.pack_call(args, kwargs, f"{method} of {address}")
 
     def _send_message(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address, args: Sequence[Any],
-                      kwargs: Mapping[str, Any], context: Mapping[str, Any] | None) -> None:
+                      kwargs: Mapping[str, Any], context: Mapping[str, Any] | None) -> bool:
+        """True: there is enough to be worth a flush()."""
         if self._send_call is not None and address.python and not codec.is_by_value():
             try:
                 call = (args, kwargs) if context is None else (args, kwargs, context)
-                self._send_call(kind, slot, method, number, timeout_ms, address.path, address.node, address.id, call)
-                return
+                return self._send_call(kind, slot, method, number, timeout_ms, address.path, address.node, address.id, call)
             except Exception:
                 pass  # the longer way says what is wrong
         payload = self._encode(address, method, args, kwargs, context)
-        self._send(kind, slot, method, number, timeout_ms, address, payload)
+        return self._send(kind, slot, method, number, timeout_ms, address, payload)
 
-    def _send(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address | None, payload: bytes) -> None:
+    def _send(self, kind: int, slot: int, method: str, number: int, timeout_ms: int, address: Address | None, payload: bytes) -> bool:
         name, node, id = ("", 0, 0) if address is None else (address.path, address.node, address.id)
         try:
-            self.port.send(kind, 0, slot, method, number, timeout_ms, name, node, id, payload)
+            is_much: bool = self.port.send(kind, 0, slot, method, number, timeout_ms, name, node, id, payload)
+            return is_much
         except ValueError as error:
             raise BadArgument(str(error)) from None
 
@@ -265,8 +262,8 @@ class Peer:
                 call.complete(value)
             return
         text = frame.payload.decode("utf-8", "replace")
-        what = call.context.what
-        if call.context.target is None and frame.code == APPLICATION:
+        what = call.what
+        if call.target is None and frame.code == APPLICATION:
             call.fail(StartFailed(f"{what}: {text}"))
             return
         call.fail(of_code(frame.code, text if frame.code in (CRASHED, APPLICATION) else f"{what}: {text}"))

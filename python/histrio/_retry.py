@@ -23,7 +23,7 @@ class RetriedCall(Call[Any]):
     What was certainly not executed is tried again; what may have been only with an idempotency key, which the actor knows.
     """
 
-    __slots__ = ("_peer", "_message", "_left", "_wait", "_attempt", "_cancelled", "_arguments")
+    __slots__ = ("_peer", "_message", "_left", "_wait", "attempt", "_cancelled", "_arguments")
 
     def __init__(self, peer: Peer, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                  options: CallOptions) -> None:
@@ -33,18 +33,17 @@ class RetriedCall(Call[Any]):
         self._left = options.retries
         self._wait = FIRST_WAIT
         self._cancelled = False
-        self._attempt: Call[Any] | None = None
+        self.attempt: Call[Any] | None = None
         self._try()
 
     def cancel(self) -> bool:
         self._cancelled = True
-        if self._attempt is not None:
-            self._attempt.cancel()
+        if self.attempt is not None:
+            self.attempt.cancel()
         return super().cancel()
 
     def _try(self) -> None:
-        attempt = self._attempt = self._peer.ask_once(*self._arguments)
-        self.context = attempt.context
+        attempt = self.attempt = self._peer.ask_once(*self._arguments)
         attempt.add_done_callback(lambda: self._tried(attempt))
 
     def _tried(self, attempt: Call[Any]) -> None:

@@ -82,7 +82,10 @@ class Script(Peer):
     def _slot(self, execution: Execution | None) -> int:
         return SLOT
 
-    def sent(self) -> None:
+    def sent(self, is_much: bool = False) -> None:
+        if is_much:
+            self._flush()
+            return
         loop = _running_loop()
         if loop is not None:
             if loop not in self._flushing:

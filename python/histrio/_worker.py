@@ -230,7 +230,10 @@ class Worker(Deliveries):
 
     # ---- waiting in handlers ----
 
-    def sent(self) -> None:
+    def sent(self, is_much: bool = False) -> None:
+        if is_much:
+            self.flush()
+            return
         lane = getattr(self._here, "lane", None)
         if lane is not None and lane is self._role:
             if time.monotonic_ns() - self.port.began > LONG_NS:

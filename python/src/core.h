@@ -15,7 +15,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { BUFFER_BYTES = 64 * 1024 };
+enum {
+    BUFFER_BYTES = 64 * 1024,
+    FLUSH_BYTES = 32 * 1024, /* so many are sent while others are made: some hundred small asks */
+};
 
 enum frame_kind {
     FRAME_INTERN = 3,

@@ -124,7 +124,7 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
         port_add(port, &header, payload ? PyBytes_AsString(payload) : NULL, (size_t)payload_size, NULL, 0) <
             0)
         return NULL;
-    return PyBool_FromLong(port->out.end - port->out.begin >= BUFFER_BYTES);
+    return PyBool_FromLong(port->out.end - port->out.begin >= FLUSH_BYTES);
 }
 
 /* ---- what ends a delivery ---- */

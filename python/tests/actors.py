@@ -63,6 +63,11 @@ class Counter(histrio.Actor):
         return self.n
 
     @histrio.method
+    def make(self, path):
+        """Such a file."""
+        open(path, "x").close()
+
+    @histrio.method
     def wrong_inside(self):
         return len(5)
 

@@ -43,6 +43,23 @@ def test_who_waits_for_long_sleeps(system):
     assert time.process_time() - before < 0.2 * (time.monotonic() - began)
 
 
+def test_much_is_sent_before_the_sender_waits(system, tmp_path):
+    """A loop writes what a coroutine has sent when the coroutine waits; the actor need not wait for that when it is much."""
+    c = system.spawn(Counter).result()
+
+    async def send():
+        c.make.tell(str(tmp_path / "first"))
+        for _ in range(1000):
+            c.add.tell(1)
+        until = time.monotonic() + PATIENCE
+        while not (tmp_path / "first").exists():
+            assert time.monotonic() < until
+            time.sleep(0.001)
+
+    asyncio.run(send())
+    assert c.add(0).result() == 1000
+
+
 def test_async_and_blocking_together(system):
     async def main():
         c = await system.spawn(Counter)

@@ -41,7 +41,7 @@ class TestRuntime(Peer):
     def _slot(self, execution: Execution | None) -> int:
         return SCRIPT
 
-    def sent(self) -> None:
+    def sent(self, is_much: bool = False) -> None:
         import asyncio
 
         loop = asyncio._get_running_loop()

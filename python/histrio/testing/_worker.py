@@ -90,7 +90,7 @@ class StepWorker(Worker):
         circles.awaits(self, call)
         return self._node.wait(call, None if deadline is None else deadline - time.monotonic())
 
-    def sent(self) -> None:
+    def sent(self, is_much: bool = False) -> None:
         pass
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:

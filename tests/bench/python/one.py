@@ -193,14 +193,14 @@ class Bench:
 
         actor = self.start(1)[0]
         values = numpy.ones(10 * 2**20)
-        for number in range(4):
+        for number in range(6):
             started = time.perf_counter()
             back = self.run(self.system.ask, actor, "array", values)
             seconds = time.perf_counter() - started
             if back[0] not in (2, number + 2) or len(back) != len(values):
                 raise AssertionError("the array came back wrong")
-            if number:  # the first is to warm up
-                sample("array_80MiB", seconds * 1000, "ms")
+            # Who keeps memory needs it twice: the caller has the last result while it waits for the next one.
+            sample(("array_80MiB_first", "array_80MiB_second")[number] if number < 2 else "array_80MiB", seconds * 1000, "ms")
 
 
 def pss_when_quiet():
