@@ -23,6 +23,7 @@ from ._errors import EncodingError, ValueTooLarge
 
 EXT = 82
 LARGE = 256 * 1024  # below, a copy through a socket costs less than a file
+LARGE_PICKLE = 1 << 20  # more is kept in mailboxes of such, and a process has few descriptors
 FILE_MAX = 1 << 30
 _EXT = struct.Struct(">BIB")
 _FILE_SIZE = struct.Struct("<Q")
@@ -76,7 +77,7 @@ def encode(dumps: Dumps, value: Any) -> Attached:
 
 
 def encode_pickle(data: bytes) -> Attached:
-    """The payload of a large pickle."""
+    """The payload of a large pickle. The compiled port calls it, too."""
     return _payload(data, [])
 
 

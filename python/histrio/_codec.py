@@ -62,7 +62,7 @@ def _encode(value: Any) -> bytes:
         data = dumps(value, buffers.refuse_large)
     except buffers.Large:
         return buffers.encode(dumps, value)
-    if len(data) > PAYLOAD_MAX - _EXT_SIZE:
+    if len(data) >= buffers.LARGE_PICKLE:
         return buffers.encode_pickle(data)
     return _EXT.pack(0xC9, len(data), PICKLE) + data
 

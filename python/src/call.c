@@ -29,10 +29,7 @@ PyObject *port_send_call(PyObject *self, PyObject *const *args, Py_ssize_t count
         .node = PyLong_AsUnsignedLongLong(args[6]),
         .id = PyLong_AsUnsignedLongLong(args[7])};
     PyObject *pickled = PyErr_Occurred() ? NULL : pickle(port, args[8]);
-    Py_ssize_t size = pickled ? PyBytes_Size(pickled) : -1;
-    if (size > PAYLOAD_BYTES_MAX - EXT_BYTES)
-        PyErr_SetString(PyExc_ValueError, "the payload is too large");
-    int64_t method = size >= 0 && !PyErr_Occurred() ? port_number_of(port, args[2]) : -1;
+    int64_t method = pickled ? port_number_of(port, args[2]) : -1;
     int64_t name = method >= 0 ? port_number_of(port, args[5]) : -1;
     int failed = -1;
     if (name >= 0) {

@@ -36,7 +36,8 @@ enum {
     TEXTS_MAX = 65536,
     EXT_BYTES = 6, /* before the bytes of an ext value: 0xc9, size, type */
     EXT_PICKLE = 80,
-    HAS_BUFFERS = 1, /* flag: a descriptor comes with the frame */
+    LARGE_PICKLE_BYTES = 1024 * 1024, /* from here on it goes beside the frame, as in histrio/_buffers.py */
+    HAS_BUFFERS = 1,                  /* flag: a descriptor comes with the frame */
     DESCRIPTORS_MAX = 2,
     NO_DESCRIPTOR = -2,
 };
@@ -81,8 +82,9 @@ struct core {
     PyObject *protocol; /* 5 */
     PyObject *attach;   /* histrio._buffers.attach, and the class it makes */
     PyObject *attached;
-    PyObject *refuse_large; /* {"buffer_callback": histrio._buffers.refuse_large} */
-    PyObject *complete;     /* names of Call's methods */
+    PyObject *encode_pickle; /* of histrio._buffers */
+    PyObject *refuse_large;  /* {"buffer_callback": histrio._buffers.refuse_large} */
+    PyObject *complete;      /* names of Call's methods */
     PyObject *fail;
     PyObject *attributes[ATTRIBUTE_COUNT];
 };
@@ -222,7 +224,7 @@ int port_add(struct port *port, struct header *header, const void *first, size_t
 int port_done(struct port *port, const struct header *delivery);
 int port_reply_plain(struct port *port, const struct header *delivery, PyObject *value);
 int port_reply(struct port *port, const struct header *delivery, PyObject *pickled);
-/* A frame with the bytes of a pickle. */
+/* A frame with the bytes of a pickle, or with a descriptor of a file that has them. */
 int port_add_pickle(struct port *port, struct header *header, PyObject *pickled);
 /* The number of a text that we say, which is told before; -1: an exception. */
 int64_t port_number_of(struct port *port, PyObject *text);

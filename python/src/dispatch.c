@@ -203,15 +203,10 @@ static bool answer(struct port *port, struct delivery *delivery, PyObject *value
     }
     if (PyObject_CheckBuffer(value) && !PyBytes_CheckExact(value))
         return false; /* it may be large: Python looks */
-    if (value != Py_None) {
+    if (value != Py_None)
         pickled = PyObject_CallFunctionObjArgs(port->core->dumps, value, port->core->protocol, NULL);
-        if (!pickled || PyBytes_Size(pickled) > PAYLOAD_BYTES_MAX - EXT_BYTES) {
-            Py_XDECREF(pickled);
-            PyErr_Clear(); /* Python says what is wrong with the value */
-            return false;
-        }
-    }
-    bool is_added = port_reply(port, &delivery->header, pickled) == 0;
+    bool is_added = (pickled || value == Py_None) && port_reply(port, &delivery->header, pickled) == 0;
+    PyErr_Clear(); /* Python says what is wrong with the value */
     Py_XDECREF(pickled);
     return is_added;
 }

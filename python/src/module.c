@@ -44,6 +44,7 @@ static int core_exec(PyObject *module)
     core->protocol = PyLong_FromLong(5);
     core->attach = import_from("histrio._buffers", "attach");
     core->attached = import_from("histrio._buffers", "Attached");
+    core->encode_pickle = import_from("histrio._buffers", "encode_pickle");
     PyObject *refuse = import_from("histrio._buffers", "refuse_large");
     core->refuse_large = refuse ? Py_BuildValue("{sN}", "buffer_callback", refuse) : NULL;
     core->complete = PyUnicode_InternFromString("complete");
@@ -65,6 +66,7 @@ static int core_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(core->dumps);
     Py_VISIT(core->attach);
     Py_VISIT(core->attached);
+    Py_VISIT(core->encode_pickle);
     return 0;
 }
 
@@ -83,6 +85,7 @@ static int core_clear(PyObject *module)
     Py_CLEAR(core->protocol);
     Py_CLEAR(core->attach);
     Py_CLEAR(core->attached);
+    Py_CLEAR(core->encode_pickle);
     Py_CLEAR(core->refuse_large);
     Py_CLEAR(core->complete);
     Py_CLEAR(core->fail);

@@ -89,6 +89,25 @@ int64_t port_number_of(struct port *port, PyObject *text)
 
 /* ---- sending ---- */
 
+/* A payload that has a descriptor. */
+static int add_attached(struct port *port, struct header *header, PyObject *payload)
+{
+    char *bytes;
+    Py_ssize_t size;
+    header->flags = HAS_BUFFERS;
+    if (PyBytes_AsStringAndSize(payload, &bytes, &size) < 0 || buffers_add(port, payload) < 0)
+        return -1;
+    return port_add(port, header, bytes, (size_t)size, NULL, 0);
+}
+
+static int add_large_pickle(struct port *port, struct header *header, PyObject *pickled)
+{
+    PyObject *payload = PyObject_CallFunctionObjArgs(port->core->encode_pickle, pickled, NULL);
+    int failed = payload ? add_attached(port, header, payload) : -1;
+    Py_XDECREF(payload);
+    return failed;
+}
+
 PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
@@ -119,10 +138,10 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
         .node = node,
         .id = id};
     bool has_buffers = payload && buffers_are_in(port, payload);
-    header.flags = has_buffers ? HAS_BUFFERS : 0;
-    if ((has_buffers && buffers_add(port, payload) < 0) ||
-        port_add(port, &header, payload ? PyBytes_AsString(payload) : NULL, (size_t)payload_size, NULL, 0) <
-            0)
+    int failed = has_buffers ? add_attached(port, &header, payload)
+                             : port_add(port, &header, payload ? PyBytes_AsString(payload) : NULL,
+                                   (size_t)payload_size, NULL, 0);
+    if (failed < 0)
         return NULL;
     return PyBool_FromLong(port->out.end - port->out.begin >= FLUSH_BYTES);
 }
@@ -163,6 +182,8 @@ int port_add_pickle(struct port *port, struct header *header, PyObject *pickled)
     Py_ssize_t size;
     if (PyBytes_AsStringAndSize(pickled, &bytes, &size) < 0)
         return -1;
+    if (size >= LARGE_PICKLE_BYTES)
+        return add_large_pickle(port, header, pickled);
     uint8_t ext[EXT_BYTES] = {
         0xc9, (uint8_t)(size >> 24), (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, EXT_PICKLE};
     return port_add(port, header, ext, sizeof(ext), bytes, (size_t)size);

@@ -126,7 +126,7 @@ def test_many_buffers_and_small_ones(arrays):
 
 
 def test_large_pickles(arrays):
-    for value in (b"x" * 9 * MIB, "y" * 5 * MIB, list(range(2_000_000)), bytearray(6 * MIB)):
+    for value in (b"x" * (MIB - 60), b"x" * MIB, b"x" * 9 * MIB, "y" * 5 * MIB, list(range(2_000_000)), bytearray(6 * MIB)):
         assert arrays.same(value).result() == value
     mixed = (b"z" * 5 * MIB, numpy.ones(MIB))
     back = arrays.same(mixed).result()

@@ -11,6 +11,7 @@ import pytest
 
 import histrio
 from actors import Counter
+from histrio import _buffers as buffers
 from histrio import _codec as codec
 from histrio import _frames as frames
 from histrio._options import Address
@@ -268,8 +269,12 @@ def test_results_that_cannot_be_sent(node):
         node.ask(slot, "bad_result")
     with pytest.raises(histrio.ValueTooLarge, match="the result of big of c: it is kept: .* at most 4194304"):
         node.ask(slot, "big", 5 << 20, context={"key": "k"})
-    for size in (2 << 20, 5 << 20):
-        assert len(node.ask(slot, "big", size)) == size
+    for size in ((1 << 20) - 100, 1 << 20, 5 << 20):
+        number = node.send(slot, "big", size)
+        node.port.flush()
+        end = node.end_of(number)
+        assert isinstance(end.payload, buffers.Attached) == (size >= 1 << 20), "a large one is in a file beside its frame"
+        assert len(codec.decode_result(end.payload)) == size
 
 
 def test_arguments_that_cannot_be_read(node):
