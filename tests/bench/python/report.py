@@ -77,18 +77,12 @@ def order(samples, work, lower):
     return sorted(((system, samples.median(work, system)) for system in samples.systems(work)), key=lambda pair: pair[1], reverse=not lower)
 
 
-def is_steady(samples, work):
-    """Whether the rounds of ours and of the pipe by hand agree: on a busy machine most do not, and say nothing."""
-    spreads = [samples.spread(work, system) for system in (OURS, PIPE) if samples.median(work, system) is not None]
-    return all(high <= 1.5 * low for low, high in spreads)
-
-
-def tables(samples, only_steady=False):
+def tables(samples):
     """One Markdown table a work."""
     lines = []
     for work, title, lower in ROWS:
         ranked = order(samples, work, lower)
-        if not ranked or (only_steady and not is_steady(samples, work)):
+        if not ranked:
             continue
         unit = samples.units[work]
         lines += [f"**{title}** ({unit}, {'less' if lower else 'more'} is better)", "", "| system | median | lowest | highest |", "|---|---|---|---|"]
@@ -140,13 +134,13 @@ def missed(samples):
                     if samples.median(work, OURS) is None and samples.systems(work)]
 
 
-def pictures(samples, folder, only_steady=False):
+def pictures(samples, folder):
     """Writes those that can be drawn; their names."""
     os.makedirs(folder, exist_ok=True)
     names = []
     for work, title, logarithmic in PICTURES:
         ranked = order(samples, work, ROW[work][1])
-        if ranked and not (only_steady and not is_steady(samples, work)):
+        if ranked:
             names.append((work, title))
             with open(os.path.join(folder, f"python-{work}.svg"), "w", encoding="utf-8") as file:
                 file.write(plot.bars(title, ranked, samples.units[work], OURS, logarithmic))
@@ -156,7 +150,7 @@ def pictures(samples, folder, only_steady=False):
 def publish(samples, python, rounds):
     """The measured parts of docs/performance-python.md, each between its marks; what stands around it is written by people."""
     folder = os.path.join(ROOT, "docs", "pictures")
-    shown = "\n\n".join(f"![{title}](pictures/python-{work}.svg)" for work, title in pictures(samples, folder, only_steady=True))
+    shown = "\n\n".join(f"![{title}](pictures/python-{work}.svg)" for work, title in pictures(samples, folder))
     listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True).stdout
     versions = ", ".join(line.replace("==", " ") for line in listed.splitlines()
                          if re.match(r"(pykka|distributed|ray|xoscar|thespian|numpy)==", line.lower()))
@@ -166,8 +160,7 @@ def publish(samples, python, rounds):
     with open(path, encoding="utf-8") as file:
         text = file.read()
     written = {"must": f"{machine}; medians of {rounds} rounds.\n\n{must(samples)}\n",
-               "measured": f"From the same run. Works whose rounds differ by more than half, here or by the pipe, are left out.\n\n{shown}\n\n"
-                           f"{tables(samples, only_steady=True)}"}
+               "measured": f"From the same run.\n\n{shown}\n\n{tables(samples)}"}
     for mark, part in written.items():
         text = re.sub(rf"(?s)(<!-- {mark} -->\n).*?(<!-- end -->)", lambda found, part=part: f"{found[1]}\n{part}\n{found[2]}", text)
     with open(path, "w", encoding="utf-8") as file:
