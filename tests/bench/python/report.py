@@ -49,7 +49,7 @@ ROWS = [
     ("recovery_lost", "SIGSEGV with 100 asks waiting: of them failed", True),
     ("array_80MiB_first", "80 MiB array, there and back, the first", True),
     ("array_80MiB_second", "80 MiB array, there and back, the second", True),
-    ("array_80MiB", "80 MiB array, there and back, all after these", True),
+    ("array_80MiB", "80 MiB array, there and back, from the third on", True),
 ]
 
 # What must hold: of which work, least ratio of ours to the pipe by hand (or most, when less is better), the pipe's work, and the value that
