@@ -34,6 +34,10 @@ void buffers_account_init(struct buffers_account *account, uint64_t bytes_max)
 {
     struct rlimit files = {0};
     (void)getrlimit(RLIMIT_NOFILE, &files); /* cannot fail; 0: none may be held */
+    /* The soft limit is low for programs that use select(), which we do not. */
+    struct rlimit all = {.rlim_cur = files.rlim_max, .rlim_max = files.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &all) == 0)
+        files = all;
     *account = (struct buffers_account){.bytes_max = bytes_max ? bytes_max : looks_memory_max() / 2,
         .files_max = (uint32_t)(files.rlim_cur < UINT32_MAX ? files.rlim_cur / 2 : UINT32_MAX / 2)};
 }

@@ -32,6 +32,7 @@ HAS_BUFFERS = 1  # flag: a descriptor comes with the frame
 READ_SIZE = 1 << 18
 DESCRIPTORS_SIZE = socket.CMSG_SPACE(array.array("i").itemsize)
 FLUSH_SIZE = 1 << 15
+FLUSH_DESCRIPTORS = 16
 
 
 class Frame(NamedTuple):
@@ -151,7 +152,7 @@ class Port:
             if payload:
                 self._out.append(payload)
             self._out_size += size
-            return self._out_size >= FLUSH_SIZE
+            return self._out_size >= FLUSH_SIZE or len(self._attached) >= FLUSH_DESCRIPTORS
 
     def pending(self) -> bool:
         """Whether flush() has something to write."""

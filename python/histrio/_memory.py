@@ -18,6 +18,7 @@ from typing import Any
 
 KEPT_LEAST = 1 << 20
 KEPT_MOST = 256 << 20
+KEPT_FILES_MOST = 32  # each is a descriptor
 IDLE = 1.0  # seconds after which files that nobody wants are given back
 REGIONS_MAX = 64
 PATCHES_MAX = 256
@@ -130,7 +131,7 @@ def _keep(file: File) -> None:
             _kept.append(file)
         else:
             dropped.append(file)
-        while sum(one.size for one in _kept) > KEPT_MOST:
+        while len(_kept) > KEPT_FILES_MOST or sum(one.size for one in _kept) > KEPT_MOST:
             dropped.append(_kept.pop(0))
         if _kept and _sweeper is None:
             _sweeper = threading.Thread(target=_sweep, name="histrio-memory", daemon=True)

@@ -38,7 +38,7 @@ PyObject *port_send_call(PyObject *self, PyObject *const *args, Py_ssize_t count
         failed = port_add_pickle(port, &header, pickled);
     }
     Py_XDECREF(pickled);
-    return failed < 0 ? NULL : PyBool_FromLong(port->out.end - port->out.begin >= FLUSH_BYTES);
+    return failed < 0 ? NULL : PyBool_FromLong(port_has_much(port));
 }
 
 /* The call that waits for it, taken out of the requests; NULL: nobody, or an exception. */

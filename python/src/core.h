@@ -18,6 +18,7 @@
 enum {
     BUFFER_BYTES = 64 * 1024,
     FLUSH_BYTES = 32 * 1024, /* so many are sent while others are made: some hundred small asks */
+    FLUSH_DESCRIPTORS = 16,  /* the same: a process has few, and large data is behind each */
 };
 
 enum frame_kind {
@@ -229,6 +230,8 @@ int port_add_pickle(struct port *port, struct header *header, PyObject *pickled)
 /* The number of a text that we say, which is told before; -1: an exception. */
 int64_t port_number_of(struct port *port, PyObject *text);
 int port_flush(struct port *port);
+/* Whether enough was added for a flush to be worth it. */
+bool port_has_much(const struct port *port);
 PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs);
 int port_close_error(struct port *port);
 

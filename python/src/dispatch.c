@@ -284,7 +284,7 @@ static enum run run(struct port *port, struct gate *gate, const struct header *h
     Py_INCREF((PyObject *)gate);
     port_consume(port, header);
     bool is_slow = !delivery.method || delivery.method->is_slow;
-    if (is_slow && port_flush(port) < 0) {
+    if ((is_slow || port_has_much(port)) && port_flush(port) < 0) {
         delivery_done(&delivery);
         return RUN_ERROR;
     }

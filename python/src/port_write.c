@@ -143,7 +143,7 @@ PyObject *port_send(PyObject *self, PyObject *args, PyObject *kwargs)
                                    (size_t)payload_size, NULL, 0);
     if (failed < 0)
         return NULL;
-    return PyBool_FromLong(port->out.end - port->out.begin >= FLUSH_BYTES);
+    return PyBool_FromLong(port_has_much(port));
 }
 
 /* ---- what ends a delivery ---- */
@@ -190,6 +190,11 @@ int port_add_pickle(struct port *port, struct header *header, PyObject *pickled)
 }
 
 /* ---- writing ---- */
+
+bool port_has_much(const struct port *port)
+{
+    return port->out.end - port->out.begin >= FLUSH_BYTES || port->outgoing.count >= FLUSH_DESCRIPTORS;
+}
 
 int port_flush(struct port *port)
 {
