@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Generator, Generic, Iterable, Protocol, TypeVar, cast
 
 from ._errors import AskTimeout
@@ -94,8 +96,7 @@ class Call(Generic[R_co]):
 
             loop = get_running_loop()
             future: asyncio.Future[None] = loop.create_future()
-            if self._waiting is not None:
-                self._waiting.attach(loop, self)
+            self.run_in(loop)
             self.add_done_callback(lambda: _wake(loop, future))
             try:
                 yield from future
@@ -103,6 +104,15 @@ class Call(Generic[R_co]):
                 self.cancel()
                 raise
         return self._take()
+
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        """For calls that hold others: sees to it that this one is done while `loop`, the present one, runs."""
+        if self._waiting is not None:
+            self._waiting.attach(loop, self)
+
+    def parts(self) -> Iterable[Call[Any]]:
+        """The calls that this one waits for: itself, or those that it holds."""
+        return (self,)
 
     def complete(self, value: Any) -> None:
         """For runtimes: the answer."""
@@ -126,7 +136,12 @@ class Call(Generic[R_co]):
             self._value, self._error, self._done = value, error, True
             waiters, self._waiters = self._waiters, None
         for wake in waiters or ():
-            wake()
+            try:
+                wake()
+            except Exception:  # it is no business of whoever reads the answers
+                import logging
+
+                logging.getLogger("histrio").exception("a done callback of a call raised")
 
     def _take(self) -> R_co:
         if self._error is not None:
@@ -165,60 +180,46 @@ def completed(value: R) -> Call[R]:
 class Gathered(Call[list[Any]]):
     """All answers of several calls, in order; the first error cancels the others."""
 
-    __slots__ = ("_calls",)
+    __slots__ = ("_calls", "_left")
 
     def __init__(self, calls: Iterable[Call[Any]]) -> None:
-        super().__init__()
         self._calls = list(calls)
+        runtimes = {id(call._waiting): call._waiting for call in self._calls}
+        super().__init__(runtimes.popitem()[1] if len(runtimes) == 1 else None)
+        self._left = itertools.count(len(self._calls) - 1, -1)  # next() is atomic: answers come on several threads
         if not self._calls:
             self.complete([])
+        for call in self._calls:
+            call.add_done_callback(partial(self._finished, call))
 
     def cancel(self) -> bool:
-        changed = [call.cancel() for call in self._calls]
-        return any(changed)
+        cancelled = super().cancel()
+        for call in self._calls:
+            call.cancel()
+        return cancelled
 
-    def result(self, timeout: float | None = None) -> list[Any]:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            return [
-                call.result(None if deadline is None else max(0.0, deadline - time.monotonic())) for call in self._calls
-            ]
-        except BaseException:
-            self.cancel()
-            raise
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        for call in self._calls:
+            if not call._done:
+                call.run_in(loop)
 
-    def __await__(self) -> Generator[Any, None, list[Any]]:
-        return self._all().__await__()
+    def parts(self) -> Iterable[Call[Any]]:
+        return itertools.chain.from_iterable(call.parts() for call in self._calls)
 
-    async def _all(self) -> list[Any]:
-        from asyncio import get_running_loop
+    def _finished(self, call: Call[Any]) -> None:
+        if call._error is not None:
+            self.fail(call._error)
+            for other in self._calls:
+                other.cancel()
+        elif next(self._left) == 0:
+            self.complete([one._value for one in self._calls])
 
-        loop = get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
-        left = [call for call in self._calls if not call._done]
-        for call in left:
-            if call._waiting is not None:
-                call._waiting.attach(loop, call)
-        count = len(left)
-
-        def finished(call: Call[Any]) -> None:
-            nonlocal count
-            count -= 1
-            if count == 0 or call._error is not None:
-                _wake(loop, over)
-
-        for call in left:
-            call.add_done_callback(lambda call=call: finished(call))  # type: ignore[misc]
-        try:
-            if left and not any(call._error for call in self._calls):
-                await over
+    def _block(self, deadline: float | None) -> bool:
+        if self._waiting is None:  # of several runtimes: one after the other, up to the first error
             for call in self._calls:
-                if call._done and call._error is not None:
-                    raise call._error
-            return [call._value for call in self._calls]
-        except BaseException:
-            self.cancel()
-            raise
+                if not self._done and not call._done and not call._block(deadline):
+                    return False
+        return super()._block(deadline)
 
 
 class Stream(Generic[R_co]):

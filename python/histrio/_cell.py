@@ -90,7 +90,7 @@ class Cell:
         self.on_loop = False
         self.gate: Any = None  # of the compiled loop, which runs plain handlers by itself
         self.answers: dict[str, bytes] | None = None
-        self.streams: dict[int, Any] | None = None
+        self.streams: dict[str, Any] | None = None
 
     @property
     def label(self) -> str:
@@ -180,14 +180,26 @@ class Cell:
         if len(self.answers) > KEYS_MAX:
             del self.answers[next(iter(self.answers))]  # the oldest
 
-    def open_stream(self, number: int, stream: Any) -> None:
+    def open_stream(self, number: str, stream: Any, consumer: Address | None) -> None:
+        """consumer: an actor, with whose end the stream is over."""
         if self.streams is None:
             self.streams = {}
         self.streams[number] = stream
+        if consumer is not None:
+            stream.watch = self.runtime.watch(self, consumer, number)
 
-    def close_stream(self, number: int) -> Any:
+    def close_stream(self, number: str) -> Any:
         """What was open; None: nothing."""
-        return self.streams.pop(number, None) if self.streams else None
+        stream = self.streams.pop(number, None) if self.streams else None
+        if stream is not None and stream.watch:
+            self.runtime.unwatch(self, stream.watch)
+        return stream
+
+    def leave_stream(self, number: str | None, reason: str) -> None:
+        """Its consumer has ended. One that is not known at all is not an actor that could be watched."""
+        stream = self.close_stream(number) if number is not None and reason != "noproc" else None
+        if stream is not None:
+            stream.drop()
 
     def open_streams(self) -> list[Any]:
         return list(self.streams.values()) if self.streams else []

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 def awaits(worker: Worker, call: Call[Any]) -> None:
     """From now on the asker waits for this call: what came back to it and waits for its end would wait for ever."""
-    request = getattr(call, "attempt", call)  # of a call that is made again, the present one
-    if not isinstance(request, Request) or request.asker is None:
-        return
-    with worker.lock:
-        request.awaited = True
-        suspects, request.suspects = request.suspects or (), None
-    for cell, delivery, cycle in suspects:
-        _refuse(worker, cell, delivery, cycle)
+    for request in call.parts():
+        if not isinstance(request, Request) or request.asker is None:
+            continue
+        with worker.lock:
+            request.awaited = True
+            suspects, request.suspects = request.suspects or (), None
+        for cell, delivery, cycle in suspects:
+            _refuse(worker, cell, delivery, cycle)
 
 
 def look_for(worker: Worker, cell: Cell, delivery: Delivery) -> None:

@@ -98,6 +98,20 @@ class Context(Spawns):
         message, or after `snapshot_every` of them (see actor())."""
         self._cell.save()
 
+    def watch(self, other: object) -> None:
+        """Has this actor's `on_down(ref, reason)` called, once, when another actor ends: at once with "noproc" when there is none. What is
+        started again is another incarnation, to be watched again."""
+        if not hasattr(self._cell.object, "on_down"):
+            raise TypeError(f"{self._cell.label} has no on_down(ref, reason), which would be told")
+        self._cell.runtime.watch(self._cell, address_of(other), other)
+
+    def unwatch(self, other: object) -> None:
+        """Ends what watch() began."""
+        address = address_of(other)
+        for number, ref in self._cell.runtime.watched_by(self._cell):
+            if isinstance(ref, ActorRef) and address_of(ref) == address:
+                self._cell.runtime.unwatch(self._cell, number)
+
     def exit(self, other: object, reason: str = "shutdown") -> None:
         """Sends another actor an exit signal: "shutdown" lets it stop, "kill" ends it at once."""
         self._histrio_spawner.exit(address_of(other), reason)

@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from typing import Any
@@ -22,8 +23,9 @@ from ._errors import SystemClosed
 from ._frames import Closed
 from ._load import load_class
 from ._loop_thread import LoopThread
+from ._options import Address
 from ._peer import Peer
-from ._runtime import executing
+from ._runtime import Execution, executing
 
 
 class Deliveries(Peer):
@@ -37,7 +39,8 @@ class Deliveries(Peer):
         self.open: dict[int, tuple[Cell, Delivery]] = {}
         self.ready: deque[tuple[Cell, Delivery]] = deque()
         self.starved: deque[tuple[Cell, Delivery]] = deque()
-        self.watched: dict[int, Any] = {}
+        self.watched: dict[int, tuple[Cell, Any]] = {}  # by whom, and what: a reference, or whose stream it is
+        self._watch_numbers = itertools.count(1)
         self.loop_thread = LoopThread(self)
         self._gates = getattr(frames.compiled(), "Gate", None)
         self._behaviors: dict[str, Behavior] = {}
@@ -97,7 +100,7 @@ class Deliveries(Peer):
 
     def stop_actor(self, cell: Cell, reason: str) -> None:
         """The actor asked to be stopped: its hook, then the frame."""
-        token = executing.set(None)
+        token = executing.set(Execution(cell))
         try:
             if cell.on_loop:
                 self.loop_thread.stop(cell, reason)
@@ -108,6 +111,26 @@ class Deliveries(Peer):
         finally:
             executing.reset(token)
         self.fail(cell, reason, None)
+
+    def watch(self, cell: Cell, address: Address, what: Any) -> int:
+        """The end of that actor comes to the cell as a delivery, with the number that is returned."""
+        number = next(self._watch_numbers)
+        with self.lock:
+            self.watched[number] = cell, what
+        self.port.send(frames.MONITOR, 0, cell.slot, "", number, 0, address.path, address.node, address.id)
+        self.sent()
+        return number
+
+    def watched_by(self, cell: Cell) -> list[tuple[int, Any]]:
+        with self.lock:
+            return [(number, what) for number, (watcher, what) in self.watched.items() if watcher is cell]
+
+    def unwatch(self, cell: Cell, number: int) -> None:
+        with self.lock:
+            known = self.watched.pop(number, None)
+        if known is not None:
+            self.port.send(frames.DEMONITOR, 0, cell.slot, "", number)
+            self.sent()
 
     def next(self, cell: Cell) -> Delivery | None:
         """What the actor begins now, after one of its deliveries was over."""
@@ -144,6 +167,8 @@ class Deliveries(Peer):
                 del self.cells[cell.slot]
             left = [*(cell.active or ()), *(cell.pending or ())]
             cell.pending = None
+            for number in [number for number, (watcher, _) in self.watched.items() if watcher is cell]:
+                del self.watched[number]
         for delivery in left:
             self.forget_delivery(cell, delivery)
             if delivery.task is not None:

@@ -63,7 +63,10 @@ def call(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
         return stop(cell, delivery.payload.decode("utf-8", "replace"))
     reason = delivery.payload.decode("utf-8", "replace")
     if kind == frames.DOWN:
-        ref = worker.watched.pop(delivery.id, None)
+        with worker.lock:
+            _, ref = worker.watched.pop(delivery.id, (cell, None))
+        if not isinstance(ref, ActorRef):
+            return cell.leave_stream(ref, reason)
         hook = getattr(cell.object, "on_down", None)
     else:
         ref = None if delivery.origin is None else ActorRef(Address(*delivery.origin), worker)
@@ -173,7 +176,8 @@ def succeeded(worker: Deliveries, cell: Cell, delivery: Delivery, value: Any) ->
             return
         if delivery.key is not None:
             cell.remember(delivery.key, bytes(answer))
-        port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=answer)
+        if port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=answer):
+            worker.flush()
         return
     port.send(frames.DONE, 0, cell.slot, "", delivery.number)
     if delivery.kind == frames.START:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import time
 from typing import (
     TYPE_CHECKING, Any, AsyncIterator, Callable, Concatenate, Coroutine, Generator, Generic, Iterator, ParamSpec, Protocol,
     TypeVar, cast, overload,
@@ -12,6 +14,8 @@ from ._call import Call, Stream, completed
 from ._options import Address, CallOptions, Duration, seconds
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ._runtime import Runtime
 
 P = ParamSpec("P")
@@ -134,11 +138,12 @@ class Inline(Bound[P, R]):
 class InlineCall(Call[R]):
     """A coroutine of this place under the face of a call."""
 
-    __slots__ = ("_coroutine",)
+    __slots__ = ("_coroutine", "_task")
 
     def __init__(self, coroutine: Coroutine[Any, Any, R]) -> None:
         super().__init__()
         self._coroutine: Coroutine[Any, Any, R] | None = coroutine
+        self._task: asyncio.Task[None] | None = None  # a loop would not keep it
 
     def __await__(self) -> Generator[Any, None, R]:
         coroutine, self._coroutine = self._coroutine, None
@@ -146,13 +151,27 @@ class InlineCall(Call[R]):
             return super().__await__()
         return self._run(coroutine).__await__()
 
-    def result(self, timeout: float | None = None) -> R:
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is not None:
+            self._task = loop.create_task(self._settle_by(coroutine))
+
+    def _block(self, deadline: float | None) -> bool:
         import asyncio
 
         coroutine, self._coroutine = self._coroutine, None
         if coroutine is None:
-            return super().result(timeout)
-        return asyncio.run(asyncio.wait_for(self._run(coroutine), timeout))
+            return super()._block(deadline)
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        try:
+            asyncio.run(asyncio.wait_for(self._settle_by(coroutine), left))
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    async def _settle_by(self, coroutine: Coroutine[Any, Any, R]) -> None:
+        with contextlib.suppress(Exception):  # it is in the call
+            await self._run(coroutine)
 
     async def _run(self, coroutine: Coroutine[Any, Any, R]) -> R:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import secrets
 import sys
 import threading
@@ -28,6 +29,7 @@ DEFAULT_TIMEOUT = 60.0
 TIMEOUT_MS_MAX = (1 << 32) - 1
 TIMEOUT_MAX = TIMEOUT_MS_MAX / 1000
 SPAWN_TIMEOUT = 60.0
+SLICE = 0.1
 # As the module platform says it, which takes a worker milliseconds to import.
 IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
 
@@ -86,6 +88,8 @@ class Peer:
         self.requests: dict[int, Request] = {}
         self._next = itertools.count(1)
         self.lock = threading.Lock()
+        self._soon: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()  # may be put into anywhere, also in the midst of a put
+        self._sooner: threading.Thread | None = None
         self.closed: BaseException | None = None
         self.system = ""
         self.node = ""
@@ -117,15 +121,13 @@ class Peer:
                                      carry.outgoing("") if execution is None else self._context(execution, None, ""))
         self.sent(is_much)
 
-    def tell_context(self, address: Address, message: Message, extra: Mapping[str, Any], options: CallOptions) -> None:
-        """A tell without arguments; see request()."""
-        payload = self._encode(address, message.name, (), {}, extra)
-        self.sent(self._send(frames.TELL, self._slot(executing.get()), message.name, 0, 0, address, payload))
-
     def stream(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                options: CallOptions, window: int) -> Stream[Any]:
         from ._stream import RemoteStream
 
+        if self._sooner is None:
+            self._sooner = threading.Thread(target=self._run_soon, name="histrio-soon", daemon=True)
+            self._sooner.start()
         return RemoteStream(self, address, message, args, kwargs, options, window)
 
     def spawn(self, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Any]:
@@ -162,11 +164,33 @@ class Peer:
             except Closed:
                 pass
 
+    def close_stream(self, address: Address, method: str, id: str, slot: int) -> None:
+        """Tells the actor that the one in `slot` does not want the rest of a stream."""
+        try:
+            payload = self._encode(address, method, (), {}, {"stream": {"id": id, "close": True}})
+            self._send(frames.TELL, slot, method, 0, 0, address, payload)
+            self.sent()
+        except (ActorError, Closed):
+            pass  # the actor or the system is gone, and the generator with it
+
+    def soon(self, function: Callable[[], None]) -> None:
+        """Calls it on a thread of its own: for __del__, which runs wherever garbage is collected, be it under a lock."""
+        self._soon.put(function)
+
+    def _run_soon(self) -> None:
+        while True:
+            self._soon.get()()
+
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         """Calls a function after a while, on whatever thread."""
         timer = threading.Timer(seconds, function)
         timer.daemon = True
         timer.start()
+
+    @staticmethod
+    def slice_of(left: float | None) -> float:
+        """How long to read at a time while waiting for a call: it may end on another thread, which wakes nobody who reads."""
+        return SLICE if left is None or left > SLICE else left
 
     def sent(self, is_much: bool = False) -> None:
         """Something waits for flush(): see to it that it happens, at once if it is much."""
@@ -226,6 +250,10 @@ class Peer:
             return is_much
         except ValueError as error:
             raise BadArgument(str(error)) from None
+
+    def slot_here(self) -> int:
+        """Of the actor that runs here."""
+        return self._slot(executing.get())
 
     def _slot(self, execution: Execution | None) -> int:
         """The actor that a frame is from."""

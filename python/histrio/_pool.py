@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from typing import Any, AsyncIterator, Callable, Generic, Iterable, Iterator, Mapping, Sequence, TypeVar, cast
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Generic, Iterable, Iterator, Mapping, Sequence, TypeVar, cast
 
 from ._behavior import behavior_of
 from ._call import Call, Gathered, Stream
@@ -12,6 +12,9 @@ from ._method import Bound, Message, Method, StreamBound
 from ._options import Address, CallOptions
 from ._ref import address_of
 from ._runtime import Runtime
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 X = TypeVar("X")
@@ -234,18 +237,25 @@ class Spawning(Call[Pool[T]]):
     __slots__ = ("_gathered", "_make")
 
     def __init__(self, gathered: Gathered, make: Callable[[list[Any]], Pool[T]]) -> None:
-        super().__init__()
+        super().__init__(gathered._waiting)
         self._gathered = gathered
         self._make = make
+        gathered.add_done_callback(self._spawned)
 
-    def result(self, timeout: float | None = None) -> Pool[T]:
-        return self._make(self._gathered.result(timeout))
+    def cancel(self) -> bool:
+        return self._gathered.cancel()
 
-    def __await__(self) -> Any:
-        return self._all().__await__()
+    def run_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._gathered.run_in(loop)
 
-    async def _all(self) -> Pool[T]:
-        return self._make(await self._gathered)
+    def parts(self) -> Iterable[Call[Any]]:
+        return self._gathered.parts()
+
+    def _spawned(self) -> None:
+        if self._gathered._error is not None:
+            self.fail(self._gathered._error)
+        else:
+            self.complete(self._make(self._gathered._value))
 
 
 def spawn_pool(runtime: Runtime, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], size: int, route: str,

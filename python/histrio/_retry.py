@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import random
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
 from ._call import Call
 from ._errors import ActorCrashed, ActorError, AskTimeout, DeadlockError, MailboxFull, Unavailable, Uncertain
@@ -20,10 +22,11 @@ LONGEST_WAIT = 2.0
 class RetriedCall(Call[Any]):
     """Attempts, one after the other, the first at once.
 
-    What was certainly not executed is tried again; what may have been only with an idempotency key, which the actor knows.
+    What was certainly not executed is tried again; what may have been only with an idempotency key, which the actor knows. Each attempt is
+    made in the context of the first one: the same actor asks, and its message's deadline and trace count.
     """
 
-    __slots__ = ("_peer", "_message", "_left", "_wait", "attempt", "_cancelled", "_arguments")
+    __slots__ = ("_peer", "_message", "_left", "_wait", "_attempt", "_cancelled", "_arguments", "_context")
 
     def __init__(self, peer: Peer, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                  options: CallOptions) -> None:
@@ -33,17 +36,21 @@ class RetriedCall(Call[Any]):
         self._left = options.retries
         self._wait = FIRST_WAIT
         self._cancelled = False
-        self.attempt: Call[Any] | None = None
+        self._context = contextvars.copy_context()
+        self._attempt: Call[Any] | None = None
         self._try()
 
     def cancel(self) -> bool:
-        self._cancelled = True
-        if self.attempt is not None:
-            self.attempt.cancel()
-        return super().cancel()
+        cancelled, self._cancelled = super().cancel(), True
+        if self._attempt is not None:
+            self._attempt.cancel()
+        return cancelled
+
+    def parts(self) -> Iterable[Call[Any]]:
+        return () if self._attempt is None else (self._attempt,)
 
     def _try(self) -> None:
-        attempt = self.attempt = self._peer.ask_once(*self._arguments)
+        attempt = self._attempt = self._peer.ask_once(*self._arguments)
         attempt.add_done_callback(lambda: self._tried(attempt))
 
     def _tried(self, attempt: Call[Any]) -> None:
@@ -57,7 +64,7 @@ class RetriedCall(Call[Any]):
         self._left -= 1
         wait = self._wait * random.uniform(0.5, 1.0)
         self._wait = min(LONGEST_WAIT, 2 * self._wait)
-        self._peer.later(wait, self._again)
+        self._peer.later(wait, partial(self._context.run, self._again))
 
     def _again(self) -> None:
         if self._cancelled:

@@ -153,7 +153,7 @@ class Script(Peer):
         if call.done():
             return
         try:
-            for frame in self.port.read(left, self.requests):
+            for frame in self.port.read(self.slice_of(left), self.requests):
                 self._accept(frame)
         except (Closed, OSError, ValueError):
             self._gone()
@@ -167,11 +167,13 @@ class Script(Peer):
         call.add_done_callback(over.release)
         if not self._reading.locked():
             over.release()  # who read has just stopped and may not have seen us
-        over.acquire(timeout=left)
         try:
-            self._followers.remove(over)
-        except ValueError:
-            self._wake_one()  # it was meant to lead, and perhaps its call is done
+            over.acquire(timeout=left)
+        finally:
+            try:
+                self._followers.remove(over)
+            except ValueError:
+                self._wake_one()  # it was meant to lead, and perhaps its call is done, or it was interrupted
 
     def _stop_reading(self) -> None:
         self._reading.release()

@@ -11,12 +11,13 @@ import inspect
 import itertools
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 from ._call import Call, Stream
 from ._cell import Cell, Delivery
-from ._errors import ActorError, BadArgument
-from ._method import NO_OPTIONS, Message
+from ._errors import BadArgument
+from ._method import Message
 from ._options import Address, CallOptions
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class RemoteStream(Stream[Any]):
         self._items: deque[Any] = deque()
         self._over = False
         self._call: Call[Any] | None = None
+        self._slot = peer.slot_here()
         self._pull(args, kwargs, True)
 
     def _pull(self, args: Sequence[Any] = (), kwargs: Mapping[str, Any] = {}, opens: bool = False) -> None:
@@ -58,7 +60,9 @@ class RemoteStream(Stream[Any]):
         self._call = None
 
     def _failed(self) -> None:
-        self._over, self._call = True, None
+        """Perhaps on this side only (the time was over, the task cancelled): then the generator has to be told."""
+        self._call = None
+        self.close()
 
     def _taken(self) -> Any:
         item = self._items.popleft()
@@ -105,17 +109,19 @@ class RemoteStream(Stream[Any]):
             self._call.cancel()
             self._call = None
         self._items.clear()
-        try:
-            self._peer.tell_context(self._address, self._message, {"stream": {"id": self._id, "close": True}}, NO_OPTIONS)
-        except ActorError:
-            pass  # the actor or the system is gone, and the generator with it
+        self._peer.close_stream(self._address, self._message.name, self._id, self._slot)
 
     def __del__(self) -> None:
+        """Runs wherever the garbage is collected, be it under a lock: another thread does what is to be done."""
         if not getattr(self, "_over", True):
-            try:
-                self.close()
-            except Exception:
-                pass  # the interpreter ends
+            self._over = True
+            self._peer.soon(partial(_leave, self._peer, self._call, self._address, self._message.name, self._id, self._slot))
+
+
+def _leave(peer: Peer, call: Call[Any] | None, *stream: Any) -> None:
+    if call is not None:
+        call.cancel()
+    peer.close_stream(*stream)
 
 
 class Served:
@@ -128,6 +134,7 @@ class Served:
         self.error: BaseException | None = None
         self.task: asyncio.Task[Any] | None = None
         self.dropped = False
+        self.watch = 0  # of its consumer; 0: none
         self.coming: asyncio.Future[Any] | None = None  # an item that an async generator waits with
 
     def pull(self, want: int) -> Any:
@@ -244,7 +251,8 @@ def serve(cell: Cell, delivery: Delivery, message: Message) -> Any:
             found.drop()
         return None
     if told["open"]:
-        cell.open_stream(served_id, Served(message.function(cell.object, *delivery.args, **delivery.kwargs), cell.runtime.page))
+        consumer = None if delivery.origin is None else Address(*delivery.origin)
+        cell.open_stream(served_id, Served(message.function(cell.object, *delivery.args, **delivery.kwargs), cell.runtime.page), consumer)
     found = cell.streams.get(served_id) if cell.streams else None
     if found is None:
         raise BadArgument("this stream is over: its actor was restarted, or it was closed")

@@ -29,7 +29,7 @@ from . import _logs as logs
 from ._call import Call
 from ._cell import Cell, Delivery
 from ._deliveries import Deliveries
-from ._errors import BadArgument, SystemClosed
+from ._errors import BadArgument, Denied, SystemClosed
 from ._frames import Closed, Frame
 from ._options import Address
 from ._page import page_of
@@ -230,6 +230,12 @@ class Worker(Deliveries):
 
     # ---- waiting in handlers ----
 
+    def _slot(self, execution: Execution | None) -> int:
+        if execution is None:
+            raise Denied("only actors send, in their handlers: run what a thread of your own does by asyncio.to_thread(), or in "
+                         "contextvars.copy_context().run()")
+        return super()._slot(execution)
+
     def sent(self, is_much: bool = False) -> None:
         if is_much:
             self.flush()
@@ -244,6 +250,9 @@ class Worker(Deliveries):
             self.flush()
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
+        lane = getattr(self._here, "lane", None)
+        if lane is not None and lane is self._role and not self.loop_thread.is_current():
+            raise RuntimeError("an event loop in a plain handler would wait for ever: use .result() in it, or make the method async")
         circles.awaits(self, call)
 
     def wait(self, call: Call[Any], deadline: float | None) -> bool:
@@ -276,7 +285,7 @@ class Worker(Deliveries):
                 self.page.on_stack(self._number_here())
                 return False
             try:
-                self._accept_all(self.port.read(left, self.requests))
+                self._accept_all(self.port.read(self.slice_of(left), self.requests))
                 self.flush()
             except Closed:
                 self.leave()

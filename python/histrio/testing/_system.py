@@ -51,6 +51,9 @@ class TestRuntime(Peer):
     def wait(self, call: Call[Any], deadline: float | None) -> bool:
         return self.step_node.wait(call, None if deadline is None else deadline - time.monotonic())
 
+    def soon(self, function: Callable[[], None]) -> None:
+        function()
+
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         self.step_node.clock.after(seconds, function)
 

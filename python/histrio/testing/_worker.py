@@ -93,6 +93,9 @@ class StepWorker(Worker):
     def sent(self, is_much: bool = False) -> None:
         pass
 
+    def soon(self, function: Callable[[], None]) -> None:
+        function()  # there is one thread, and it holds no lock
+
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         self._node.clock.after(seconds, function)
 
