@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from functools import partial
@@ -19,6 +20,15 @@ R_co = TypeVar("R_co", covariant=True)
 
 # Of what calls settle and who waits for them. Held for a few lines, so one serves all.
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    """In a child: another thread of the parent may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class Waiting(Protocol):
@@ -77,8 +87,7 @@ class Call(Generic[R_co]):
 
         if self._waiting is not None:
             self._waiting.forget(self)
-        self.fail(CancelledError())
-        return True
+        return self.fail(CancelledError())
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Calls `callback` once, from any thread, when the call is done; at once when it is done already."""
@@ -114,13 +123,13 @@ class Call(Generic[R_co]):
         """The calls that this one waits for: itself, or those that it holds."""
         return (self,)
 
-    def complete(self, value: Any) -> None:
-        """For runtimes: the answer."""
-        self._settle(value, None)
+    def complete(self, value: Any) -> bool:
+        """For runtimes: the answer. False: the call was over before."""
+        return self._settle(value, None)
 
-    def fail(self, error: BaseException) -> None:
-        """For runtimes: the error."""
-        self._settle(None, error)
+    def fail(self, error: BaseException) -> bool:
+        """For runtimes: the error. False as above."""
+        return self._settle(None, error)
 
     def _block(self, deadline: float | None) -> bool:
         if self._waiting is not None:
@@ -129,10 +138,10 @@ class Call(Generic[R_co]):
         self.add_done_callback(event.set)
         return event.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
-    def _settle(self, value: Any, error: BaseException | None) -> None:
+    def _settle(self, value: Any, error: BaseException | None) -> bool:
         with _lock:
             if self._done:
-                return
+                return False
             self._value, self._error, self._done = value, error, True
             waiters, self._waiters = self._waiters, None
         for wake in waiters or ():
@@ -142,6 +151,7 @@ class Call(Generic[R_co]):
                 import logging
 
                 logging.getLogger("histrio").exception("a done callback of a call raised")
+        return True
 
     def _take(self) -> R_co:
         if self._error is not None:

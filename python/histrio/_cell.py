@@ -25,7 +25,7 @@ class Delivery:
     """Something the node wants an actor to do, to be ended with exactly one frame."""
 
     __slots__ = ("kind", "number", "method", "payload", "deadline", "origin", "id", "message", "args", "kwargs", "pickled",
-                 "execution", "entry", "task", "cancelled", "key", "stream", "carried")
+                 "execution", "entry", "task", "cancelled", "key", "stream", "carried", "unreadable")
 
     def __init__(self, frame: Frame) -> None:
         self.kind = frame.kind
@@ -46,6 +46,7 @@ class Delivery:
         self.key: str | None = None
         self.carried: dict[str, Any] | None = None  # context variables
         self.stream: dict[str, Any] | None = None
+        self.unreadable: Exception | None = None  # what is wrong with its arguments
 
     @property
     def concurrency(self) -> int:

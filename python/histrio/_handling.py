@@ -30,6 +30,8 @@ class Expired(Exception):
 
 def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     """Reads the arguments and says what the handler's own messages inherit. Raises BadArgument."""
+    if delivery.unreadable is not None:
+        raise delivery.unreadable
     if delivery.execution is not None:
         return
     delivery.execution = Execution(cell, delivery.number, delivery.deadline, (), "", delivery.origin)
@@ -39,7 +41,8 @@ def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
         args, kwargs, context, delivery.pickled = codec.decode_call(delivery.payload)
     except Exception as error:
         delivery.pickled = codec.is_pickled(delivery.payload)
-        raise BadArgument(f"the arguments cannot be read: {type(error).__name__}: {error}") from error
+        delivery.unreadable = BadArgument(f"the arguments cannot be read: {type(error).__name__}: {error}")  # they are gone now
+        raise delivery.unreadable from error
     delivery.args, delivery.kwargs = args, kwargs
     if context:
         delivery.execution.chain = context.get("chain", ())
@@ -138,6 +141,9 @@ def load(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
     cell.epoch = sys.intern(str(told.get("epoch") or "0"))
     cell.incarnation = int(told.get("incarnation") or 1)
     delivery.args, delivery.kwargs = args, kwargs
+    chain = (context or {}).get("chain")
+    if chain is not None:
+        delivery.execution = Execution(cell, delivery.number, delivery.deadline, chain, "", delivery.origin)
 
 
 def _save_when_due(cell: Cell, delivery: Delivery) -> None:

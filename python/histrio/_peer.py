@@ -67,14 +67,13 @@ class Spawned(Request):
         self._peer = peer
         self._cls = cls
 
-    def complete(self, value: Any) -> None:
+    def complete(self, value: Any) -> bool:
         try:
             path = value.get("path") or ""
             node, id = (0, 0) if path else value["ref"]
         except Exception as error:
-            self.fail(error)
-        else:
-            super().complete(make_ref(Address(path, node, id), self._cls, self._peer))
+            return self.fail(error)
+        return super().complete(make_ref(Address(path, node, id), self._cls, self._peer))
 
 
 class Peer:
@@ -116,6 +115,8 @@ class Peer:
 
     def tell(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
              options: CallOptions) -> None:
+        if self.closed is not None:
+            raise SystemClosed(f"{message.name} of {address}: {self.closed}")
         execution = executing.get()
         is_much = self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs,
                                      carry.outgoing("") if execution is None else self._context(execution, None, ""))
@@ -132,13 +133,22 @@ class Peer:
 
     def spawn(self, cls: type, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> Call[Any]:
         def encode(one: type, some: Sequence[Any], named: Mapping[str, Any]) -> bytes:
-            return codec.encode_arguments(some, named, codec.class_context(one), f"{one.__name__}()")
+            context = codec.class_context(one)
+            if one is cls and chain is not None:
+                context = {**(context or {}), "chain": chain}
+            return codec.encode_arguments(some, named, context, f"{one.__name__}()")
 
         execution = executing.get()
         call = Spawned(self, cls, execution)
-        payload = codec.checked(codec.pack(spawn_request(cls, args, kwargs, options, encode), call.method), call.method)
         self._register(call)
-        self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
+        try:
+            # No trace: the arguments are kept for the next incarnations.
+            chain = None if execution is None else self._chain(execution, call.number, call.method)
+            payload = codec.checked(codec.pack(spawn_request(cls, args, kwargs, options, encode), call.method), call.method)
+            self._send(frames.SPAWN, self._slot(execution), "", call.number, self._timeout_ms(SPAWN_TIMEOUT, execution), None, payload)
+        except BaseException:
+            self.requests.pop(call.number, None)
+            raise
         self.sent()
         return call
 
@@ -269,10 +279,14 @@ class Peer:
     def _context(self, execution: Execution, call: Call[Any] | None, method: str) -> dict[str, Any] | None:
         """What a message inherits from the one that is being handled, or None."""
         told = carry.outgoing(execution.trace)
-        if call is not None and execution.cell is not None:
-            chain = (*execution.chain, (self.identity, call.number, execution.cell.label, method))
+        chain = None if call is None else self._chain(execution, call.number, method)
+        if chain is not None:
             told = {"chain": chain} if told is None else {**told, "chain": chain}
         return told
+
+    def _chain(self, execution: Execution, number: int, method: str) -> tuple[Any, ...] | None:
+        """The asks that a new one follows from, and itself."""
+        return None if execution.cell is None else (*execution.chain, (self.identity, number, execution.cell.label, method))
 
     # ---- what comes ----
 

@@ -262,6 +262,7 @@ class Script(Peer):
         if self.closed is None:
             self.closed = SystemClosed("this process was forked from the one that opened the system")
             self.requests = {}
+            self.lock = threading.Lock()
             self._reading = threading.Lock()
             self._awaited = {}
             self.port.abandon()

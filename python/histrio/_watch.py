@@ -123,15 +123,14 @@ class Watch:
 
     def tell(self, event: Event) -> None:
         """For the reader: an event came."""
-        with self._watches.lock:
-            while self._waiting:
+        while True:
+            with self._watches.lock:
+                if not self._waiting:
+                    self._events.append(event)
+                    return
                 call = self._waiting.popleft()
-                if not call.done():
-                    break
-            else:
-                self._events.append(event)
+            if call.complete(event):
                 return
-        call.complete(event)
 
     def __aiter__(self) -> Self:
         return self

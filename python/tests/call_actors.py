@@ -128,6 +128,31 @@ class Asking(histrio.Actor):
         os._exit(1)
 
 
+class Child(histrio.Actor):
+    def __init__(self, parent):
+        self.got = parent.give_child().result()
+
+
+class Parent(histrio.Actor):
+    @histrio.method
+    def give_child(self):
+        return 1
+
+    @histrio.method
+    def make_child(self):
+        return self.ctx.spawn(Child, self.ref).result()
+
+
+class AsyncParent(histrio.Actor):
+    @histrio.method
+    def give_child(self):
+        return 1
+
+    @histrio.method
+    async def make_child(self):
+        return await self.ctx.spawn(Child, self.ref)
+
+
 class AsyncAsking(histrio.Actor):
     @histrio.method
     async def ask_again(self, other, path):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import histrio
-from call_actors import Asking, AsyncAsking, AsyncStopping, Blind, Stopping, Target, Watcher
+from call_actors import Asking, AsyncAsking, AsyncParent, AsyncStopping, Blind, Parent, Stopping, Target, Watcher
 from histrio import _call
 
 PATIENCE = 60
@@ -78,6 +78,12 @@ def test_inline_calls_in_gather(system):
 def test_a_circle_behind_gather_is_found(system):
     with pytest.raises(histrio.DeadlockError):
         system.spawn(Asking).result().gather_itself.opt(timeout=PATIENCE)().result()
+
+
+@pytest.mark.parametrize("parent", [Parent, AsyncParent])
+def test_a_circle_through_a_constructor_is_found(system, parent):
+    with pytest.raises(histrio.StartFailed, match="DeadlockError"):
+        system.spawn(parent).result().make_child.opt(timeout=PATIENCE)().result()
 
 
 # ---- calls that end on another thread ----
