@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Callable, Mapping, ParamSpec, Sequence, TypeVar, TypeVarTuple, Unpack, overload
+from typing import TYPE_CHECKING, Any, Callable, Mapping, ParamSpec, Sequence, TypeVar, TypeVarTuple, Unpack, get_origin, overload
 
 from ._actor import Actor, Child
 from ._behavior import Behavior, behavior_of
@@ -65,10 +65,10 @@ class Spawns:
             """Starts an actor of a class with its constructor's arguments; the answer is its reference.
 
             name: a DNS label, by which it can be looked up; without one it is invented. isolation, restart, mailbox, overflow
-            and shutdown override what @histrio.actor says. link: it ends with us, and we with it.
+            and shutdown override what @histrio.actor says. link: it ends with us, and we with it. Of a generic class Box, Box[int] is Box.
             """
             options = {option: kwargs.pop(option) for option in OPTIONS if option in kwargs}
-            return self._histrio_spawner.spawn(cls, args, kwargs, checked(options))
+            return self._histrio_spawner.spawn(get_origin(cls) or cls, args, kwargs, checked(options))
 
         def pool(self, cls, /, *args, size=None, route="round-robin", name=None, **kwargs):
             """Starts `size` actors of a class (by default one for each core), and gives them as a Pool.
@@ -80,7 +80,7 @@ class Spawns:
             from ._pool import spawn_pool
 
             options = {option: kwargs.pop(option) for option in OPTIONS if option in kwargs}
-            return spawn_pool(self._histrio_spawner, cls, args, kwargs, size or per_cpu(), route, name, checked(options))
+            return spawn_pool(self._histrio_spawner, get_origin(cls) or cls, args, kwargs, size or per_cpu(), route, name, checked(options))
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import threading
 import time
+from typing import Generic, TypeVar
 
 import histrio
 
@@ -166,6 +167,18 @@ class AsyncAsking(histrio.Actor):
     async def own(self, value):
         await asyncio.sleep(0.01)
         return value
+
+
+X = TypeVar("X")
+
+
+class Box(histrio.Actor, Generic[X]):
+    def __init__(self, value: X) -> None:
+        self.value = value
+
+    @histrio.method
+    def get(self) -> X:
+        return self.value
 
 
 class Watcher(histrio.Actor):

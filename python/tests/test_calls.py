@@ -11,7 +11,7 @@ import time
 import pytest
 
 import histrio
-from call_actors import Asking, AsyncAsking, AsyncParent, AsyncStopping, Blind, Parent, Stopping, Target, Watcher
+from call_actors import Asking, AsyncAsking, AsyncParent, AsyncStopping, Blind, Box, Parent, Stopping, Target, Watcher
 from histrio import _call
 
 PATIENCE = 60
@@ -191,6 +191,11 @@ def test_a_thread_of_a_handler_is_told_that_it_cannot_send(system, target):
 def test_an_event_loop_in_a_plain_handler_is_refused(system, target):
     with pytest.raises(RuntimeError, match=r"use .result\(\) in it"):
         system.spawn(Asking).result().run_loop.opt(timeout=PATIENCE)(target).result()
+
+
+def test_generic_actors(system):
+    assert system.spawn(Box[int], 5).result().get().result() == 5
+    assert system.pool(Box[str], "a", size=1).result().any.get().result() == "a"
 
 
 # ---- actors that watch actors ----
