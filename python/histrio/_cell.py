@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _codec as codec
@@ -27,12 +26,12 @@ class Delivery:
     __slots__ = ("kind", "number", "method", "payload", "deadline", "origin", "id", "message", "args", "kwargs", "pickled",
                  "execution", "entry", "task", "cancelled", "key", "stream", "carried", "unreadable")
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, now: float) -> None:
         self.kind = frame.kind
         self.number = frame.number
         self.method = frame.method
         self.payload = frame.payload
-        self.deadline = time.monotonic() + frame.timeout_ms / 1000 if frame.timeout_ms else None
+        self.deadline = now + frame.timeout_ms / 1000 if frame.timeout_ms else None
         self.origin = (frame.name, frame.node, frame.id) if frame.name or frame.node or frame.id else None
         self.id = frame.id
         self.message: Message | None = None

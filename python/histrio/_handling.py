@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sys
-import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
 
 def call(worker: Deliveries, cell: Cell, delivery: Delivery) -> Any:
     """Runs the handler; what it returns may be a coroutine."""
-    if delivery.cancelled or (delivery.deadline is not None and time.monotonic() >= delivery.deadline):
+    if delivery.cancelled or (delivery.deadline is not None and worker.now() >= delivery.deadline):
         raise Expired
     prepare(worker, cell, delivery)
     kind = delivery.kind

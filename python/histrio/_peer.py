@@ -197,6 +197,10 @@ class Peer:
         timer.daemon = True
         timer.start()
 
+    def now(self) -> float:
+        """The time of deadlines, in seconds."""
+        return time.monotonic()
+
     @staticmethod
     def slice_of(left: float | None) -> float:
         """How long to read at a time while waiting for a call: it may end on another thread, which wakes nobody who reads."""
@@ -271,7 +275,7 @@ class Peer:
 
     def _timeout_ms(self, timeout: float, execution: Execution | None) -> int:
         if execution is not None and execution.deadline is not None:
-            timeout = min(timeout, execution.deadline - time.monotonic())
+            timeout = min(timeout, execution.deadline - self.now())
         if 0.001 <= timeout <= TIMEOUT_MAX:
             return int(timeout * 1000)
         return 0 if timeout <= 0 else 1 if timeout < 1 else TIMEOUT_MS_MAX

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import threading
-import time
 from typing import Any, Mapping, Protocol, Sequence
 
 from ._call import Call, Stream
@@ -41,7 +40,7 @@ class Runtime(Protocol):
 class Execution:
     """A message that is being handled: what the messages that its handler sends inherit.
 
-    deadline: time.monotonic() by which the asker wants the answer, or None. chain: the asks that led here, the first one
+    deadline: of the runtime's now(), by which the asker wants the answer, or None. chain: the asks that led here, the first one
     first, each (process, number, actor, method); an ask that comes back to a waiting actor is a deadlock.
     """
 
@@ -63,7 +62,7 @@ class Execution:
 
     def remaining(self) -> float | None:
         """Seconds until the deadline; never below zero."""
-        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        return None if self.deadline is None else max(0.0, self.deadline - self.cell.runtime.now())
 
 
 # The execution of the handler on this thread (plain handlers), or of the task (async ones).

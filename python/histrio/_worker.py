@@ -122,7 +122,7 @@ class Worker(Deliveries):
         if kind == frames.SNAPSHOT:
             self.snapshots[frame.actor] = frame.payload
             return
-        delivery = Delivery(frame)
+        delivery = Delivery(frame, self.now())
         if kind == frames.START:
             cell = self.cells[frame.actor] = Cell(self, frame.actor, Address("", frame.node, frame.id))
             cell.snapshot = self.snapshots.pop(frame.actor, None)
@@ -207,7 +207,7 @@ class Worker(Deliveries):
         """A handler raised, or returned what cannot be sent."""
         if self._is_fork:
             self._end_of_fork()
-        delivery = Delivery(frame)
+        delivery = Delivery(frame, self.now())
         assert cell.behavior is not None
         delivery.message = cell.behavior.messages[frame.method]
         delivery.execution, delivery.entry, delivery.pickled = executing.get(), entry, pickled

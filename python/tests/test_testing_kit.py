@@ -360,6 +360,11 @@ def test_time_passes_when_all_wait(system):
     assert system.clock.now == pytest.approx(60)
 
 
+def test_what_is_left_of_the_time(system):
+    sleeper = system.spawn(Sleeper, name="sleeper").result()
+    assert sleeper.sleep_and_look.opt(timeout=100)(30).result() == pytest.approx([100, 70], abs=1)
+
+
 def test_nobody_waits_for_an_ask(system):
     sleeper = system.spawn(Sleeper, name="sleeper").result()
     with pytest.raises(histrio.AskTimeout):

@@ -44,6 +44,13 @@ class Sleeper(histrio.Actor):
         self.ticks += 1
 
     @histrio.method
+    async def sleep_and_look(self, seconds: float) -> list[float | None]:
+        """What is left of the time before and after."""
+        before = self.ctx.remaining()
+        await asyncio.sleep(seconds)
+        return [before, self.ctx.remaining()]
+
+    @histrio.method
     async def count_ticks(self) -> int:
         return self.ticks
 

@@ -73,6 +73,9 @@ class StepWorker(Worker):
         self._gates = None
         self._role = self._here.lane = Lane()
 
+    def now(self) -> float:
+        return self._node.clock.now
+
     def take(self, frame: Frame) -> None:
         self._accept_all([frame])
 
