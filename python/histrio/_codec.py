@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import re
 import struct
 import sys
 import traceback as tracebacks
@@ -155,19 +156,67 @@ def decode_state(data: bytes) -> Any:
     return pickle.loads(data)
 
 
+def ends_loops(error: BaseException) -> bool:
+    """Whether it means something to whoever calls: raised at an asker it would end loops and tasks there, or the program."""
+    from asyncio import CancelledError
+
+    return isinstance(error, (StopIteration, StopAsyncIteration, GeneratorExit, CancelledError, KeyboardInterrupt))
+
+
 def encode_error(error: BaseException, actor: str, method: str) -> bytes:
     """An exception with its traceback: as itself, when it survives pickling, and as texts."""
     text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
     trace = "".join(tracebacks.format_exception(type(error), error, _without_ours(error.__traceback__))).rstrip()
-    pickled: bytes | None
-    try:
-        pickled = dumps(error)
-        if type(pickle.loads(pickled)) is not type(error) or len(pickled) > PAYLOAD_MAX // 2:
-            pickled = None
-    except Exception:
-        pickled = None
+    pickled = None if ends_loops(error) else _faithful(error, error) or _faithful(error, _Rebuilt(error))
     kind = f"{type(error).__module__}:{type(error).__qualname__}"
     return wrap(EXCEPTION, pickle.dumps((pickled, kind, text[:65536], actor, method, trace[-65536:]), 5))
+
+
+def _faithful(error: BaseException, sent: object) -> bytes | None:
+    """A pickle of `sent` that gives the same exception again; None: it does not."""
+    try:
+        pickled = dumps(sent)
+        return pickled if len(pickled) <= PAYLOAD_MAX // 2 and _is_alike(error, pickle.loads(pickled)) else None
+    except Exception:
+        return None
+
+
+class _Rebuilt:
+    """Pickled in place of an exception, and an exception once unpickled: its __init__, which may take anything, does not run again."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self._error), self._error.args, self._error.__dict__)
+
+
+def _rebuild(cls: type[BaseException], args: tuple[Any, ...], attributes: dict[str, Any]) -> BaseException:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+def _text(error: BaseException) -> str:
+    """What it says, but for where in memory things are that it speaks of."""
+    return re.sub(r"\b0x[0-9a-fA-F]+", "", str(error))
+
+
+_PLAIN = (str, bytes, int, float, complex)
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    """Whether a copy is what was copied: plain values must be equal. Of others the class must be the same: what they call equal is theirs."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, BaseException):
+        return _text(one) == _text(other) and _is_alike(one.args, other.args) and _is_alike(one.__dict__, other.__dict__)
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(_is_alike, one, other))
+    if isinstance(one, dict):
+        return len(one) == len(other) and all(_is_alike(value, other.get(key)) for key, value in one.items())
+    return one == other or one != one if isinstance(one, _PLAIN) else True
 
 
 def decode_error(payload: bytes) -> BaseException:

@@ -210,10 +210,9 @@ def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseExcept
     is_message = delivery.kind in (frames.TELL, frames.ASK, frames.TIMER)
     refused = is_message and delivery.execution is not None and isinstance(error, BadArgument) and _is_ours(error)
     if delivery.kind == frames.ASK:
-        fatal = not isinstance(error, Exception) or (
-            cell.behavior is not None and cell.behavior.options.on_error == "restart" and not refused
-        )
-        if isinstance(error, Exception) or not fatal:
+        is_told = isinstance(error, Exception) or codec.ends_loops(error)  # SystemExit is not: who says it wants to end
+        fatal = not is_told or (cell.behavior is not None and cell.behavior.options.on_error == "restart" and not refused)
+        if is_told:
             _answer_error(worker, cell, delivery, error, refused)
             if fatal:
                 worker.fail(cell, codec.where(error), None, error)

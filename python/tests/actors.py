@@ -14,6 +14,25 @@ class NoAmount(Exception):
 
     def __init__(self, who, amount):
         super().__init__(f"{who} has no {amount}")
+        self.amount = amount
+
+
+class NotEnough(Exception):
+    """Nor does this: what its constructor takes is not what it gives to its base."""
+
+    def __init__(self, amount):
+        super().__init__(f"only {amount} left")
+
+
+class Elsewhere(OSError):
+    """Cannot be made without its constructor: an OSError's text is not in its arguments alone."""
+
+    def __init__(self, who, path):
+        super().__init__(2, f"not with {who}", path)
+
+
+class Enough(StopIteration):
+    pass
 
 
 class Counter(histrio.Actor):
@@ -35,8 +54,8 @@ class Counter(histrio.Actor):
         raise histrio.BadArgument("k: above 0")
 
     @histrio.method
-    def fail_own(self):
-        raise NoAmount("ann", 5)
+    def raise_(self, expression):
+        raise eval(expression)
 
     @histrio.method
     def bad_result(self):
@@ -221,6 +240,10 @@ class Slow(histrio.Actor):
     async def fail(self):
         await asyncio.sleep(0)
         raise ValueError("async")
+
+    @histrio.method
+    async def raise_(self, expression):
+        raise eval(expression)
 
 
 class Words(histrio.Actor):

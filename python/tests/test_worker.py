@@ -9,6 +9,7 @@ import time
 import msgpack
 import pytest
 
+import actors
 import histrio
 from actors import Counter
 from histrio import _buffers as buffers
@@ -187,10 +188,46 @@ def test_an_exception_of_an_ask_goes_to_the_asker_and_the_actor_lives(node):
     assert isinstance(cause, histrio.RemoteError)
     assert (cause.actor, cause.method, cause.type_name) == ("c", "fail", "builtins:ValueError")
     assert 'raise ValueError(text)' in cause.traceback and "_handling" not in cause.traceback
-    with pytest.raises(histrio.RemoteError, match="ann has no 5") as found:
-        node.ask(slot, "fail_own")
-    assert found.value.type_name == "actors:NoAmount"
     assert node.ask(slot, "add", 1) == 1
+
+
+@pytest.mark.parametrize("expression, type_, text, attributes", [
+    ("NotEnough(5)", actors.NotEnough, "only 5 left", {}),
+    ("NoAmount('ann', 5)", actors.NoAmount, "ann has no 5", {"amount": 5}),
+    ("ValueError('plain', [1.5, float('nan')], {'a': object()})", ValueError, "('plain', [1.5, nan], {'a': <object", {}),
+    ("FileNotFoundError(2, 'no such file', '/etc/x')", FileNotFoundError, "[Errno 2] no such file: '/etc/x'", {"filename": "/etc/x"}),
+    ("ExceptionGroup('both', [ValueError(1), NoAmount('bob', 6)])", None, "ExceptionGroup: both (2 sub-exceptions)", {}),
+    ("Elsewhere('ann', '/a')", None, "[Errno 2] not with ann: '/a'", {}),
+    ("Exception(lambda: 1)", None, "Exception: <function", {}),
+])
+def test_exceptions_arrive_as_they_were_or_as_text(node, expression, type_, text, attributes):
+    """None: as a RemoteError."""
+    slot = node.start("actors:Counter")
+    with pytest.raises(Exception) as found:
+        node.ask(slot, "raise_", expression)
+    assert type(found.value) is (type_ or histrio.RemoteError) and text in str(found.value)
+    assert type_ is None or str(found.value).startswith(text)
+    for name, value in attributes.items():
+        assert getattr(found.value, name) == value
+    assert node.ask(slot, "add", 1) == 1
+
+
+@pytest.mark.parametrize("behavior, expression, type_name", [
+    ("actors:Counter", "StopIteration(5)", "builtins:StopIteration"), ("actors:Counter", "Enough()", "actors:Enough"),
+    ("actors:Counter", "StopAsyncIteration()", "builtins:StopAsyncIteration"), ("actors:Slow", "StopAsyncIteration()", "builtins:StopAsyncIteration"),
+    ("actors:Counter", "GeneratorExit()", "builtins:GeneratorExit"), ("actors:Slow", "GeneratorExit()", "builtins:GeneratorExit"),
+    ("actors:Counter", "KeyboardInterrupt()", "builtins:KeyboardInterrupt"),
+    ("actors:Counter", "asyncio.CancelledError()", "asyncio.exceptions:CancelledError"),
+    ("actors:Slow", "asyncio.CancelledError('mine')", "asyncio.exceptions:CancelledError"),
+])
+def test_what_would_end_loops_of_the_asker_is_told_as_a_text(node, behavior, expression, type_name):
+    slot = node.start(behavior, path="c")
+    with pytest.raises(histrio.RemoteError) as found:
+        node.ask(slot, "raise_", expression)
+    assert (found.value.actor, found.value.method, found.value.type_name) == ("c", "raise_", type_name)
+    assert node.ask(slot, "add", 1) > 0
+    failed = node.end_of(node.tell(slot, "raise_", expression))
+    assert failed.kind == frames.FAILED and type_name.rpartition(":")[2] in failed.payload.decode()
 
 
 def test_an_exception_of_a_tell_fails_the_actor(node):
