@@ -12,7 +12,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from . import _buffers as buffers
 from ._carry import TRACE_SIZE, trace_text
-from ._errors import ActorError, EncodingError, RemoteError, ValueTooLarge
+from ._errors import ActorError, EncodingError, RemoteError, ValueTooLarge, executed
 from ._frames import PAYLOAD_MAX
 
 TIME = 1
@@ -120,15 +120,19 @@ def decode_call(payload: bytes) -> tuple[Sequence[Any], Mapping[str, Any], Mappi
 def encode_result(value: Any, pickled: bool, what: str, is_kept: bool = False) -> bytes:
     """The payload of an answer; None in a pickle needs none. is_kept: nothing stands beside it."""
     if not pickled:
-        return checked(pack(value, f"the result of {what}"), f"the result of {what}")
+        try:
+            return checked(pack(value, f"the result of {what}"), f"the result of {what}")
+        except ActorError as error:
+            executed(error)
+            raise
     if value is None:
         return NIL
     try:
         return checked(wrap(PICKLE, dumps(value)), "it is kept") if is_kept else _encode(value)
     except ActorError as error:
-        raise type(error)(f"the result of {what}: {error}") from error.__cause__
-    except Exception as error:
-        raise EncodingError(f"the result of {what} cannot be sent: {error}") from error
+        raise executed(type(error)(f"the result of {what}: {error}")) from error.__cause__
+    except BaseException as error:  # pickling runs what the actor's module says
+        raise executed(EncodingError(f"the result of {what} cannot be sent: {error}")) from error
 
 
 def decode_result(payload: bytes) -> Any:
@@ -146,10 +150,12 @@ def decode_result(payload: bytes) -> Any:
 def encode_state(state: Any, actor: str) -> bytes:
     """What snapshot() gave, to be kept by the node."""
     try:
-        data = dumps(state)
-    except Exception as error:
-        raise EncodingError(f"the state of {actor} cannot be pickled: {type(error).__name__}: {error}") from error
-    return checked(data, f"the state of {actor}")
+        return checked(dumps(state), f"the state of {actor}")
+    except ValueTooLarge as error:
+        executed(error)
+        raise
+    except BaseException as error:
+        raise executed(EncodingError(f"the state of {actor} cannot be pickled: {type(error).__name__}: {error}")) from error
 
 
 def decode_state(data: bytes) -> Any:

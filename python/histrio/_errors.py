@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Sequence
+from typing import Sequence, TypeVar
 
 NOT_FOUND = 1
 UNAVAILABLE = 2
@@ -26,6 +26,9 @@ class ActorError(Exception):
 
     code = APPLICATION
     executed: bool | None = None
+
+
+E = TypeVar("E", bound=ActorError)
 
 
 class NoSuchActor(ActorError):
@@ -109,7 +112,16 @@ class BadArgument(ActorError):
 
 
 class EncodingError(BadArgument):
-    """An argument or a result cannot be sent: it cannot be pickled, or no message can hold it."""
+    """An argument or a result cannot be sent: it cannot be pickled, or no message can hold it.
+
+    Of a result and of an actor's state `executed` is True: the method ran.
+    """
+
+
+def executed(error: E) -> E:
+    """The same error, of what was found after the method ran."""
+    error.executed = True
+    return error
 
 
 class ValueTooLarge(EncodingError):

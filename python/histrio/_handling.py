@@ -232,7 +232,7 @@ def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseExcept
 
 def _answer_error(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseException, refused: bool) -> None:
     """The asker gets the exception as itself; one that is not in Python a text."""
-    if refused or (isinstance(error, BadArgument) and not delivery.pickled):
+    if refused or (isinstance(error, BadArgument) and not delivery.pickled and not error.executed):
         worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=str(error).encode()[:4096])
     elif delivery.pickled:
         payload = codec.encode_error(error, cell.label, delivery.method)

@@ -98,10 +98,12 @@ class Plain(histrio.Actor):
 def test_state_that_cannot_be_kept(histrio_system):
     account = histrio_system.spawn(Stubborn, name="stubborn").result()
     account.deposit(3).result()
-    with pytest.raises(histrio.EncodingError, match="the state of .*stubborn cannot be pickled"):
+    with pytest.raises(histrio.EncodingError, match="the state of .*stubborn cannot be pickled") as found:
         account.become(0).result()
-    with pytest.raises(histrio.ValueTooLarge, match="the state of"):
+    assert found.value.executed, "the handler ran"
+    with pytest.raises(histrio.ValueTooLarge, match="the state of") as found:
         account.become(5 * 1024 * 1024).result()
+    assert found.value.executed
     account.fail.tell()
     assert until(lambda: account.look().result(), (3, True)) == (3, True), "the last good state"
 

@@ -302,10 +302,18 @@ def test_a_type_error_inside_of_a_method_is_its_own(node):
 
 def test_results_that_cannot_be_sent(node):
     slot = node.start("actors:Counter", path="c")
-    with pytest.raises(histrio.EncodingError, match="the result of bad_result of c cannot be sent"):
+    with pytest.raises(histrio.EncodingError, match="the result of bad_result of c cannot be sent") as found:
         node.ask(slot, "bad_result")
-    with pytest.raises(histrio.ValueTooLarge, match="the result of big of c: it is kept: .* at most 4194304"):
+    assert found.value.executed, "the handler ran"
+    with pytest.raises(histrio.ValueTooLarge, match="the result of big of c: it is kept: .* at most 4194304") as found:
         node.ask(slot, "big", 5 << 20, context={"key": "k"})
+    assert found.value.executed
+    with pytest.raises(histrio.BadArgument) as found:
+        node.ask(slot, "refuse")
+    assert found.value.executed is False, "as the actor says"
+    end = node.ask_plain(slot, "bad_result", None)
+    assert (end.kind, end.code) == (frames.ERROR, 9), "no bad argument, which says that nothing was executed"
+    assert end.payload.startswith(b"histrio._errors.EncodingError: the result of bad_result of c: function is no plain value")
     for size in ((1 << 20) - 100, 1 << 20, 5 << 20):
         number = node.send(slot, "big", size)
         node.port.flush()
