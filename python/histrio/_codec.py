@@ -171,7 +171,7 @@ def ends_loops(error: BaseException) -> bool:
 
 def encode_error(error: BaseException, actor: str, method: str) -> bytes:
     """An exception with its traceback: as itself, when it survives pickling, and as texts."""
-    text = "".join(tracebacks.format_exception_only(type(error), error)).strip()
+    text = _said(error)
     trace = "".join(tracebacks.format_exception(type(error), error, _without_ours(error.__traceback__))).rstrip()
     pickled = None if ends_loops(error) else _faithful(error, error) or _faithful(error, _Rebuilt(error))
     kind = f"{type(error).__module__}:{type(error).__qualname__}"
@@ -241,6 +241,13 @@ def decode_error(payload: bytes) -> BaseException:
     return error
 
 
+def _said(error: BaseException) -> str:
+    """"ValueError: text". Python puts the place in front of a SyntaxError, on lines of its own; its text has the place as well."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error}"
+    return "".join(tracebacks.format_exception_only(type(error), error)).strip()
+
+
 TRACEBACK_MAX = 3500  # bytes, of the end of a traceback, which says most
 
 
@@ -253,7 +260,7 @@ def traceback_of(error: BaseException) -> str:
 
 def where(error: BaseException) -> str:
     """"ValueError: text (bank.py:41 in add)": the reason of an actor that failed by an exception."""
-    text = "".join(tracebacks.format_exception_only(type(error), error)).strip().splitlines()[0]
+    text = _said(error).splitlines()[0]
     trace = tracebacks.extract_tb(_without_ours(error.__traceback__))
     if not trace:
         return text

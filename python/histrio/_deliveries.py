@@ -106,7 +106,7 @@ class Deliveries(Peer):
                 self.loop_thread.stop(cell, reason)
                 return
             handling.stop(cell, reason)
-        except Exception as error:
+        except BaseException as error:
             reason = codec.where(error)
         finally:
             executing.reset(token)

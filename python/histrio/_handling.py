@@ -38,7 +38,7 @@ def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
         return
     try:
         args, kwargs, context, delivery.pickled = codec.decode_call(delivery.payload)
-    except Exception as error:
+    except BaseException as error:  # unpickling imports modules
         delivery.pickled = codec.is_pickled(delivery.payload)
         delivery.unreadable = BadArgument(f"the arguments cannot be read: {type(error).__name__}: {error}")  # they are gone now
         raise delivery.unreadable from error
@@ -169,7 +169,7 @@ def succeeded(worker: Deliveries, cell: Cell, delivery: Delivery, value: Any) ->
     port = worker.port
     try:
         _save_when_due(cell, delivery)
-    except Exception as error:
+    except BaseException as error:
         failed(worker, cell, delivery, error)
         return
     if delivery.kind == frames.ASK:

@@ -18,7 +18,7 @@ def load_class(name: str) -> type:
     else:
         try:
             module = importlib.import_module(module_name)
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too: a module of one actor does not end the process of others
             raise StartFailed(f'module "{module_name}" of behavior {name}: {type(error).__name__}: {error}') from error
     found: object = module
     for part in qualname.split("."):

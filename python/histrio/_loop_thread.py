@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import _carry as carry
 from . import _codec as codec
 from . import _handling as handling
+from . import _logs as logs
 from ._cell import Cell, Delivery
 from ._frames import Closed
 from ._runtime import executing
@@ -113,7 +114,12 @@ class LoopThread:
         import asyncio
 
         asyncio.set_event_loop(loop)
-        loop.run_forever()
+        while not loop.is_closed():
+            try:
+                loop.run_forever()
+            except BaseException as error:  # SystemExit in a task of some actor, which tells all but asyncio: others live in this loop, too
+                logs.log(self._worker.port, logs.ERROR, f"a task of an actor ended by {codec.where(error)}")
+                self.flush_soon()
 
     def _begin_all(self, added: list[tuple[Cell, Delivery]]) -> None:
         for cell, delivery in added:
@@ -157,7 +163,7 @@ class LoopThread:
             value = handling.stop(cell, reason)
             if handling.is_coroutine(value):
                 await value
-        except Exception as error:
+        except BaseException as error:
             reason = codec.where(error)
         self._worker.fail(cell, reason, None)
         self.flush_soon()

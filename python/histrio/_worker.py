@@ -29,7 +29,7 @@ from . import _logs as logs
 from ._call import Call
 from ._cell import Cell, Delivery
 from ._deliveries import Deliveries
-from ._errors import BadArgument, Denied, SystemClosed
+from ._errors import BadArgument, Denied, StartFailed, SystemClosed
 from ._frames import Closed, Frame
 from ._options import Address
 from ._page import page_of
@@ -149,7 +149,7 @@ class Worker(Deliveries):
         if delivery.kind == frames.START:
             try:
                 handling.load(self, cell, delivery)
-            except Exception as error:
+            except BaseException as error:
                 self._load_failed(cell, delivery, error)
                 return
         if cell.on_loop:
@@ -157,9 +157,10 @@ class Worker(Deliveries):
         else:
             self.ready.append((cell, delivery))
 
-    def _load_failed(self, cell: Cell, delivery: Delivery, error: Exception) -> None:
-        logs.log(self.port, logs.ERROR, f"an actor could not be started: {error}", cell.slot)
-        self.fail(cell, str(error), delivery)
+    def _load_failed(self, cell: Cell, delivery: Delivery, error: BaseException) -> None:
+        why = str(error) if isinstance(error, StartFailed) else codec.where(error)
+        logs.log(self.port, logs.ERROR, f"an actor could not be started: {why}", cell.slot)
+        self.fail(cell, why, delivery)
 
     def _run(self, cell: Cell, delivery: Delivery | None) -> None:
         """Runs a delivery, and those of the same actor that waited for its end."""

@@ -1,6 +1,7 @@
 """Actors for the tests of the worker."""
 
 import asyncio
+import importlib
 import logging
 import os
 import sys
@@ -97,6 +98,11 @@ class Counter(histrio.Actor):
     @histrio.method
     def exit(self):
         sys.exit(3)
+
+    @histrio.method
+    def import_from(self, folder):
+        """What is started in this process from now on may be in that folder."""
+        sys.path.insert(0, folder)
 
     @histrio.method
     def fork(self):
@@ -330,3 +336,37 @@ class Watching(histrio.Actor):
 
     def on_exit(self, who, reason):
         self.seen.append((who, reason))
+
+
+class LateImport(histrio.Actor):
+    """Its constructor, or a handler, imports a module that cannot be imported."""
+
+    def __init__(self, name=""):
+        if name:
+            importlib.import_module(name)
+
+    @histrio.method
+    def load(self, name):
+        importlib.import_module(name)
+
+
+class ExitsAtTheEnd(histrio.Actor):
+    def on_stop(self, why):
+        sys.exit(7)
+
+    @histrio.method
+    def finish(self):
+        self.ctx.stop()
+
+
+class ExitsAtTheEndOfAsync(ExitsAtTheEnd):
+    @histrio.method
+    async def wait(self):
+        pass
+
+    @histrio.method
+    async def exit_in_a_task(self):
+        async def leave():
+            sys.exit(8)
+
+        self.task = asyncio.create_task(leave())

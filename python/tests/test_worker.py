@@ -267,6 +267,60 @@ def test_sys_exit_fails_the_actor_alone(node):
     assert node.ask(node.start("actors:Counter"), "add", 1) == 1
 
 
+@pytest.mark.parametrize("code, text", [
+    ("import sys; sys.exit(5)", "SystemExit: 5"), ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ("raise GeneratorExit('odd')", "GeneratorExit: odd"), ("if:", "SyntaxError: invalid syntax (leaving_module.py, line 1)"),
+])
+def test_a_module_that_exits_fails_its_actor_alone(node, tmp_path, code, text):
+    (tmp_path / "leaving_module.py").write_text(code)
+    neighbour, other = node.start("actors:Counter", 5), node.start("actors:Slow")
+    assert node.ask(neighbour, "import_from", str(tmp_path)) is None
+    for _ in range(2):  # a module that could not be imported is imported once more
+        failed = node.end_of(node.start("leaving_module:Actor", wait=False))
+        assert failed.kind == frames.FAILED
+        assert failed.payload.decode().startswith(f'module "leaving_module" of behavior leaving_module:Actor: {text}')
+    failed = node.end_of(node.start("actors:LateImport", "leaving_module", wait=False))
+    assert failed.kind == frames.FAILED and failed.payload.decode().startswith(text + " (")
+    argument = codec.wrap(codec.PICKLE, b"cleaving_module\nthing\n.")
+    number = node.deliver(frames.ASK, neighbour, "add", argument, timeout_ms=30000)
+    node.port.flush()
+    end = node.end_of(number)
+    assert (end.kind, end.code) == (frames.ERROR, 8) and text in end.payload.decode()
+    assert node.ask(neighbour, "add", 1) == 6 and node.ask(other, "add", 1) == 3
+
+
+def test_a_syntax_error_has_its_type_and_text(node, tmp_path):
+    (tmp_path / "wrong_module.py").write_text("if:")
+    slot = node.start("actors:LateImport")
+    node.ask(node.start("actors:Counter"), "import_from", str(tmp_path))
+    with pytest.raises(SyntaxError) as found:
+        node.ask(slot, "load", "wrong_module")
+    assert str(found.value.__cause__).startswith("SyntaxError: invalid syntax (wrong_module.py, line 1) in load of ")
+    failed = node.end_of(node.tell(slot, "load", "wrong_module"))
+    assert failed.payload.startswith(b"SyntaxError: invalid syntax (wrong_module.py, line 1) (")
+
+
+@pytest.mark.parametrize("behavior", ["actors:ExitsAtTheEnd", "actors:ExitsAtTheEndOfAsync"])
+def test_an_actor_that_exits_in_its_last_hook_ends_alone(node, behavior):
+    neighbours = node.start("actors:Counter"), node.start("actors:Slow")
+    slot = node.start(behavior)
+    assert node.ask(slot, "finish") is None
+    failed = node.expect(frames.FAILED)
+    assert (failed.actor, failed.number) == (slot, 0) and failed.payload.startswith(b"SystemExit: 7 (actors.py:")
+    number = node.deliver(frames.STOP, node.start(behavior), payload=b"shutdown")
+    node.port.flush()
+    assert node.end_of(number).kind == frames.DONE
+    assert [node.ask(one, "add", 1) for one in neighbours] == [1, 3]
+
+
+def test_an_exit_in_a_task_leaves_the_loop_running(node):
+    slot = node.start("actors:ExitsAtTheEndOfAsync")
+    neighbour = node.start("actors:Slow")
+    assert node.ask(slot, "exit_in_a_task") is None
+    assert node.ask(neighbour, "add", 1) == 3
+    assert node.settles(lambda: node.ask(neighbour, "add", 1) == 3 and any("SystemExit: 8" in told["message"] for _, _, told in node.logs))
+
+
 @pytest.mark.parametrize("behavior, text", [
     ("nowhere:Counter", "No module named 'nowhere'"),
     ("actors:Nobody", 'has no class "Nobody"'),

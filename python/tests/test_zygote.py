@@ -133,13 +133,14 @@ def test_it_does_not_fork_with_threads(make, tmp_path):
 
 def test_modules_that_cannot_be_imported(make, tmp_path):
     (tmp_path / "broken.py").write_text("raise ValueError('at import')")
-    zygote = make(path=[str(tmp_path), HERE], preload=["broken", "nowhere"])
-    assert zygote.failures == ["broken: ValueError: at import", "nowhere: ModuleNotFoundError: No module named 'nowhere'"]
-    port, _ = zygote.fork(1)
-    failed = start(port, "broken:Thing")
-    assert failed.kind == frames.FAILED and b"ValueError: at import" in failed.payload
-    port, _ = zygote.fork(2)
-    assert start(port, "actors:Counter", 1).kind == frames.DONE
+    (tmp_path / "leaving.py").write_text("raise SystemExit(5)")
+    zygote = make(path=[str(tmp_path), HERE], preload=["broken", "nowhere", "leaving"])
+    assert zygote.failures == ["broken: ValueError: at import", "nowhere: ModuleNotFoundError: No module named 'nowhere'", "leaving: SystemExit: 5"]
+    ports = [zygote.fork(number)[0] for number in range(3)]
+    for port, behavior, text in zip(ports, ("broken:Thing", "leaving:Thing"), (b"ValueError: at import", b"SystemExit: 5")):
+        failed = start(port, behavior)
+        assert failed.kind == frames.FAILED and text in failed.payload
+    assert start(ports[2], "actors:Counter", 1).kind == frames.DONE
 
 
 def test_the_script_of_a_program(make, tmp_path):
