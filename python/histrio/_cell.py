@@ -42,7 +42,7 @@ class Delivery:
         self.entry = 0
         self.task: Any = None
         self.cancelled = False
-        self.key: str | None = None
+        self.key: tuple[str, str] | None = None  # method and idempotency key
         self.carried: dict[str, Any] | None = None  # context variables
         self.stream: dict[str, Any] | None = None
         self.unreadable: Exception | None = None  # what is wrong with its arguments
@@ -69,7 +69,7 @@ class Cell:
     """
 
     __slots__ = ("runtime", "slot", "address", "unit", "epoch", "incarnation", "behavior", "context", "snapshot", "unsaved", "object",
-                 "active", "pending", "ended", "stopping", "on_loop", "gate", "answers", "streams")
+                 "active", "pending", "ended", "stopping", "on_loop", "gate", "answers", "firsts", "streams")
 
     def __init__(self, runtime: Deliveries, slot: int, address: Address) -> None:
         self.runtime = runtime
@@ -89,7 +89,8 @@ class Cell:
         self.stopping: str | None = None
         self.on_loop = False
         self.gate: Any = None  # of the compiled loop, which runs plain handlers by itself
-        self.answers: dict[str, bytes] | None = None
+        self.answers: dict[tuple[str, str], bytes] | None = None
+        self.firsts: dict[tuple[str, str], tuple[Delivery, Any]] | None = None  # the first with its key, and the future of its answer
         self.streams: dict[str, Any] | None = None
 
     @property
@@ -172,13 +173,31 @@ class Cell:
         self.unsaved = 0
         self.runtime.port.send(frames.SNAPSHOT, 0, self.slot, payload=codec.encode_state(self.object.snapshot(), self.label))
 
-    def remember(self, key: str, answer: bytes) -> None:
-        """The answer to an idempotency key, for when the call is made again."""
+    def remember(self, delivery: Delivery, answer: bytes) -> None:
+        """The answer to a message with an idempotency key, for when it comes again."""
+        assert delivery.key is not None
         if self.answers is None:
             self.answers = {}
-        self.answers[key] = answer
+        self.answers[delivery.key] = answer
         if len(self.answers) > KEYS_MAX:
             del self.answers[next(iter(self.answers))]  # the oldest
+        self.first_is_over(delivery, answer)
+
+    def first_with(self, key: tuple[str, str]) -> Any:
+        """The future of the answer to a message with that key which is being handled; None: there is none."""
+        return self.firsts[key][1] if self.firsts and key in self.firsts else None
+
+    def is_first(self, delivery: Delivery, over: Any) -> None:
+        """The delivery is handled for all others with its key."""
+        assert delivery.key is not None
+        if self.firsts is None:
+            self.firsts = {}
+        self.firsts[delivery.key] = delivery, over
+
+    def first_is_over(self, delivery: Delivery, outcome: bytes | BaseException | None) -> None:
+        """The others get its answer or its exception; None: nobody waited for it any more, and the next of them is the first."""
+        if delivery.key is not None and self.firsts and delivery.key in self.firsts and self.firsts[delivery.key][0] is delivery:
+            self.firsts.pop(delivery.key)[1].set_result(outcome)
 
     def open_stream(self, number: str, stream: Any, consumer: Address | None) -> None:
         """consumer: an actor, with whose end the stream is over."""

@@ -47,7 +47,8 @@ def prepare(worker: Deliveries, cell: Cell, delivery: Delivery) -> None:
         delivery.execution.chain = context.get("chain", ())
         delivery.execution.trace = context.get("trace", "")
         delivery.carried = context.get("vars")
-        delivery.key = context.get("key")
+        key = context.get("key")
+        delivery.key = None if key is None else (delivery.method, key)
         delivery.stream = context.get("stream")
 
 
@@ -81,8 +82,31 @@ def _message(cell: Cell, delivery: Delivery) -> Any:
     if message is None:
         assert cell.behavior is not None
         raise BadArgument(cell.behavior.unknown(delivery.method))
-    if delivery.key is not None and cell.answers and delivery.key in cell.answers:
-        return Encoded(cell.answers[delivery.key])
+    if delivery.key is not None:
+        if cell.answers and delivery.key in cell.answers:
+            return Encoded(cell.answers[delivery.key])
+        if message.is_async:
+            return _first_or_its_answer(cell, delivery, message)
+    return _called(cell, delivery, message)
+
+
+async def _first_or_its_answer(cell: Cell, delivery: Delivery, message: Message) -> Any:
+    """Handlers may run side by side: of the messages with one key the first is handled, and the others wait for what becomes of it."""
+    from asyncio import get_running_loop, wait
+
+    assert delivery.key is not None
+    while (first := cell.first_with(delivery.key)) is not None:
+        await wait([first])  # which, unlike the future itself, can be cancelled for one alone
+        if isinstance(first.result(), BaseException):
+            raise first.result()
+        if first.result() is not None:
+            return Encoded(first.result())
+    cell.is_first(delivery, get_running_loop().create_future())
+    value = _called(cell, delivery, message)
+    return await value if is_coroutine(value) else value
+
+
+def _called(cell: Cell, delivery: Delivery, message: Message) -> Any:
     if message.is_stream:
         from ._stream import serve
 
@@ -174,22 +198,33 @@ def succeeded(worker: Deliveries, cell: Cell, delivery: Delivery, value: Any) ->
         return
     if delivery.kind == frames.ASK:
         try:
-            answer = value if isinstance(value, Encoded) else codec.encode_result(
-                value, delivery.pickled, _what(cell, delivery), delivery.key is not None)
+            answer = _answer(cell, delivery, value)
         except ActorError as error:
             failed(worker, cell, delivery, error)
             return
-        if delivery.key is not None:
-            cell.remember(delivery.key, bytes(answer))
         if port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=answer):
             worker.flush()
         return
+    if delivery.key is not None:
+        try:
+            _answer(cell, delivery, value)
+        except ActorError:
+            cell.remember(delivery, codec.NIL)  # nobody has asked for what cannot be sent
     port.send(frames.DONE, 0, cell.slot, "", delivery.number)
     if delivery.kind == frames.START:
         _start_timers(worker, cell)
         worker.open_gate(cell)
     elif delivery.kind == frames.STOP:
         worker.end(cell)
+
+
+def _answer(cell: Cell, delivery: Delivery, value: Any) -> bytes:
+    """Its payload, which is kept when the message has an idempotency key."""
+    is_keyed = delivery.key is not None
+    answer = value if isinstance(value, Encoded) else codec.encode_result(value, delivery.pickled, _what(cell, delivery), is_keyed)
+    if is_keyed:
+        cell.remember(delivery, bytes(answer))
+    return answer
 
 
 def _start_timers(worker: Deliveries, cell: Cell) -> None:
@@ -204,6 +239,7 @@ def _start_timers(worker: Deliveries, cell: Cell) -> None:
 def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseException) -> None:
     """The handler raised."""
     port = worker.port
+    cell.first_is_over(delivery, None if isinstance(error, Expired) else error)
     if isinstance(error, Expired):
         port.send(frames.DONE, 0, cell.slot, "", delivery.number)
         return

@@ -118,8 +118,10 @@ class Peer:
         if self.closed is not None:
             raise SystemClosed(f"{message.name} of {address}: {self.closed}")
         execution = executing.get()
-        is_much = self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs,
-                                     carry.outgoing("") if execution is None else self._context(execution, None, ""))
+        context = carry.outgoing("") if execution is None else self._context(execution, None, "")
+        if options.idempotency_key is not None:
+            context = {**(context or {}), "key": options.idempotency_key}
+        is_much = self._send_message(frames.TELL, self._slot(execution), message.name, 0, 0, address, args, kwargs, context)
         self.sent(is_much)
 
     def stream(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],

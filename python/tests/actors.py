@@ -370,3 +370,28 @@ class ExitsAtTheEndOfAsync(ExitsAtTheEnd):
             sys.exit(8)
 
         self.task = asyncio.create_task(leave())
+
+
+class Keyed(histrio.Actor):
+    """For idempotency keys where handlers run side by side."""
+
+    def __init__(self):
+        self.executed = 0
+        self.gate = asyncio.Event()
+
+    @histrio.method(concurrency=8)
+    async def count(self):
+        self.executed += 1
+        await self.gate.wait()
+        return self.executed
+
+    @histrio.method(concurrency=8)
+    async def fail(self):
+        self.executed += 1
+        await self.gate.wait()
+        raise ValueError(f"number {self.executed}")
+
+    @histrio.method(concurrency=8)
+    async def open(self):
+        self.gate.set()
+        return self.executed

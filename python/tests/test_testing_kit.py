@@ -53,6 +53,14 @@ def test_asks_and_tells(histrio_system):
 
 
 @pytest.mark.histrio("test", "node")
+def test_a_tell_with_an_idempotency_key(histrio_system):
+    counter = histrio_system.spawn(Counter, name="counter").result()
+    for _ in range(3):
+        counter.add.opt(idempotency_key="a").tell(2)
+    assert counter.add(0).result() == 2
+
+
+@pytest.mark.histrio("test", "node")
 def test_awaited(histrio_system):
     async def main():
         counter = await histrio_system.spawn(Counter)

@@ -528,6 +528,47 @@ def test_idempotency_keys(node):
     assert node.ask(slot, "add", 1, context={"key": "a"}) == 1
     assert node.ask(slot, "add", 1, context={"key": "a"}) == 1
     assert node.ask(slot, "add", 1, context={"key": "b"}) == 2
+    assert node.ask(slot, "sleep", 0, context={"key": "a"}) == 2, "another method's call is another one"
+
+
+def test_an_idempotency_key_of_tells(node):
+    slot = node.start("actors:Counter")
+    for _ in range(3):
+        assert node.end_of(node.tell(slot, "add", 1, context={"key": "a"})).kind == frames.DONE
+    assert node.ask(slot, "add", 1, context={"key": "a"}) == 1
+    for _ in range(2):
+        assert node.end_of(node.tell(slot, "bad_result", context={"key": "b"})).kind == frames.DONE
+    assert node.ask(slot, "add", 0) == 1
+
+
+def test_an_idempotency_key_of_calls_at_once(node):
+    slot = node.start("actors:Keyed")
+    numbers = [node.send(slot, "count", context={"key": "a"}) for _ in range(3)]
+    number = node.send(slot, "count", context={"key": "b"})
+    failing = [node.send(slot, "fail", context={"key": "a"}) for _ in range(3)]
+    node.port.flush()
+    assert node.ask(slot, "open") == 3
+    assert [node.answer(one) for one in [*numbers, number]] == [3] * 4
+    for one in failing:
+        with pytest.raises(ValueError, match="number 3"):
+            node.answer(one)
+    assert node.ask(slot, "open") == 3
+    with pytest.raises(ValueError, match="number 4"):
+        node.ask(slot, "fail", context={"key": "a"})
+    assert node.idle()
+
+
+def test_who_waits_with_an_idempotency_key_takes_the_place_of_one_that_left(node):
+    slot = node.start("actors:Keyed")
+    numbers = [node.send(slot, "count", context={"key": "a"}) for _ in range(4)]
+    node.port.flush()
+    assert node.settles(lambda: set(node.table()) == set(numbers))
+    for number in numbers[1], numbers[0]:
+        node.port.send(frames.CANCEL, number=number)
+        node.port.flush()
+        assert node.end_of(number).kind == frames.DONE
+    assert node.ask(slot, "open") == 2
+    assert [node.answer(number) for number in numbers[2:]] == [2, 2]
 
 
 # ---- async handlers ----
