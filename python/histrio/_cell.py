@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _codec as codec
@@ -69,7 +70,7 @@ class Cell:
     """
 
     __slots__ = ("runtime", "slot", "address", "unit", "epoch", "incarnation", "behavior", "context", "snapshot", "unsaved", "object",
-                 "active", "pending", "ended", "stopping", "on_loop", "gate", "answers", "firsts", "streams")
+                 "active", "pending", "ended", "stopping", "on_loop", "gate", "answers", "firsts", "streams", "tasks")
 
     def __init__(self, runtime: Deliveries, slot: int, address: Address) -> None:
         self.runtime = runtime
@@ -92,6 +93,7 @@ class Cell:
         self.answers: dict[tuple[str, str], bytes] | None = None
         self.firsts: dict[tuple[str, str], tuple[Delivery, Any]] | None = None  # the first with its key, and the future of its answer
         self.streams: dict[str, Any] | None = None
+        self.tasks: weakref.WeakSet[Any] | None = None  # that its handlers have made, but for the handlers' own
 
     @property
     def label(self) -> str:
@@ -198,6 +200,12 @@ class Cell:
         """The others get its answer or its exception; None: nobody waited for it any more, and the next of them is the first."""
         if delivery.key is not None and self.firsts and delivery.key in self.firsts and self.firsts[delivery.key][0] is delivery:
             self.firsts.pop(delivery.key)[1].set_result(outcome)
+
+    def note_task(self, task: Any) -> None:
+        """A task that is to end with the actor. In the loop's thread."""
+        if self.tasks is None:
+            self.tasks = weakref.WeakSet()
+        self.tasks.add(task)
 
     def open_stream(self, number: str, stream: Any, consumer: Address | None) -> None:
         """consumer: an actor, with whose end the stream is over."""

@@ -173,6 +173,7 @@ class Deliveries(Peer):
             self.forget_delivery(cell, delivery)
             if delivery.task is not None:
                 self.loop_thread.cancel(delivery)
+        self.loop_thread.cancel_tasks(cell)
 
     def forget_delivery(self, cell: Cell, delivery: Delivery) -> None:
         with self.lock:

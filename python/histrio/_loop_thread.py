@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 from . import _carry as carry
@@ -50,6 +50,42 @@ class Step(Coroutine[Any, Any, None]):
         raise TypeError("a task only")
 
 
+def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **told: Any) -> Any:
+    """The task factory of actors' loops: an actor's tasks are noted at its cell, and end with it.
+
+    Handlers themselves are tasks that are made without it. What this package runs in between ends by itself, as it must: it closes generators
+    when the actor stops.
+    """
+    from asyncio import Task
+
+    task: Any = Task(coroutine, loop=loop, **told)
+    context = told.get("context")
+    execution = executing.get() if context is None else context.get(executing)
+    if execution is not None and execution.cell is not None and not _is_ours(coroutine):
+        execution.cell.note_task(task)
+    return task
+
+
+def _is_ours(coroutine: Any) -> bool:
+    code = getattr(coroutine, "cr_code", None)
+    return code is not None and str(code.co_filename).startswith(_HERE)
+
+
+_HERE = __file__.rpartition("/")[0] + "/"
+
+
+def _task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that is not noted, in whoever's context it is made."""
+    from asyncio import Task
+
+    return Task(coroutine, loop=loop)
+
+
+def _cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in list(tasks):
+        task.cancel()
+
+
 class LoopThread:
     """Starts with the first actor that needs it."""
 
@@ -77,6 +113,11 @@ class LoopThread:
         if self._loop is not None and delivery.task is not None:
             self._loop.call_soon_threadsafe(delivery.task.cancel)
 
+    def cancel_tasks(self, cell: Cell) -> None:
+        """Any thread: the actor has ended, and so do its tasks. One that is made from now on is part of how those end."""
+        if cell.tasks is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(_cancel_all, cell.tasks)
+
     def drop_streams(self, cell: Cell) -> None:
         """The actor is to stop, which waits for what it does: generators would never be done."""
         if self._loop is not None:
@@ -86,7 +127,7 @@ class LoopThread:
     def stop(self, cell: Cell, reason: str) -> None:
         """The actor asked to be stopped; its hook may be async."""
         loop = self._start()
-        loop.call_soon_threadsafe(lambda: loop.create_task(self._stop(cell, reason)))
+        loop.call_soon_threadsafe(lambda: _task(loop, self._stop(cell, reason)))
 
     def flush_soon(self) -> None:
         """Writes what was sent, once the handlers that can run have run."""
@@ -106,6 +147,7 @@ class LoopThread:
             import asyncio
 
             self._loop = asyncio.new_event_loop()
+            self._loop.set_task_factory(make_task)
             self._thread = threading.Thread(target=self._main, args=(self._loop,), name="histrio-loop", daemon=True)
             self._thread.start()
         return self._loop
@@ -130,7 +172,7 @@ class LoopThread:
         if cell.ended or not self._worker.begin(cell, delivery):
             return
         assert self._loop is not None
-        delivery.task = self._loop.create_task(Step(self._perform(cell, delivery), self._worker.page))
+        delivery.task = _task(self._loop, Step(self._perform(cell, delivery), self._worker.page))
         if delivery.cancelled:
             delivery.task.cancel()
 

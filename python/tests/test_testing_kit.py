@@ -6,7 +6,7 @@ import time
 
 import pytest
 from testing_actors import (
-    Clerk, Counter, Deep, Impatient, Log, OneForAll, OneForOne, Patient, PatientRest, RestForOne, Sleeper, Teller, TwoOfAName, Writer,
+    Clerk, Counter, Deep, Impatient, Log, OneForAll, OneForOne, Patient, PatientRest, RestForOne, Restless, Sleeper, Teller, TwoOfAName, Writer,
 )
 
 import histrio
@@ -58,6 +58,15 @@ def test_a_tell_with_an_idempotency_key(histrio_system):
     for _ in range(3):
         counter.add.opt(idempotency_key="a").tell(2)
     assert counter.add(0).result() == 2
+
+
+@pytest.mark.histrio("test", "node")
+def test_tasks_of_an_incarnation_end_with_it(histrio_system):
+    actor = histrio_system.spawn(Restless, name="restless").result()
+    assert 1 in actor.listen(0.05).result()["beats"]
+    actor.fail.tell()
+    told = actor.listen(0.05).result()
+    assert (told["beats"], told["ends"], told["cleaned"]) == ([2], [1], [1])
 
 
 @pytest.mark.histrio("test", "node")

@@ -597,6 +597,32 @@ def test_async_exceptions(node):
     assert failed.kind == frames.FAILED and failed.payload.decode().startswith("ValueError: async (actors.py:")
 
 
+def test_tasks_end_with_their_actor(node):
+    """However that ends."""
+    failing, stopping, dropped, stays = (node.start("testing_actors:Restless", number) for number in (1, 2, 3, 4))
+    assert node.ask(stays, "listen", 0.1)["beats"] == [1, 2, 3, 4]
+    node.tell(failing, "fail")
+    node.deliver(frames.STOP, stopping, payload=b"shutdown")
+    node.port.send(frames.DROP, 0, dropped)
+    node.port.flush()
+    assert node.settles(lambda: node.ask(stays, "listen", 0.01)["cleaned"] == [1, 2, 3])
+    told = node.ask(stays, "listen", 0.1)
+    assert (told["beats"], told["ends"]) == ([4], [1, 2, 3])
+
+
+def test_handlers_are_no_tasks_of_who_reads_the_port_for_them(node):
+    caller, stays = node.start("actors:Caller"), node.start("testing_actors:Restless", 1)
+    node.send(caller, "ask", make_ref(Address("ledger"), Counter), 3)
+    node.port.flush()
+    node.expect(frames.ASK)  # it waits, and its thread reads
+    number = node.send(stays, "listen", 0.3)
+    node.port.flush()
+    assert node.settles(lambda: number in node.table())
+    node.port.send(frames.DROP, 0, caller)
+    node.port.flush()
+    assert node.answer(number)["ends"] == []
+
+
 def test_many_awaiting_handlers(node):
     slots = [node.start("actors:Slow") for _ in range(600)]
     numbers = [node.send(slot, "alone", 0.5) for slot in slots]

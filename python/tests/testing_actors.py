@@ -75,6 +75,44 @@ class Sleeper(histrio.Actor):
         return self.log
 
 
+class Restless(histrio.Actor):
+    """Has a task of its own, which tells what lives in its process how it fares."""
+
+    told: dict[str, list[int]] = {"beats": [], "ends": [], "cleaned": []}
+
+    def __init__(self, number: int = 0) -> None:
+        self.number = number or self.ctx.incarnation
+
+    async def on_start(self) -> None:
+        self.task = asyncio.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        number = self.number
+        try:
+            while True:
+                await asyncio.sleep(0.001)
+                self.told["beats"].append(number)
+        except asyncio.CancelledError:
+            self.told["ends"].append(number)
+            await asyncio.create_task(self._clean(number))
+            raise
+
+    async def _clean(self, number: int) -> None:
+        await asyncio.sleep(0)
+        self.told["cleaned"].append(number)
+
+    @histrio.method
+    async def fail(self) -> None:
+        raise ValueError("enough")
+
+    @histrio.method
+    async def listen(self, seconds: float) -> dict[str, list[int]]:
+        """What was told by all in that time, and which tasks have ended."""
+        self.told["beats"].clear()
+        await asyncio.sleep(seconds)
+        return {name: sorted(set(numbers)) for name, numbers in self.told.items()}
+
+
 class Impatient(histrio.Actor):
     """Fails while it waits."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import asyncio
 
 PATIENCE = 3  # turns of the test's own loop in which nothing came up, before time may pass
+CLOSE_STEPS_MAX = 100
 
 
 class TestRuntime(Peer):
@@ -114,6 +115,9 @@ class TestSystem(System):
                 break
         self._runtime.over(SystemClosed("the system was closed"))
         self._runtime.watches.over()
+        for _ in range(CLOSE_STEPS_MAX):  # tasks of actors were cancelled, and one may take that as it likes
+            if node.loop.has_work():
+                node.loop.step()
         node.loop.close()
 
     @property

@@ -11,7 +11,7 @@ from .._buffers import inlined
 from .._call import Call
 from .._errors import SystemClosed
 from .._frames import Frame
-from .._loop_thread import LoopThread
+from .._loop_thread import LoopThread, make_task
 from .._page import Page
 from .._worker import Lane, Worker
 from ._clock import StepLoop
@@ -55,6 +55,7 @@ class StepLoopThread(LoopThread):
         super().__init__(worker)
         self._loop: asyncio.AbstractEventLoop | None = loop
         self.step_loop = loop
+        loop.set_task_factory(make_task)
 
     def is_current(self) -> bool:
         return self.step_loop.is_stepping
