@@ -193,19 +193,32 @@ class SystemClosed(ActorError):
     """The system was closed, or its node has ended."""
 
 
-def of_code(code: int, text: str) -> ActorError:
-    """The error that the other side calls `code`."""
+def of_code(code: int, text: str, actor: str = "", method: str = "") -> ActorError:
+    """The error that the other side calls `code`. actor and method: that were asked, for texts that do not name them."""
     if code == CRASHED:
-        said, _, stack = text.partition("\n")
-        found = _CRASHED.fullmatch(said)
-        return ActorCrashed(found.group(1) if found else said, stack, True, said)
+        return _crashed(text, f"{method} of {actor}: " if actor else "")
     if code == APPLICATION:
-        return RemoteError(text)
+        return RemoteError(text, "", actor, method)
     return _BY_CODE.get(code, ActorError)(text)
 
 
-# What a node says of a message that was in execution (node/host): the reason is inside.
-_CRASHED = re.compile(r'\S* crashed in "[^"]*": (.*); (?:maybe executed|it was executed, its answer is lost)')
+def _crashed(text: str, asked: str) -> ActorCrashed:
+    reason, _, rest = text.partition("\n")
+    told, _, stack = rest.partition("\n")
+    if _LOST.fullmatch(told):
+        error = ActorCrashed(reason, stack.rstrip(), True, asked + reason)
+        return error if told.endswith("maybe executed") else executed(error)
+    found = _LOST_IN_ONE_LINE.fullmatch(reason)
+    if found:
+        return ActorCrashed(found.group(1), "", True, reason)
+    return ActorCrashed(reason, rest.rstrip(), True, asked + reason)
+
+
+# What a node says of a message that was in execution (node/host/deliveries.c): to actors and programs the reason, this line and the stack
+# ("" for none); to clients one line.
+_HOW = "(?:maybe executed|it was executed, its answer is lost)"
+_LOST = re.compile(rf'\S* crashed in "[^"]*"; {_HOW}')
+_LOST_IN_ONE_LINE = re.compile(rf'\S* crashed in "[^"]*": (.*); {_HOW}')
 
 _BY_CODE: dict[int, type[ActorError]] = {
     NOT_FOUND: NoSuchActor,

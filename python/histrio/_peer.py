@@ -314,7 +314,8 @@ class Peer:
         if call.target is None and frame.code == APPLICATION:
             call.fail(StartFailed(f"{what}: {text}"))
             return
-        call.fail(of_code(frame.code, text if frame.code in (CRASHED, APPLICATION) else f"{what}: {text}"))
+        actor = "" if call.target is None else str(call.target)
+        call.fail(of_code(frame.code, text if frame.code in (CRASHED, APPLICATION) else f"{what}: {text}", actor, call.method))
 
     def welcomed(self, frame: Frame) -> None:
         told = codec.unpack(frame.payload)

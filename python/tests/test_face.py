@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import histrio
+from histrio import _errors as errors
 from histrio._behavior import behavior_of
 from histrio._context import resolve
 from histrio._options import Address, seconds
@@ -194,3 +195,15 @@ def test_the_compiled_part_is_there():
 def test_import_loads_no_event_loop():
     code = "import sys, histrio; sys.exit('asyncio' in sys.modules or 'msgpack' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("text, reason, traceback, executed, said", [
+    ("SIGSEGV a.py:3 in go\nlocal/a crashed in \"go\"; maybe executed\n", "SIGSEGV a.py:3 in go", "", None, "go of local/a: SIGSEGV a.py:3 in go"),
+    ("SIGSEGV\nlocal/a crashed in \"go\"; it was executed, its answer is lost\nStack:\n  File a\n", "SIGSEGV", "Stack:\n  File a", True,
+     "go of local/a: SIGSEGV\nStack:\n  File a"),
+    ("local/a crashed in \"go\": exit code 3; maybe executed", "exit code 3", "", None, "local/a crashed in \"go\": exit code 3; maybe executed"),
+    ("ValueError: a", "ValueError: a", "", None, "go of local/a: ValueError: a"),
+])
+def test_what_nodes_say_of_crashes(text, reason, traceback, executed, said):
+    error = errors.of_code(errors.CRASHED, text, "local/a", "go")
+    assert (error.reason, error.traceback, error.executed, error.maybe_executed, str(error)) == (reason, traceback, executed, True, said)

@@ -210,6 +210,8 @@ def test_a_crash_and_who_watches(system):
             c.crash().result()
         assert found.value.signal == "SIGSEGV" and found.value.maybe_executed
         assert found.value.reason.startswith("SIGSEGV actors.py:") and found.value.reason.endswith(" in crash")
+        assert str(found.value).startswith("crash of local/crashing: SIGSEGV actors.py:")
+        assert 'actors.py", line' in found.value.traceback and "maybe executed" not in found.value.traceback
         event = events.next().result(timeout=PATIENCE)
         assert isinstance(event, histrio.Terminated) and event.reason.startswith("SIGSEGV actors.py:")
         assert event.kind == "signal" and 'actors.py", line' in event.traceback
@@ -220,6 +222,13 @@ def test_a_crash_and_who_watches(system):
             c.crash().result()
         assert [type(events.next().result(timeout=PATIENCE)).__name__ for _ in range(2)] == ["Terminated", "Restarted"]
     assert c.add.opt(retries=5)(1).result() == 6
+
+
+def test_an_actor_that_ends_itself_is_named(system):
+    c = system.spawn(Counter, name="ending").result()
+    with pytest.raises(histrio.ActorCrashed, match=r"^exit of local/ending: SystemExit: 3 \(actors.py:\d+ in exit\)$") as found:
+        c.exit().result()
+    assert found.value.reason.startswith("SystemExit: 3 (actors.py:") and found.value.traceback == "" and found.value.signal is None
 
 
 def test_retries(system):
