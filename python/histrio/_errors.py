@@ -112,7 +112,7 @@ class BadArgument(ActorError):
 
 
 class EncodingError(BadArgument):
-    """An argument or a result cannot be sent: it cannot be pickled, or no message can hold it.
+    """An argument or a result cannot be sent: it cannot be pickled, or no message can hold it. Or a result cannot be unpickled here.
 
     Of a result and of an actor's state `executed` is True: the method ran.
     """

@@ -14,7 +14,9 @@ from . import _carry as carry
 from . import _codec as codec
 from . import _frames as frames
 from ._call import Call, Stream
-from ._errors import APPLICATION, CRASHED, ActorError, AskTimeout, BadArgument, StartFailed, SystemClosed, of_code
+from ._errors import (
+    APPLICATION, CRASHED, ActorError, AskTimeout, BadArgument, EncodingError, StartFailed, SystemClosed, executed, of_code,
+)
 from ._frames import Closed, Frame
 from ._method import Message
 from ._options import Address, CallOptions
@@ -55,6 +57,12 @@ class Request(Call[Any]):
     def what(self) -> str:
         """For errors: "add of local/c"."""
         return self.method if self.target is None else f"{self.method} of {self.target}"
+
+    def unreadable(self, error: BaseException) -> None:
+        """There is an answer, and unpickling it raised `error`. The compiled port calls this, too."""
+        told = executed(EncodingError(f"the result of {self.what} cannot be read: {type(error).__name__}: {error}"))
+        told.__cause__ = error
+        self.fail(told)
 
 
 class Spawned(Request):
@@ -302,10 +310,13 @@ class Peer:
         if call is None:
             return
         if frame.kind == frames.REPLY:
+            if codec.ext_of(frame.payload) == codec.EXCEPTION:
+                call.fail(codec.decode_error(frame.payload))
+                return
             try:
                 value = codec.decode_result(frame.payload)
             except BaseException as error:
-                call.fail(error)
+                call.unreadable(error)
             else:
                 call.complete(value)
             return

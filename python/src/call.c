@@ -53,15 +53,15 @@ static PyObject *take_call(PyObject *calls, uint64_t number)
     return call;
 }
 
-/* Takes the present exception. */
-static PyObject *fail(struct port *port, PyObject *call)
+/* Takes the present exception, which unpickling has raised. */
+static PyObject *say_unreadable(struct port *port, PyObject *call)
 {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     PyErr_NormalizeException(&type, &error, &trace);
     if (trace)
         (void)PyException_SetTraceback(error, trace); /* a traceback: cannot fail */
-    PyObject *done = PyObject_CallMethodObjArgs(call, port->core->fail, error, NULL);
+    PyObject *done = PyObject_CallMethodObjArgs(call, port->core->unreadable, error, NULL);
     Py_XDECREF(type);
     Py_XDECREF(error);
     Py_XDECREF(trace);
@@ -96,7 +96,8 @@ static int answer(struct port *port, PyObject *calls, const struct header *heade
     PyObject *call = take_call(calls, number), *done = NULL;
     if (call) {
         PyObject *value = is_pickled ? unpickle(port, held) : held;
-        done = value ? PyObject_CallMethodObjArgs(call, port->core->complete, value, NULL) : fail(port, call);
+        done = value ? PyObject_CallMethodObjArgs(call, port->core->complete, value, NULL)
+                     : say_unreadable(port, call);
         if (value != held)
             Py_XDECREF(value);
     }

@@ -86,7 +86,7 @@ struct core {
     PyObject *encode_pickle; /* of histrio._buffers */
     PyObject *refuse_large;  /* {"buffer_callback": histrio._buffers.refuse_large} */
     PyObject *complete;      /* names of Call's methods */
-    PyObject *fail;
+    PyObject *unreadable;
     PyObject *attributes[ATTRIBUTE_COUNT];
 };
 

@@ -48,7 +48,7 @@ static int core_exec(PyObject *module)
     PyObject *refuse = import_from("histrio._buffers", "refuse_large");
     core->refuse_large = refuse ? Py_BuildValue("{sN}", "buffer_callback", refuse) : NULL;
     core->complete = PyUnicode_InternFromString("complete");
-    core->fail = PyUnicode_InternFromString("fail");
+    core->unreadable = PyUnicode_InternFromString("unreadable");
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -88,7 +88,7 @@ static int core_clear(PyObject *module)
     Py_CLEAR(core->encode_pickle);
     Py_CLEAR(core->refuse_large);
     Py_CLEAR(core->complete);
-    Py_CLEAR(core->fail);
+    Py_CLEAR(core->unreadable);
     for (size_t i = 0; i < ATTRIBUTE_COUNT; i++)
         Py_CLEAR(core->attributes[i]);
     return 0;

@@ -154,15 +154,16 @@ def test_processes_that_number_their_asks_alike_are_no_circle(system):
 
 
 def test_an_answer_that_cannot_be_read_is_an_error_of_its_call_alone(system):
-    echo = system.spawn(Echo).result()
+    echo = system.spawn(Echo, name="unread").result()
     calls = [echo.give(text) for text in ("1", "__import__('actors').Explodes()", "2", "print", "None")]
     assert calls[0].result() == 1
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(histrio.EncodingError, match="^the result of give of local/unread cannot be read: ZeroDivisionError: ") as found:
         calls[1].result()
+    assert found.value.executed and isinstance(found.value.__cause__, ZeroDivisionError)
     assert [call.result() for call in calls[2:]] == [2, print, None]
 
     async def awaited():
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(histrio.EncodingError):
             await echo.give("__import__('actors').Explodes()")
         return await echo.give("3")
 
