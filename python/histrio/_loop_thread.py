@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
@@ -74,13 +75,6 @@ def _is_ours(coroutine: Any) -> bool:
 _HERE = __file__.rpartition("/")[0] + "/"
 
 
-def _task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A task that is not noted, in whoever's context it is made."""
-    from asyncio import Task
-
-    return Task(coroutine, loop=loop)
-
-
 def _cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
     for task in list(tasks):
         task.cancel()
@@ -95,6 +89,7 @@ class LoopThread:
         self._thread: threading.Thread | None = None
         self._added: list[tuple[Cell, Delivery]] = []
         self._flushes = False
+        self._context = contextvars.copy_context()
 
     def is_current(self) -> bool:
         return self._thread is not None and threading.current_thread() is self._thread
@@ -127,7 +122,7 @@ class LoopThread:
     def stop(self, cell: Cell, reason: str) -> None:
         """The actor asked to be stopped; its hook may be async."""
         loop = self._start()
-        loop.call_soon_threadsafe(lambda: _task(loop, self._stop(cell, reason)))
+        loop.call_soon_threadsafe(lambda: self._task(loop, self._stop(cell, reason)))
 
     def flush_soon(self) -> None:
         """Writes what was sent, once the handlers that can run have run."""
@@ -163,6 +158,13 @@ class LoopThread:
                 logs.log(self._worker.port, logs.ERROR, f"a task of an actor ended by {codec.where(error)}")
                 self.flush_soon()
 
+    def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that is not noted, with none of the context variables of whoever makes it: that may be the handler before, or one of another
+        actor that waits and reads the port."""
+        from asyncio import Task
+
+        return Task(coroutine, loop=loop, context=self._context.copy())
+
     def _begin_all(self, added: list[tuple[Cell, Delivery]]) -> None:
         for cell, delivery in added:
             self._begin(cell, delivery)
@@ -172,7 +174,7 @@ class LoopThread:
         if cell.ended or not self._worker.begin(cell, delivery):
             return
         assert self._loop is not None
-        delivery.task = _task(self._loop, Step(self._perform(cell, delivery), self._worker.page))
+        delivery.task = self._task(self._loop, Step(self._perform(cell, delivery), self._worker.page))
         if delivery.cancelled:
             delivery.task.cancel()
 

@@ -1,5 +1,6 @@
 """Actors that look at what their messages carry."""
 
+import asyncio
 import contextvars
 import logging
 
@@ -28,6 +29,11 @@ class AsyncLooker(histrio.Actor):
         return TENANT.get(), self.ctx.traceparent
 
     @histrio.method
+    async def look_late(self) -> Seen:
+        await asyncio.sleep(0.2)
+        return await self.look()
+
+    @histrio.method
     async def set(self, tenant: str) -> Seen:
         TENANT.set(tenant)
         return await self.look()
@@ -41,6 +47,10 @@ class Relay(histrio.Actor):
     @histrio.method
     def look(self) -> Seen:
         return self.to.look().result()
+
+    @histrio.method
+    def look_late(self, to: AsyncLooker) -> Seen:
+        return to.look_late().result()
 
     @histrio.method
     def look_as(self, tenant: str) -> Seen:

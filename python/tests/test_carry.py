@@ -40,6 +40,21 @@ def test_messages_of_handlers_inherit(histrio_system, cls):
 
 
 @pytest.mark.histrio("test", "node")
+def test_what_waits_for_another_message_sees_nothing_of_it(histrio_system):
+    """Nor does what is read by the thread of a plain handler that waits."""
+    looker, other = (histrio_system.spawn(AsyncLooker).result() for _ in range(2))
+    relay = histrio_system.spawn(Relay, looker).result()
+    calls = [as_tenant("ann", lambda: looker.look_late()), looker.look()]
+    assert [call.result() for call in calls] == [("ann", ""), ("nobody", "")]
+    relayed = as_tenant("ann", lambda: relay.look_late(looker))
+    seen = []
+    while not relayed.done():
+        seen.append(other.look().result())
+        other.look_late().result()
+    assert relayed.result() == ("ann", "") and set(seen) == {("nobody", "")}
+
+
+@pytest.mark.histrio("test", "node")
 def test_many_calls_of_two_traces(histrio_system):
     """On one connection, and in the compiled loop."""
     looker = histrio_system.spawn(Looker).result()
