@@ -13,7 +13,7 @@ from . import _handling as handling
 from . import _logs as logs
 from ._cell import Cell, Delivery
 from ._frames import Closed
-from ._runtime import executing
+from ._runtime import Execution, executing
 
 if TYPE_CHECKING:
     import asyncio
@@ -203,6 +203,7 @@ class LoopThread:
         self.flush_soon()
 
     async def _stop(self, cell: Cell, reason: str) -> None:
+        executing.set(Execution(cell))  # this task's only
         try:
             value = handling.stop(cell, reason)
             if handling.is_coroutine(value):
