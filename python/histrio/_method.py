@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import time
+from dataclasses import replace
 from typing import (
     TYPE_CHECKING, Any, AsyncIterator, Callable, Concatenate, Coroutine, Generator, Generic, Iterator, ParamSpec, Protocol,
     TypeVar, cast, overload,
@@ -70,13 +71,14 @@ class Bound(Generic[P, R]):
         """Sends and forgets. Raises only what is known at once; an exception in the method makes the actor fail."""
         self._runtime.tell(self._address, self._message, args, kwargs, self._options)
 
-    def opt(self, *, timeout: Duration | None = None, retries: int = 0, idempotency_key: str | None = None) -> Bound[P, R]:
-        """The same method with other options.
+    def opt(self, *, timeout: Duration | None = None, retries: int | None = None, idempotency_key: str | None = None) -> Bound[P, R]:
+        """The same method with other options; those that are not given stay.
 
         timeout: how long the answer may take. retries: how often the call is made again when nothing was executed; with an
         idempotency_key also when that is not known: the actor executes one key once and repeats its answer.
         """
-        options = CallOptions(None if timeout is None else seconds(timeout), retries, idempotency_key)
+        options = _changed(self._options, timeout=None if timeout is None else seconds(timeout), retries=retries,
+                           idempotency_key=idempotency_key)
         return Bound(self._runtime, self._address, self._message, options)
 
     def __repr__(self) -> str:
@@ -99,10 +101,15 @@ class StreamBound(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
         return self._runtime.stream(self._address, self._message, args, kwargs, self._options, self._window)
 
-    def opt(self, *, timeout: Duration | None = None, window: int = 16) -> StreamBound[P, R]:
-        """timeout: how long each item may take; window: how many items may be on their way."""
-        options = CallOptions(None if timeout is None else seconds(timeout))
-        return StreamBound(self._runtime, self._address, self._message, options, window)
+    def opt(self, *, timeout: Duration | None = None, window: int | None = None) -> StreamBound[P, R]:
+        """timeout: how long each item may take; window: how many items may be on their way. What is not given stays."""
+        options = _changed(self._options, timeout=None if timeout is None else seconds(timeout))
+        return StreamBound(self._runtime, self._address, self._message, options, self._window if window is None else window)
+
+
+def _changed(options: CallOptions, **told: Any) -> CallOptions:
+    """Options with those that were given."""
+    return replace(options, **{option: value for option, value in told.items() if value is not None})
 
 
 class _Hosted(Protocol):
@@ -128,7 +135,7 @@ class Inline(Bound[P, R]):
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> None:
         getattr(cast(_Hosted, self._owner).ref, self._message.name).tell(*args, **kwargs)
 
-    def opt(self, *, timeout: Duration | None = None, retries: int = 0, idempotency_key: str | None = None) -> Bound[P, R]:
+    def opt(self, *, timeout: Duration | None = None, retries: int | None = None, idempotency_key: str | None = None) -> Bound[P, R]:
         return self
 
     def __repr__(self) -> str:
@@ -199,7 +206,7 @@ class InlineStream(StreamBound[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Stream[R]:
         return LocalStream(self._message.function(self._owner, *args, **kwargs))
 
-    def opt(self, *, timeout: Duration | None = None, window: int = 16) -> StreamBound[P, R]:
+    def opt(self, *, timeout: Duration | None = None, window: int | None = None) -> StreamBound[P, R]:
         return self
 
 

@@ -12,7 +12,7 @@ import histrio
 from histrio import _errors as errors
 from histrio._behavior import behavior_of
 from histrio._context import resolve
-from histrio._options import Address, seconds
+from histrio._options import Address, CallOptions, seconds
 from histrio._ref import make_ref
 
 
@@ -180,6 +180,26 @@ def test_gather():
         with pytest.raises(ValueError):
             await histrio.gather(one, two)
         return one
+class Asked:
+    """A runtime that notes what it was asked with."""
+
+    def ask(self, address, message, args, kwargs, options):
+        return options
+
+    def stream(self, address, message, args, kwargs, options, window):
+        return options, window
+
+
+def test_options_that_are_not_given_again_stay():
+    ref = make_ref(Address("local/c"), Counter, Asked())
+    once_more = ref.add.opt(timeout=0.2, retries=1).opt(retries=3).opt(idempotency_key="o-17")
+    assert once_more(1) == CallOptions(0.2, 3, "o-17")
+    assert once_more.opt(retries=0, timeout="1s")(1) == CallOptions(1.0, 0, "o-17")
+    assert ref.add(1) == CallOptions(), "the reference's own is as it was"
+    assert ref.ticks.opt(window=4).opt(timeout=2)(1) == (CallOptions(2.0), 4)
+    assert ref.ticks.opt(timeout=2).opt(window=4)(1) == (CallOptions(2.0), 4)
+
+
 
     one = asyncio.run(failing())
     with pytest.raises(asyncio.CancelledError):
