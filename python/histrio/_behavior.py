@@ -7,7 +7,7 @@ import weakref
 from typing import Any
 
 from ._errors import BadArgument
-from ._method import Message, _Descriptor
+from ._method import Message, _Descriptor, without_self
 from ._options import ActorOptions, Strategy
 
 HOOKS = frozenset({"on_start", "on_stop", "on_down", "on_exit", "snapshot", "restore"})
@@ -94,6 +94,8 @@ def _messages(cls: type) -> dict[str, Message]:
         attribute = inspect.getattr_static(cls, name)
         if isinstance(attribute, _Descriptor):
             decorated[name] = attribute.message
+        elif isinstance(getattr(attribute, "__func__", None) or getattr(attribute, "fget", None), _Descriptor):
+            raise TypeError(f"{cls.__name__}.{name}: {without_self(attribute)} cannot be a message: take that decorator away")
         elif inspect.isfunction(attribute) and not name.startswith("_") and name not in HOOKS:
             plain[name] = Message(name, attribute)
     if decorated or getattr(cls, "__histrio_actor__", False):

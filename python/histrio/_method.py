@@ -74,8 +74,8 @@ class Bound(Generic[P, R]):
     def opt(self, *, timeout: Duration | None = None, retries: int | None = None, idempotency_key: str | None = None) -> Bound[P, R]:
         """The same method with other options; those that are not given stay.
 
-        timeout: how long the answer may take. retries: how often the call is made again when nothing was executed; with an
-        idempotency_key also when that is not known: the actor executes one key once and repeats its answer.
+        timeout: how long the answer may take, of each attempt. retries: how often the call is made again when nothing was
+        executed; with an idempotency_key also when that is not known: the actor executes one key once and repeats its answer.
         """
         options = _changed(self._options, timeout=None if timeout is None else seconds(timeout), retries=retries,
                            idempotency_key=idempotency_key)
@@ -288,8 +288,49 @@ class StreamMethod(_Descriptor, Generic[P, R]):
         return InlineStream(instance, self.message)
 
 
+def _described(function: Any, concurrency: int = 1, timeout: Duration | None = None, every: float | None = None) -> _Descriptor:
+    """The message of a function. Decorators may stand above each other: what the one below said stays, unless this one says it."""
+    if isinstance(function, _Descriptor):
+        below = function.message
+        function = below.function
+        concurrency = below.concurrency if concurrency == 1 else concurrency
+        timeout = below.timeout if timeout is None else timeout
+        every = below.every if every is None else every
+    if (kind := without_self(function)) is not None:
+        raise TypeError(f"{kind} cannot be a message: messages are methods, with self as their first parameter")
+    if not (inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)):
+        return Method(function, concurrency, timeout, every)
+    if concurrency != 1:
+        raise TypeError(f"{function.__name__}: a generator has no concurrency")
+    return StreamMethod(function, concurrency, timeout, every)
+
+
+def without_self(member: object) -> str | None:
+    """What a member of a class is that gets no `self` when it is called, or None."""
+    for kind in (staticmethod, classmethod, property):
+        if isinstance(member, kind):
+            return f"a {kind.__name__}"
+    return None
+
+
+class _Timer(Protocol):
+    """What @histrio.every(...) returns."""
+
+    @overload
+    def __call__(self, function: Method[[], R], /) -> Method[[], R]: ...
+
+    @overload
+    def __call__(self, function: Callable[[Any], Coroutine[Any, Any, R]], /) -> Method[[], R]: ...
+
+    @overload
+    def __call__(self, function: Callable[[Any], R], /) -> Method[[], R]: ...
+
+
 class _Decorator(Protocol):
     """What @histrio.method(...) with options returns."""
+
+    @overload
+    def __call__(self, function: Method[P, R], /) -> Method[P, R]: ...
 
     @overload
     def __call__(  # type: ignore[overload-overlap]
@@ -309,6 +350,8 @@ class _Decorator(Protocol):
 
 
 @overload
+def method(function: Method[P, R], /) -> Method[P, R]: ...
+@overload
 def method(  # type: ignore[overload-overlap]
     function: Callable[Concatenate[S, P], AsyncIterator[R]], /
 ) -> StreamMethod[P, R]: ...
@@ -327,22 +370,18 @@ def method(function: Any = None, /, *, concurrency: int = 1, timeout: Duration |
     at a time. timeout: how long callers wait, unless they say otherwise.
     """
 
-    def decorate(one: Callable[..., Any]) -> Any:
-        is_stream = inspect.isasyncgenfunction(one) or inspect.isgeneratorfunction(one)
-        if is_stream:
-            if concurrency != 1:
-                raise TypeError(f"{one.__name__}: a generator has no concurrency")
-            return StreamMethod(one, concurrency, timeout)
-        return Method(one, concurrency, timeout)
+    def decorate(one: Any) -> Any:
+        return _described(one, concurrency, timeout)
 
     return decorate if function is None else decorate(function)
 
 
 def every(period: Duration | None = None, /, *, seconds: float | None = None, minutes: float | None = None,
-          durable: bool = False) -> Callable[[Callable[[Any], Any]], Method[[], Any]]:
+          durable: bool = False) -> _Timer:
     """Calls a method again and again while the actor runs: @every(seconds=30), @every("1m").
 
-    The calls are messages: they wait in the mailbox like others. An exception makes the actor fail.
+    The calls are messages: they wait in the mailbox like others. An exception makes the actor fail. With @histrio.method, above or
+    below, the method has that decorator's options besides.
     """
     if durable:
         raise NotImplementedError("durable timers need a store, which this version does not have")
@@ -350,8 +389,8 @@ def every(period: Duration | None = None, /, *, seconds: float | None = None, mi
     if total < 0.001:
         raise ValueError("every: give a period of at least 1 ms")
 
-    def decorate(function: Callable[[Any], Any]) -> Method[[], Any]:
-        return Method(function, every=total)
+    def decorate(function: Any) -> Any:
+        return _described(function, every=total)
 
     return decorate
 

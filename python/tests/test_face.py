@@ -130,6 +130,41 @@ def test_options_that_make_no_sense_are_refused():
         histrio.supervisor()(Plain)
 
 
+def test_a_timer_that_is_a_message_as_well_is_written_in_either_order():
+    class Above(histrio.Actor):
+        @histrio.every(seconds=30)
+        @histrio.method(concurrency=2, timeout="1s")
+        async def flush(self):
+            return 5
+
+    class Below(histrio.Actor):
+        @histrio.method(concurrency=2, timeout="1s")
+        @histrio.every(seconds=30)
+        async def flush(self):
+            return 5
+
+    class Sooner(Above):
+        flush = histrio.every(seconds=1)(Above.flush)
+
+    for cls, period in ((Above, 30), (Below, 30), (Sooner, 1), (Above, 30)):
+        [timer] = behavior_of(cls).timers
+        assert (timer.name, timer.every, timer.concurrency, timer.timeout, timer.is_async) == ("flush", period, 2, 1.0, True)
+        assert asyncio.run(once(cls().flush())) == 5
+
+
+def test_what_has_no_self_is_no_message():
+    for what, kind in ((staticmethod, "a staticmethod"), (classmethod, "a classmethod"), (property, "a property")):
+        for decorator in (histrio.method, histrio.method(timeout=1), histrio.every(seconds=1)):
+            with pytest.raises(TypeError, match=f"{kind} cannot be a message"):
+                decorator(what(Plain.add))
+
+        class Wrong(histrio.Actor):
+            add = what(histrio.method(Plain.add))
+
+        with pytest.raises(TypeError, match=f"Wrong.add: {kind} cannot be a message"):
+            behavior_of(Wrong)
+
+
 def test_the_manifests_words_are_taken():
     @histrio.actor(isolation="Process", restart="Transient", shutdown="1m30s")
     class One(histrio.Actor):
@@ -143,6 +178,26 @@ def test_the_manifests_words_are_taken():
             histrio.OneForOne(backoff=wrong)
     with pytest.raises(ValueError, match="is no duration"):
         seconds("5 s")
+
+
+class Asked:
+    """A runtime that notes what it was asked with."""
+
+    def ask(self, address, message, args, kwargs, options):
+        return options
+
+    def stream(self, address, message, args, kwargs, options, window):
+        return options, window
+
+
+def test_options_that_are_not_given_again_stay():
+    ref = make_ref(Address("local/c"), Counter, Asked())
+    once_more = ref.add.opt(timeout=0.2, retries=1).opt(retries=3).opt(idempotency_key="o-17")
+    assert once_more(1) == CallOptions(0.2, 3, "o-17")
+    assert once_more.opt(retries=0, timeout="1s")(1) == CallOptions(1.0, 0, "o-17")
+    assert ref.add(1) == CallOptions(), "the reference's own is as it was"
+    assert ref.ticks.opt(window=4).opt(timeout=2)(1) == (CallOptions(2.0), 4)
+    assert ref.ticks.opt(timeout=2).opt(window=4)(1) == (CallOptions(2.0), 4)
 
 
 def test_names_resolve():
@@ -180,26 +235,6 @@ def test_gather():
         with pytest.raises(ValueError):
             await histrio.gather(one, two)
         return one
-class Asked:
-    """A runtime that notes what it was asked with."""
-
-    def ask(self, address, message, args, kwargs, options):
-        return options
-
-    def stream(self, address, message, args, kwargs, options, window):
-        return options, window
-
-
-def test_options_that_are_not_given_again_stay():
-    ref = make_ref(Address("local/c"), Counter, Asked())
-    once_more = ref.add.opt(timeout=0.2, retries=1).opt(retries=3).opt(idempotency_key="o-17")
-    assert once_more(1) == CallOptions(0.2, 3, "o-17")
-    assert once_more.opt(retries=0, timeout="1s")(1) == CallOptions(1.0, 0, "o-17")
-    assert ref.add(1) == CallOptions(), "the reference's own is as it was"
-    assert ref.ticks.opt(window=4).opt(timeout=2)(1) == (CallOptions(2.0), 4)
-    assert ref.ticks.opt(timeout=2).opt(window=4)(1) == (CallOptions(2.0), 4)
-
-
 
     one = asyncio.run(failing())
     with pytest.raises(asyncio.CancelledError):

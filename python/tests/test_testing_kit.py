@@ -6,7 +6,8 @@ import time
 
 import pytest
 from testing_actors import (
-    Clerk, Counter, Deep, Impatient, Log, OneForAll, OneForOne, Patient, PatientRest, RestForOne, Restless, Sleeper, Teller, TwoOfAName, Writer,
+    Clerk, Clocks, Counter, Deep, Impatient, Log, OneForAll, OneForOne, Patient, PatientRest, RestForOne, Restless, Sleeper, Teller,
+    TwoOfAName, Writer,
 )
 
 import histrio
@@ -408,6 +409,12 @@ def test_timers_and_a_clock_by_hand():
             assert await call == "slept 5 s"
 
     asyncio.run(main())
+
+
+def test_timers_that_are_messages_as_well(system):
+    clocks = system.spawn(Clocks).result()
+    asyncio.run(system.advance(5.5))
+    assert (clocks.tick().result(), clocks.tock().result()) == (6, 6)
 
 
 def test_methods_that_interleave(system):

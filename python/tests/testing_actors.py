@@ -113,6 +113,26 @@ class Restless(histrio.Actor):
         return {name: sorted(set(numbers)) for name, numbers in self.told.items()}
 
 
+class Clocks(histrio.Actor):
+    """Timers that are messages as well."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.tocks = 0
+
+    @histrio.every(seconds=1)
+    @histrio.method
+    def tick(self) -> int:
+        self.ticks += 1
+        return self.ticks
+
+    @histrio.method
+    @histrio.every(seconds=1)
+    def tock(self) -> int:
+        self.tocks += 1
+        return self.tocks
+
+
 class Impatient(histrio.Actor):
     """Fails while it waits."""
 

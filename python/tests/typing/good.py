@@ -38,6 +38,21 @@ class Counter(histrio.Actor):
     @histrio.every(seconds=30)
     async def flush(self) -> None: ...
 
+    @histrio.every(seconds=30)
+    @histrio.method(timeout=1)
+    async def tick(self) -> int:
+        return 1
+
+    @histrio.method(timeout=1)
+    @histrio.every(seconds=30)
+    def tock(self) -> int:
+        return 1
+
+    @histrio.method
+    @histrio.every(seconds=30)
+    async def both(self) -> int:
+        return 1
+
     @histrio.method
     def give(self, other: "Counter") -> "Counter":
         other.add.tell(1)
@@ -82,6 +97,9 @@ async def program(sys: histrio.System) -> None:
     assert_type(await c.enrich("u"), dict[str, str])
     assert_type(await c.add.opt(timeout=0.2, retries=3, idempotency_key="o-17")(1), int)
     c.add.tell(3)
+    assert_type(await c.tick(), int)
+    assert_type(await c.tock(), int)
+    assert_type(await c.both(), int)
     assert_type(c.ticks(10), Stream[int])
     async for tick in c.ticks(10):
         assert_type(tick, int)
