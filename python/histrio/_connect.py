@@ -7,29 +7,59 @@ gateway that went away is found again by the next one. Nothing beside the standa
 from __future__ import annotations
 
 import base64
+import contextvars
 import http.client
+import inspect
 import json
 import queue
 import ssl
 import threading
 import urllib.parse
 from datetime import datetime, timezone
-from typing import Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, cast
 
 from ._call import Call, Stream
 from ._carry import current_trace
-from ._errors import ActorError, AskTimeout, BadArgument, Denied, EncodingError, SystemClosed, Unavailable, Uncertain, of_code
+from ._errors import (
+    ActorError, AskTimeout, BadArgument, Denied, EncodingError, SystemClosed, Unavailable, Uncertain, ValueTooLarge, of_code,
+)
 from ._method import Message
 from ._options import Address, CallOptions, Duration, seconds
+from ._ref import _unknown
+from ._retry import RetriedCall
 from ._runtime import Runtime, executing
 from ._system import System
+
+if TYPE_CHECKING:
+    from ._watch import Watch
 
 CODES = {
     "NotFound": 1, "Unavailable": 2, "Uncertain": 3, "Fenced": 4, "MailboxFull": 5, "Timeout": 6, "Crashed": 7, "BadArgument": 8,
     "Application": 9, "Denied": 10,
 }
+# What the HTTP server of a node, or a proxy before it, says with its status alone: nothing of it reached an actor.
+REFUSALS: dict[int, type[ActorError]] = {
+    400: BadArgument, 401: Denied, 403: Denied, 404: BadArgument, 405: BadArgument, 413: ValueTooLarge, 414: BadArgument, 429: Unavailable,
+    503: Unavailable,
+}
+SPECIAL = ("$bin", "$time")
 THREADS_MAX = 64
 GRACE = 5.0
+
+
+class Retried(RetriedCall):
+    """Attempts through a gateway. Each is made in the context of the caller, whose trace goes along."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, gateway: Gateway, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+                 options: CallOptions) -> None:
+        self._context = contextvars.copy_context()
+        super().__init__(cast(Any, gateway), address, message, args, kwargs, options)
+        self._waiting = None  # threads of the gateway complete it, and nobody must be told who waits
+
+    def _try(self) -> None:
+        self._context.run(super()._try)
 
 
 class Gateway:
@@ -59,11 +89,18 @@ class Gateway:
             options: CallOptions) -> Call[Any]:
         if options.idempotency_key is not None:
             raise BadArgument("the gateway knows no idempotency keys")
+        if options.retries:
+            return Retried(self, address, message, args, kwargs, options)
+        return self.ask_once(address, message, args, kwargs, options)
+
+    def ask_once(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+                 options: CallOptions) -> Call[Any]:
+        """An attempt of a Retried call, or the only one."""
         timeout = next(one for one in (options.timeout, message.timeout, self._timeout) if one is not None)
         what = f"{message.name} of {address}"
-        body = _body(args, kwargs, what)
+        body = _body(message, args, kwargs, what)
         call: Call[Any] = Call()
-        path = f"{self._prefix}/v1/ask/{_quoted(address, message.name)}?timeout={max(1, round(timeout * 1000))}ms&envelope=true"
+        path = f"{self._prefix}/v1/ask/{_quoted(address, message.name)}?timeout={_duration(timeout)}&envelope=true"
         self._submit(call, what, path, body, timeout + GRACE)
         return call
 
@@ -72,7 +109,7 @@ class Gateway:
         what = f"{message.name} of {address}"
         call: Call[Any] = Call()
         path = f"{self._prefix}/v1/tell/{_quoted(address, message.name)}?envelope=true"
-        self._submit(call, what, path, _body(args, kwargs, what), self._timeout)
+        self._submit(call, what, path, _body(message, args, kwargs, what), self._timeout)
         call.result()
 
     def stream(self, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
@@ -92,15 +129,19 @@ class Gateway:
             query = f"?below={urllib.parse.quote(below)}" if below else ""
             connection.request("GET", f"{self._prefix}/v1/actors{query}", headers=self._headers)
             answer = connection.getresponse()
-            told = json.loads(answer.read())
-            if answer.status != 200:
-                raise _error(told.get("error", {}), "actors")
+            told = _checked(json.loads(answer.read()), answer.status, "actors")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unavailable(f"the gateway at {self._host}:{self._port}: {error}") from error
         finally:
             connection.close()
         found: list[dict[str, Any]] = told["items"]
         return found
+
+    def later(self, seconds: float, function: Callable[[], None]) -> None:
+        """For a Retried call: calls a function after a while, in a thread."""
+        timer = threading.Timer(seconds, function)
+        timer.daemon = True
+        timer.start()
 
     def close(self) -> None:
         with self._lock:
@@ -180,9 +221,7 @@ class Gateway:
             told = json.loads(data)
         except ValueError as error:
             raise Uncertain(f"{where} answered {answer.status} with what is no JSON") from error
-        if "error" in told:
-            raise _error(told["error"], what)
-        return connection, _plain(told.get("value"))
+        return connection, _plain(_checked(told, answer.status, what).get("value"))
 
 
 def _is_stale(connection: http.client.HTTPConnection) -> bool:
@@ -196,10 +235,23 @@ def _is_stale(connection: http.client.HTTPConnection) -> bool:
     return bool(poll.poll(0))
 
 
-def _error(told: Mapping[str, Any], what: str) -> ActorError:
-    code = CODES.get(str(told.get("code")), 3)
-    text = str(told.get("text", ""))
-    return of_code(code, text if code in (7, 9) else f"{what}: {text}")
+def _duration(seconds: float) -> str:
+    """For the gateway, which reads numbers of at most five digits."""
+    whole, rest = divmod(max(1, round(seconds * 1000)), 1000)
+    return f"{whole}s{rest}ms"
+
+
+def _checked(told: Any, status: int, what: str) -> dict[str, Any]:
+    """The answer of a gateway, or the error that it is."""
+    error = told.get("error") if isinstance(told, dict) else None
+    if isinstance(error, dict):
+        code = CODES.get(str(error.get("code")), 3)
+        text = str(error.get("text", ""))
+        raise of_code(code, text if code in (7, 9) else f"{what}: {text}")
+    if status != 200 or error is not None or not isinstance(told, dict):
+        text = error if isinstance(error, str) else "this is no answer of a gateway"
+        raise REFUSALS.get(status, Uncertain)(f"{what}: {status} {http.client.responses.get(status, '')}: {text}")
+    return told
 
 
 def _quoted(address: Address, method: str) -> str:
@@ -208,26 +260,57 @@ def _quoted(address: Address, method: str) -> str:
     return f"{urllib.parse.quote(address.path)}/{urllib.parse.quote(method, safe='')}"
 
 
-def _body(args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> bytes:
+def _body(message: Message, args: Sequence[Any], kwargs: Mapping[str, Any], what: str) -> bytes:
     if args and kwargs:
-        raise EncodingError(f"{what}: from outside give arguments by name or by position, not both")
-    value = dict(kwargs) if kwargs else list(args) if args else None
+        args, kwargs = _one_kind(message, args, kwargs, what)
     try:
-        return json.dumps(value, default=_encoded, allow_nan=False).encode()
+        return json.dumps(_json(kwargs or args or None), allow_nan=False).encode()
+    except RecursionError:
+        raise EncodingError(f"{what}: an argument is too deep, or holds itself") from None
     except (TypeError, ValueError) as error:
         raise EncodingError(f"{what}: {error}") from error
 
 
-def _encoded(value: Any) -> Any:
+def _one_kind(message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
+              what: str) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """The same arguments all by position or all by name, as the method's signature allows it: JSON holds one or the other."""
+    if message.function is not _unknown:
+        try:
+            bound = message.signature().bind(*args, **kwargs)
+        except TypeError as error:
+            raise BadArgument(f"{what}: {error}") from None
+        if not bound.kwargs:
+            return bound.args, {}
+        named = dict(bound.arguments)
+        kinds = {name: bound.signature.parameters[name].kind for name in named}
+        if not {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL} & set(kinds.values()):
+            for name, kind in kinds.items():
+                if kind == inspect.Parameter.VAR_KEYWORD:
+                    named.update(named.pop(name))
+            return (), named
+    raise EncodingError(f"{what}: from outside give arguments by name or by position, not both")
+
+
+def _json(value: Any) -> Any:
+    """A value as JSON has it. What would arrive as something else raises TypeError."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_json(one) for one in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {"$bin": base64.b64encode(value).decode()}
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise TypeError("a datetime without a time zone names no moment")
         return {"$time": value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")}
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} is no plain value")
+    if not isinstance(value, dict):
+        raise TypeError(f"{type(value).__name__} is no plain value")
+    for key, inner in value.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the key {key!r} is no text: from outside a dict has no other keys")
+        if key in SPECIAL and len(value) == 1 and isinstance(inner, str):
+            raise TypeError(f'{{"{key}": text}} stands for what JSON has not (docs/gateway.md): give the bytes or the datetime')
+    return {key: _json(inner) for key, inner in value.items()}
 
 
 def _plain(value: Any) -> Any:
@@ -257,6 +340,12 @@ class Connected(System):
 
     def _close(self) -> None:
         self._gateway.close()
+
+    def watch(self, ref: object) -> Watch:
+        raise NotImplementedError(
+            "nothing can be watched through histrio.connect(): the JSON gateway tells no events. `histrio get exits` does, and Watch of the "
+            "gateway over gRPC (docs/gateway.md)"
+        )
 
     def actors(self, below: str = "") -> list[dict[str, Any]]:
         """The actors of the node that was reached, below a path."""

@@ -23,3 +23,23 @@ class Relay(histrio.Actor):
     @histrio.method
     def noted(self) -> str:
         return self.trace
+
+
+class Arguments(histrio.Actor):
+    """Methods of each kind of parameters."""
+
+    @histrio.method
+    def usual(self, a: int, b: int = 2, c: int = 0) -> list[int]:
+        return [a, b, c]
+
+    @histrio.method
+    def only(self, a: int, b: int = 2, *, c: int = 0) -> list[int]:
+        return [a, b, c]
+
+    @histrio.method
+    def more(self, a: int, c: int = 0, **others: int) -> list[object]:
+        return [a, c, others]
+
+    @histrio.method
+    def first(self, a: int, /, *, c: int = 0) -> list[int]:
+        return [a, c]

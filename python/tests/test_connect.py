@@ -1,13 +1,16 @@
 """A system of a manifest with actors in Python, asked from outside through the JSON gateway of a real node."""
 
 import asyncio
+import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +22,7 @@ import histrio
 import outside_actors
 from actors import Counter
 from carry_actors import Looker
+from outside_actors import Arguments
 
 HERE = pathlib.Path(__file__).parent
 PATIENCE = 120
@@ -42,6 +46,8 @@ spec:
       behavior: {{python: "outside_actors:Relay"}}
     - name: plain
       behavior: {{python: "actors:Plain"}}
+    - name: mixed
+      behavior: {{python: "outside_actors:Arguments"}}
 """
 
 
@@ -109,6 +115,64 @@ def test_values(url):
             echo.same(value=object())
         with pytest.raises(histrio.EncodingError, match="not both"):
             echo.same(1, value=2)
+
+
+def test_what_json_would_change_is_refused(url):
+    with histrio.connect(url) as system:
+        echo = system.lookup("plain")
+        for key, named in ((1, "1"), (None, "None"), (True, "True"), (1.5, "1.5"), (b"a", "b'a'"), (("a", 1), "('a', 1)")):
+            with pytest.raises(histrio.EncodingError, match=rf"same of plain: .*the key {re.escape(named)} "):
+                echo.same(value=[{"a": {key: 1}}])
+        for special in ("$bin", "$time"):
+            with pytest.raises(histrio.EncodingError, match=rf"\{special}"):
+                echo.same(value={special: "AAAA"})
+            with pytest.raises(histrio.EncodingError, match=rf"\{special}"):
+                echo.same(**{special: "AAAA"})
+            for value in ({special: 5}, {special: "x", "b": 1}, {special: b"x"}):
+                assert echo.same(value=value).result() == value
+        circle = []
+        circle.append(circle)
+        with pytest.raises(histrio.EncodingError, match="too deep"):
+            echo.same(value=circle)
+
+
+def test_arguments_by_position_and_by_name(url):
+    """Who knows the class may mix them; the gateway takes one or the other."""
+    with histrio.connect(url) as system:
+        mixed = system.lookup("mixed", Arguments)
+        assert mixed.usual(1, c=3).result() == [1, 2, 3]
+        assert mixed.only(1, c=3).result() == [1, 2, 3]
+        assert mixed.more(1, c=3).result() == [1, 3, {}]
+        assert mixed.more(1, c=3, d=4).result() == [1, 3, {"d": 4}]
+        mixed.usual.tell(1, b=5)
+        with pytest.raises(histrio.BadArgument, match="usual of mixed: multiple values for argument 'a'"):
+            mixed.usual(1, a=1)
+        with pytest.raises(histrio.EncodingError, match="not both"):
+            mixed.first(1, c=3)
+
+
+def test_what_is_too_large(url):
+    with histrio.connect(url) as system:
+        echo = system.lookup("plain")
+        assert echo.same(value="x" * (4 << 20 >> 1)).result() == "x" * (4 << 20 >> 1)
+        with pytest.raises(histrio.ValueTooLarge, match="same of plain: .*too large"):
+            echo.same(value="x" * (5 << 20)).result()
+        with pytest.raises(histrio.ValueTooLarge):
+            echo.same.tell(value="x" * (5 << 20))
+        assert echo.same(value=1).result() == 1
+
+
+def test_long_and_short_timeouts(url):
+    with histrio.connect(url, timeout=120) as system:
+        add = system.lookup("counter", Counter).add
+        for timeout in (None, 100, 3600, 99.9995, 0.5, "1m1s"):
+            assert add.opt(timeout=timeout)(0).result() >= 5
+
+
+def test_nobody_watches_from_outside(url):
+    with histrio.connect(url) as system:
+        with pytest.raises(NotImplementedError, match="gateway"):
+            system.watch(system.lookup("counter", Counter))
 
 
 def ask_with(url, path, headers):
@@ -179,10 +243,103 @@ def test_nobody_is_there():
         histrio.connect("ftp://bank")
 
 
+class Answers:
+    """A gateway that gives each request the next of its answers, (status, JSON), and notes the requests' traces."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.traces = []
+        gateway = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"] or 0))
+                gateway.traces.append(self.headers["traceparent"])
+                status, told = gateway.answers.pop(0)
+                body = json.dumps(told).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
+        return self, f"http://127.0.0.1:{self.server.server_port}"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def failed(code):
+    return 200, {"error": {"code": code, "text": "not now", "node": "n"}}
+
+
+VALUE = 200, {"value": 7, "node": "n"}
+
+
+def test_retries():
+    with Answers(failed("Unavailable"), failed("MailboxFull"), failed("Fenced"), VALUE) as (gateway, url):
+        with histrio.connect(url) as system, histrio.traced(TRACE):
+            assert system.lookup("counter", Counter).add.opt(retries=20)(1).result() == 7
+        assert gateway.traces == [TRACE] * 4, "each attempt belongs to the caller's trace"
+    with Answers(failed("Unavailable"), failed("Unavailable"), VALUE) as (gateway, url), histrio.connect(url) as system:
+        with pytest.raises(histrio.Unavailable):
+            system.lookup("counter").add.opt(retries=1)(k=1).result()
+
+        async def awaited():
+            return await system.lookup("counter").add.opt(retries=1)(k=1)
+
+        assert asyncio.run(awaited()) == 7
+    for code in ("Uncertain", "Timeout", "Crashed", "Application", "NotFound"):
+        with Answers(failed(code)) as (gateway, url), histrio.connect(url) as system:
+            with pytest.raises(histrio.ActorError, match="not now"):
+                system.lookup("counter").add.opt(retries=20)(k=1).result()
+            with pytest.raises(histrio.BadArgument, match="no idempotency keys"):
+                system.lookup("counter").add.opt(retries=20, idempotency_key="o-17")(k=1)
+
+
+def test_retries_end_with_the_connection_and_with_the_call():
+    with Answers(*[failed("Unavailable")] * 1000) as (_, url):
+        with histrio.connect(url) as system:
+            add = system.lookup("counter").add.opt(retries=1_000_000)
+            call = add(k=1)
+            with pytest.raises(histrio.AskTimeout):
+                call.result(timeout=0.1)
+            call = add(k=1)
+        with pytest.raises(histrio.SystemClosed):
+            call.result(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("status,told,error", [
+    (413, {"error": "the request's body is too large"}, histrio.ValueTooLarge),
+    (414, {"error": "the path is too long"}, histrio.BadArgument),
+    (503, {"error": "stopping"}, histrio.Unavailable),
+    (403, {"message": "no"}, histrio.Denied),
+    (502, {}, histrio.Uncertain),
+    (200, ["what is no gateway"], histrio.Uncertain),
+])
+def test_answers_that_are_not_an_actors(status, told, error):
+    with Answers((status, told), (status, told)) as (_, url), histrio.connect(url) as system:
+        with pytest.raises(error) as found:
+            system.lookup("counter").add(k=1).result()
+        assert type(found.value) is error and str(found.value).startswith("add of counter: ")
+        with pytest.raises(error):
+            system.actors()
+
+
 def test_a_connection_that_the_gateway_closed_is_made_anew():
     """A server that answers each connection once and closes it."""
-    import threading
-
     server = socket.create_server(("127.0.0.1", 0))
     closed = threading.Semaphore(0)
 
