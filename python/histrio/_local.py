@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Sequence
+from typing import TYPE_CHECKING, Any, Self, Sequence
 
 from . import _app as app
 from ._errors import NodeNotFound
@@ -46,6 +46,11 @@ class Local(System):
         import subprocess
 
         from ._output import relay
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_runtime", "_histrio_spawner"):
+            raise RuntimeError("this system was not opened: write `with histrio.local() as system:`, or `async with`")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
         from ._script import Script
 
         if app.is_importing():
