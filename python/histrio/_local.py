@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, Sequence
 
 from . import _app as app
 from ._errors import NodeNotFound
-from ._options import Duration, seconds
+from ._options import Duration, milliseconds, seconds
 from ._runtime import Runtime, enter
 from ._system import System
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
+MEMORY_LEAST = 16 << 20  # as in manifests
 
 
 class Local(System):
@@ -31,13 +32,24 @@ class Local(System):
 
     _runtime: Script
 
-    def __init__(self, workers: int | None, timeout: Duration, preload: Sequence[str], node: str | None) -> None:
+    def __init__(self, workers: int | None, timeout: Duration, preload: Sequence[str], node: str | None,
+                 handler_timeout: Duration | None, memory: int | None) -> None:
         self._workers = workers or per_cpu()
         self._timeout = seconds(timeout)
         self._preload = list(preload)
         self._program = node
+        self._limits: dict[str, str] = {}
+        if handler_timeout is not None:
+            self._limits["HISTRIO_PYTHON_HANDLER_TIMEOUT_MS"] = str(milliseconds(handler_timeout))
+        if memory is not None:
+            self._limits["HISTRIO_PYTHON_MEMORY_BYTES"] = str(memory)
         self._process: subprocess.Popen[bytes] | None = None
         self._output: threading.Thread | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_runtime", "_histrio_spawner"):
+            raise RuntimeError("this system was not opened: write `with histrio.local() as system:`, or `async with`")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"<histrio.local with {self._workers} workers>"
@@ -46,11 +58,6 @@ class Local(System):
         import subprocess
 
         from ._output import relay
-    def __getattr__(self, name: str) -> Any:
-        if name in ("_runtime", "_histrio_spawner"):
-            raise RuntimeError("this system was not opened: write `with histrio.local() as system:`, or `async with`")
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
         from ._script import Script
 
         if app.is_importing():
@@ -88,6 +95,7 @@ class Local(System):
             "HISTRIO_PYTHON_WORKERS": str(self._workers),
             "HISTRIO_WORKERS": "1",
             "HISTRIO_LOG_LEVEL": os.environ.get("HISTRIO_LOG_LEVEL", "info"),
+            **self._limits,
         }
         ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         if os.path.basename(ours) not in ("site-packages", "dist-packages"):  # not installed: the zygote must find it all the same
@@ -133,16 +141,24 @@ class Local(System):
         await asyncio.to_thread(self.close)
 
 
-def local(workers: int | None = None, *, timeout: Duration = 60.0, preload: Sequence[str] = (), node: str | None = None) -> Local:
+def local(workers: int | None = None, *, timeout: Duration = 60.0, preload: Sequence[str] = (), node: str | None = None,
+          handler_timeout: Duration | None = None, memory: int | None = None) -> Local:
     """A system on this machine, for `with` and `async with`.
 
     workers: worker processes for shared actors; by default as many as there are cores for this process. timeout: how long asks
     may take, unless they say otherwise. preload: modules that are imported before workers are forked. node: the program
-    histrio-node, when it is not where it is looked for: in HISTRIO_NODE, in this package, in PATH.
+    histrio-node, when it is not where it is looked for: in HISTRIO_NODE, in this package, in PATH. handler_timeout: a handler that
+    runs longer ends its worker process. memory: how many bytes a worker process may use. Without them there is no limit.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers={workers}: it is at least 1")
-    return Local(workers, timeout, preload, node)
+    if handler_timeout is not None and seconds(handler_timeout) <= 0:
+        raise ValueError(f"handler_timeout={handler_timeout}: it is above 0")
+    if memory is not None and not isinstance(memory, int):
+        raise TypeError(f"memory={memory!r}: it is a number of bytes")
+    if memory is not None and memory < MEMORY_LEAST:
+        raise ValueError(f"memory={memory}: it is a number of bytes, at least 16 MiB")
+    return Local(workers, timeout, preload, node, handler_timeout, memory)
 
 
 def per_cpu() -> int:

@@ -13,6 +13,7 @@ import pytest
 
 import histrio
 from actors import Caller, Counter, Echo, Plain, Slow, Words
+from limit_actors import Greedy
 
 HERE = pathlib.Path(__file__).parent
 PATIENCE = 60
@@ -310,6 +311,45 @@ def test_async_with():
             return await c.add(2)
 
     assert asyncio.run(main()) == 2
+
+
+def test_a_handler_that_never_ends():
+    with histrio.local(workers=1, handler_timeout=0.3) as system:
+        greedy = system.spawn(Greedy, name="greedy").result()
+        before = greedy.pid().result()
+        with system.watch(greedy) as events:
+            with pytest.raises(histrio.ActorCrashed, match=r"limit_actors.py:\d+ in loop"):
+                greedy.loop().result(timeout=PATIENCE)
+            assert events.next().result(timeout=PATIENCE).kind == "timeout"
+        assert greedy.pid.opt(retries=5)().result() != before, "the next incarnation, in another process"
+
+
+def test_a_handler_that_takes_all_memory():
+    with histrio.local(workers=1, memory=256 << 20) as system:
+        greedy = system.spawn(Greedy, name="greedy").result()
+        with pytest.raises((MemoryError, histrio.ActorCrashed)):
+            greedy.hoard().result(timeout=PATIENCE)
+        assert greedy.pid.opt(retries=5)().result() > 0
+
+
+@pytest.mark.parametrize("limits,error,text", [
+    ({"handler_timeout": 0}, ValueError, "handler_timeout=0"),
+    ({"handler_timeout": "1 s"}, ValueError, "is no duration"),
+    ({"memory": 1000}, ValueError, "memory=1000: .* at least 16 MiB"),
+    ({"memory": "512Mi"}, TypeError, "memory='512Mi': .* bytes"),
+])
+def test_limits_that_make_no_sense(limits, error, text):
+    with pytest.raises(error, match=text):
+        histrio.local(**limits)
+
+
+def test_a_system_that_was_not_opened():
+    system = histrio.local()
+    for use in (lambda: system.spawn(Counter), lambda: system.pool(Counter), lambda: system.lookup("local/c", Counter),
+                lambda: system.watch(None), lambda: system.exit(None), system.close):
+        with pytest.raises(RuntimeError, match="with histrio.local"):
+            use()
+    assert not hasattr(system, "other")
 
 
 def test_no_node(monkeypatch):
