@@ -50,16 +50,16 @@ GRACE = 5.0
 class Retried(RetriedCall):
     """Attempts through a gateway. Each is made in the context of the caller, whose trace goes along."""
 
-    __slots__ = ("_context",)
+    __slots__ = ("_caller",)
 
     def __init__(self, gateway: Gateway, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                  options: CallOptions) -> None:
-        self._context = contextvars.copy_context()
+        self._caller = contextvars.copy_context()
         super().__init__(cast(Any, gateway), address, message, args, kwargs, options)
         self._waiting = None  # threads of the gateway complete it, and nobody must be told who waits
 
     def _try(self) -> None:
-        self._context.run(super()._try)
+        self._caller.run(super()._try)
 
 
 class Gateway:
