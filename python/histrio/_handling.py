@@ -13,7 +13,7 @@ from . import _logs as logs
 from ._behavior import behavior_of
 from ._cell import Cell, Delivery, hook_call
 from ._context import Context
-from ._errors import APPLICATION, BAD_ARGUMENT, CRASHED, ActorError, BadArgument, DeadlockError
+from ._errors import APPLICATION, BAD_ARGUMENT, CRASHED, ActorError, BadArgument, DeadlockError, executed
 from ._method import Message
 from ._options import Address
 from ._ref import ActorRef
@@ -271,6 +271,8 @@ def _answer_error(worker: Deliveries, cell: Cell, delivery: Delivery, error: Bas
     if refused or (isinstance(error, BadArgument) and not delivery.pickled and not error.executed):
         worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=str(error).encode()[:4096])
     elif delivery.pickled:
+        if isinstance(error, ActorError):
+            executed(error)  # though what it asked of others may not be
         payload = codec.encode_error(error, cell.label, delivery.method)
         worker.port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=payload)
     else:

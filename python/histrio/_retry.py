@@ -58,7 +58,7 @@ class RetriedCall(Call[Any]):
         if error is None:
             self.complete(attempt._value)
             return
-        if self._cancelled or self._left == 0 or not self._may_repeat(error):
+        if self._cancelled or self._left <= 0 or not self._may_repeat(error):
             self.fail(error)
             return
         self._left -= 1
@@ -78,6 +78,6 @@ class RetriedCall(Call[Any]):
         if isinstance(error, DeadlockError) or not isinstance(error, ActorError):
             return False
         if isinstance(error, (Unavailable, MailboxFull)):
-            return True
+            return not error.executed  # it may be one that the handler met with
         has_key = self._arguments[-1].idempotency_key is not None
         return has_key and isinstance(error, (ActorCrashed, AskTimeout, Uncertain))

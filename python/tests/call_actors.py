@@ -96,6 +96,16 @@ class Asking(histrio.Actor):
         return other.crash_once.opt(timeout=20, retries=5, idempotency_key=path)(path).result()
 
     @histrio.method
+    def ask_nobody(self):
+        """Cannot be made again: who knows what it did before."""
+        self.asked = getattr(self, "asked", 0) + 1
+        raise histrio.Unavailable("nobody is there")
+
+    @histrio.method
+    def how_often(self):
+        return self.asked
+
+    @histrio.method
     def run_loop(self, other):
         async def wait():
             return await other.give(1)

@@ -138,6 +138,13 @@ def test_an_actor_asks_again(system, tmp_path, asking):
     assert has_sender and 0 < remaining <= 20
 
 
+def test_what_a_handler_met_with_is_not_made_again(system):
+    asking = system.spawn(Asking).result()
+    with pytest.raises(histrio.Unavailable) as raised:
+        asking.ask_nobody.opt(retries=3)().result()
+    assert raised.value.executed and asking.how_often().result() == 1
+
+
 def test_cancelling_a_call_that_is_made_again(target):
     call = target.sleep.opt(retries=3)(5)
     assert call.cancel() and call.done() and not call.cancel()
