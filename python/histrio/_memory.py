@@ -171,19 +171,21 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class Region:
-    """A file that is mapped here, from `start` on."""
+    """A file that is mapped here. Its mapping is taken before anything is done with it: Python unmaps the memory of an object that nobody has
+    any more, and gives its place away, before it tells us so; but from then on that object cannot be taken."""
 
-    def __init__(self, start: int, size: int, fd: int) -> None:
-        self.start = start
+    def __init__(self, mapping: mmap.mmap, size: int, fd: int) -> None:
+        self.mapping = weakref.ref(mapping)
+        self.start = _address(mapping)
         self.size = size
         self.fd = fd
 
     def forget(self) -> None:
-        _regions.pop(self.start, None)
+        _regions.discard(self)
         os.close(self.fd)
 
 
-_regions: dict[int, Region] = {}
+_regions: set[Region] = set()
 _CHANGED = bytes(int(bool(one & 0xC0) and not one & 0x20) for one in range(256))  # there, and no page of the file any more
 
 
@@ -192,8 +194,8 @@ def mapped(fd: int, size: int) -> mmap.mmap:
     try:
         memory = mmap.mmap(fd, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
         if len(_regions) < REGIONS_MAX:
-            region = Region(_address(memory), size, os.dup(fd))
-            _regions[region.start] = region
+            region = Region(memory, size, os.dup(fd))
+            _regions.add(region)
             weakref.finalize(memory, region.forget).atexit = False
     finally:
         os.close(fd)
@@ -205,9 +207,12 @@ def again(buffers: Sequence[memoryview]) -> tuple[int, int, list[int], list[tupl
     if not _regions or any(one.readonly for one in buffers):
         return None
     starts = [_address(one) for one in buffers]
-    for region in list(_regions.values()):
+    for region in _regions.copy():
         places = [start - region.start for start in starts]
         if all(0 <= place <= region.size - one.nbytes for place, one in zip(places, buffers)):
+            mapping = region.mapping()  # held until the descriptor is ours
+            if mapping is None or mapping.closed:
+                continue
             patches = _patches(region, buffers, places)
             return None if patches is None else (os.dup(region.fd), region.size, places, patches)
     return None

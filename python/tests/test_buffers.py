@@ -6,6 +6,7 @@ import pickle
 import re
 import resource
 import signal
+import threading
 import time
 
 import numpy
@@ -210,6 +211,39 @@ def test_what_came_goes_back_in_its_file():
         whole[place] = 1
     assert memory.again([whole]) is None, "a copy costs less"
     assert memory.again([memoryview(bytearray(MIB))]) is None
+
+
+def test_memory_at_the_place_of_what_came_before_is_not_taken_for_it():
+    """A mapping is gone before Python tells that its object is, and the kernel gives its place to the next one."""
+    fd = memory.filled([memoryview(b"\1" * 8 * MIB)], [0], 8 * MIB)
+    until = time.monotonic() + 2
+
+    def receive():
+        while time.monotonic() < until:
+            mapping = memory.mapped(os.dup(fd), 8 * MIB)
+            mapping[:: 8 * 4096]  # so that it takes a while to be unmapped
+            del mapping
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    wrong = 0
+    while time.monotonic() < until and not wrong:
+        other = mmap.mmap(-1, 8 * MIB)
+        found = memory.again([memoryview(other)])
+        if found is not None:
+            os.close(found[0])
+            wrong += 1
+    until = 0
+    receiver.join()
+    os.close(fd)
+    assert not wrong
+
+
+def test_what_came_in_a_mapping_that_was_closed_is_forgotten():
+    fd = memory.filled([memoryview(b"\1" * 2 * MIB)], [0], 2 * MIB)
+    mapping = memory.mapped(fd, 2 * MIB)
+    mapping.close()
+    assert memory.again([memoryview(mmap.mmap(-1, 2 * MIB))]) is None  # most probably at the same place
 
 
 def test_a_file_that_is_used_again_is_mapped(monkeypatch):
