@@ -258,6 +258,11 @@ def traceback_of(error: BaseException) -> str:
     return text if len(data) <= TRACEBACK_MAX else "..." + data[-TRACEBACK_MAX:].decode("utf-8", "ignore")
 
 
+def utf8(text: str) -> bytes:
+    """What others read. What is no character, as in names of files that are not in UTF-8, they see as an escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def where(error: BaseException) -> str:
     """"ValueError: text (bank.py:41 in add)": the reason of an actor that failed by an exception."""
     text = _said(error).splitlines()[0]
@@ -266,8 +271,8 @@ def where(error: BaseException) -> str:
         return text
     last = trace[-1]
     place = f" ({last.filename.rpartition('/')[2]}:{last.lineno} in {last.name})"
-    room = 255 - len(place.encode())
-    return text.encode()[:room].decode("utf-8", "ignore") + place
+    room = max(0, 255 - len(utf8(place)))
+    return utf8(text)[:room].decode("utf-8", "ignore") + place
 
 
 def _without_ours(trace: Any) -> Any:

@@ -94,6 +94,8 @@ class Deliveries(Peer):
                 handling.failed(self, cell, delivery, error)
         except Closed:
             self.leave()
+        except BaseException as raised:  # by what the actor gave us, as when its exception is pickled
+            self.fail(cell, codec.where(raised), delivery, raised)
         self.forget_delivery(cell, delivery)
         if cell.stopping is not None and not cell.ended and not cell.active:
             self.stop_actor(cell, cell.stopping)
@@ -146,7 +148,7 @@ class Deliveries(Peer):
         for other in others:
             if other.number in self.open:
                 handling.abandoned(self, cell, other, reason)
-        text = reason.encode()[:255].decode("utf-8", "ignore").encode()
+        text = codec.utf8(reason)[:255].decode("utf-8", "ignore").encode()
         if self.takes_tracebacks:
             trace = "" if error is None else "\n" + codec.traceback_of(error)
             text = text.replace(b"\n", b" ") + trace.encode("utf-8", "replace")

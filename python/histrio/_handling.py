@@ -269,14 +269,14 @@ def failed(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseExcept
 def _answer_error(worker: Deliveries, cell: Cell, delivery: Delivery, error: BaseException, refused: bool) -> None:
     """The asker gets the exception as itself; one that is not in Python a text."""
     if refused or (isinstance(error, BadArgument) and not delivery.pickled and not error.executed):
-        worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=str(error).encode()[:4096])
+        worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=codec.utf8(str(error))[:4096])
     elif delivery.pickled:
         if isinstance(error, ActorError):
             executed(error)  # though what it asked of others may not be
         payload = codec.encode_error(error, cell.label, delivery.method)
         worker.port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=payload)
     else:
-        worker.port.send(frames.ERROR, APPLICATION, cell.slot, "", delivery.number, payload=codec.where(error).encode())
+        worker.port.send(frames.ERROR, APPLICATION, cell.slot, "", delivery.number, payload=codec.utf8(codec.where(error)))
 
 
 def refuse_circle(worker: Deliveries, cell: Cell, delivery: Delivery, cycle: list[str]) -> None:
@@ -289,7 +289,7 @@ def refuse_circle(worker: Deliveries, cell: Cell, delivery: Delivery, cycle: lis
 def abandoned(worker: Deliveries, cell: Cell, delivery: Delivery, reason: str) -> None:
     """The actor fails while this delivery, too, had begun."""
     if delivery.is_ask:
-        worker.port.send(frames.ERROR, CRASHED, cell.slot, "", delivery.number, payload=reason.encode())
+        worker.port.send(frames.ERROR, CRASHED, cell.slot, "", delivery.number, payload=codec.utf8(reason))
     else:
         worker.port.send(frames.DONE, 0, cell.slot, "", delivery.number)
 
@@ -322,7 +322,10 @@ def is_coroutine(value: Any) -> bool:
 
 
 def finish_lines() -> None:
-    """Prints without an end of line belong to the message that printed them."""
+    """Prints without an end of line belong to the message that printed them. Raises nothing: that message is to be ended."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, logs.Stream):
-            stream.finish()
+            try:
+                stream.finish()
+            except Exception:
+                pass  # there is nobody whom a line that cannot be told would help

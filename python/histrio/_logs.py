@@ -24,7 +24,8 @@ def log(port: Any, level: int, message: str, slot: int = 0, **told: Any) -> None
         slot = slot or (execution.cell.slot if execution.cell is not None else 0)
         if execution.trace:
             told["traceId"] = carry.trace_id(execution.trace)
-    payload = codec.pack({"message": message[:LINE_MAX], **told}, "a line of the log")
+    texts = {"message": message[:LINE_MAX], **told}
+    payload = codec.pack({name: codec.utf8(text).decode() if isinstance(text, str) else text for name, text in texts.items()}, "a line of the log")
     port.send(frames.LOG, level, slot, payload=payload)
 
 

@@ -345,6 +345,6 @@ def serve(data_fd: int, page_fd: int, trace_fd: int, worker_number: int = 0) -> 
     except BaseException:
         import traceback
 
-        os.write(2, traceback.format_exc().encode())
+        os.write(2, codec.utf8(traceback.format_exc()))
         code = 1
     os._exit(code)

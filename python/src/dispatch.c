@@ -228,13 +228,13 @@ static int end(struct port *port, struct delivery *delivery, PyObject *value)
     if (port->is_dirty && !gate->has_ended) {
         PyObject *type, *error, *trace;
         PyErr_Fetch(&type, &error, &trace); /* the handler's */
-        failed = call_served(port, SERVED_DIRTY, NULL);
-        if (failed == 0)
-            PyErr_Restore(type, error, trace);
+        if (call_served(port, SERVED_DIRTY, NULL) < 0)
+            PyErr_Clear(); /* a line that is lost is no reason to leave the delivery without its end */
+        PyErr_Restore(type, error, trace);
     }
-    if (failed == 0 && !gate->has_ended && (!value || port->is_abandoned || !answer(port, delivery, value)))
+    if (!gate->has_ended && (!value || port->is_abandoned || !answer(port, delivery, value)))
         failed = leave_to_python(port, delivery, value);
-    else if (failed == 0 && gate->has_ended)
+    else if (gate->has_ended)
         PyErr_Clear();
     gate->is_busy = false;
     if (delivery->entry)

@@ -36,6 +36,11 @@ class Enough(StopIteration):
     pass
 
 
+class Unpicklable(Exception):
+    def __reduce__(self):
+        sys.exit("no pickle")
+
+
 class Counter(histrio.Actor):
     def __init__(self, start=0):
         self.n = start
@@ -48,6 +53,7 @@ class Counter(histrio.Actor):
 
     @histrio.method
     def fail(self, text="no amount"):
+        text = text.replace("?", "\udcff")
         raise ValueError(text)
 
     @histrio.method
@@ -57,6 +63,10 @@ class Counter(histrio.Actor):
     @histrio.method
     def raise_(self, expression):
         raise eval(expression)
+
+    @histrio.method
+    def fail_badly(self):
+        raise Unpicklable
 
     @histrio.method
     def bad_result(self):
@@ -243,9 +253,23 @@ class Slow(histrio.Actor):
         raise ValueError("after one")
 
     @histrio.method
-    async def fail(self):
+    async def fail(self, text="async"):
         await asyncio.sleep(0)
-        raise ValueError("async")
+        text = text.replace("?", "\udcff")
+        raise ValueError(text)
+
+    @histrio.method
+    async def fail_badly(self):
+        raise Unpicklable
+
+    @histrio.method
+    async def say(self, text):
+        print(text)
+        print("and", text, end="")
+
+    @histrio.method
+    async def finish(self, reason):
+        self.ctx.stop(reason)
 
     @histrio.method
     async def raise_(self, expression):

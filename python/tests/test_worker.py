@@ -250,6 +250,38 @@ def test_long_reasons_are_cut(node):
     assert len(failed.payload) <= 255 and failed.payload.decode().endswith("in fail)")
 
 
+@pytest.mark.parametrize("behavior", ["actors:Counter", "actors:Slow"])
+def test_texts_that_are_no_unicode(node, behavior):
+    """Names of files have such characters. Nobody else in the process suffers from them."""
+    bad, shown = "bad \udcff name", b"bad \\udcff name"
+    slot, neighbour = node.start(behavior), node.start("actors:Counter")
+    node.ask(slot, "say", bad)
+    said = [told["message"].encode() for actor, _, told in node.logs if actor == slot]
+    assert shown in said and any(line.startswith(b"and ") for line in said)
+    with pytest.raises(ValueError, match=bad):
+        node.ask(slot, "fail", bad)
+    number = node.deliver(frames.ASK, slot, "fail", msgpack.packb(["bad ? name"]), timeout_ms=30000)
+    node.port.flush()
+    error = node.end_of(number)
+    assert error.kind == frames.ERROR and shown in error.payload
+    failed = node.end_of(node.tell(slot, "fail", bad))
+    assert failed.kind == frames.FAILED and failed.payload.startswith(b"ValueError: " + shown + b" (actors.py:")
+    ends = node.start(behavior)
+    node.ask(ends, "finish", bad)
+    assert node.expect(frames.FAILED).payload == shown
+    assert node.ask(neighbour, "add", 1) == 1 and node.idle()
+
+
+@pytest.mark.parametrize("behavior", ["actors:Counter", "actors:Slow"])
+def test_an_exception_that_cannot_be_told_fails_its_actor_alone(node, behavior):
+    slot, neighbour = node.start(behavior), node.start("actors:Counter")
+    number = node.send(slot, "fail_badly")
+    node.port.flush()
+    failed = node.end_of(number)
+    assert failed.kind == frames.FAILED and failed.payload.startswith(b"SystemExit: no pickle")
+    assert node.ask(neighbour, "add", 1) == 1 and node.idle()
+
+
 def test_on_error_restart(node):
     slot = node.start("actors:Fragile")
     with pytest.raises(ValueError, match="fragile"):
