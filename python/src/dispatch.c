@@ -107,6 +107,13 @@ static bool read_call(struct port *port, struct delivery *delivery)
 
 /* ---- what the handler sees ---- */
 
+static int call_served(struct port *port, enum served which, PyObject *argument)
+{
+    PyObject *done = PyObject_CallFunctionObjArgs(port->serve[which], argument, NULL);
+    Py_XDECREF(done);
+    return done ? 0 : -1;
+}
+
 static int set_take(struct port *port, PyObject *execution, enum attribute attribute, PyObject *value)
 {
     int failed = value ? PyObject_SetAttr(execution, port->core->attributes[attribute], value) : -1;
@@ -120,19 +127,6 @@ static PyObject *new_ref(PyObject *object)
     return object;
 }
 
-/* The object of before, unless somebody kept it: our reference and the context variable's are two. */
-static int renew_execution(struct port *port, PyObject **execution)
-{
-    if (*execution && (uint32_t)Py_REFCNT(*execution) <= 2)
-        return 0;
-    Py_XDECREF(*execution);
-    *execution = PyObject_CallFunctionObjArgs(port->serve[SERVED_EXECUTION], Py_None, NULL);
-    PyObject *token =
-        *execution ? PyObject_CallFunctionObjArgs(port->serve[SERVED_SET], *execution, NULL) : NULL;
-    Py_XDECREF(token);
-    return token ? 0 : -1;
-}
-
 static PyObject *origin_of(struct port *port, const struct header *header)
 {
     if (header->name == 0 && header->node == 0 && header->id == 0)
@@ -143,21 +137,28 @@ static PyObject *origin_of(struct port *port, const struct header *header)
                 : NULL;
 }
 
-static int describe(struct port *port, struct delivery *delivery, PyObject **execution, uint64_t now)
+/* An execution for each message: contexts that were copied (contextvars.copy_context(), tasks, threads) go on
+ * having that of theirs, and nothing tells whether there are any. All of its attributes are set here, so its
+ * constructor need not be called. */
+static int describe(struct port *port, struct delivery *delivery, uint64_t now)
 {
     const struct header *header = &delivery->header;
-    if (renew_execution(port, execution) < 0)
+    PyObject *execution = PyType_GenericAlloc((PyTypeObject *)port->serve[SERVED_EXECUTION], 0);
+    if (!execution)
         return -1;
     double deadline = (double)now / 1e9 + (double)header->timeout_ms / 1e3;
     PyObject *until = header->timeout_ms > 0 ? PyFloat_FromDouble(deadline) : new_ref(Py_None);
     PyObject *chain = delivery->chain ? new_ref(delivery->chain) : PyTuple_New(0);
     PyObject *trace = delivery->trace ? new_ref(delivery->trace) : new_ref(port->texts[0]);
-    int failed = set_take(port, *execution, ATTRIBUTE_CELL, new_ref(delivery->gate->cell));
-    failed |= set_take(port, *execution, ATTRIBUTE_NUMBER, PyLong_FromUnsignedLongLong(header->number));
-    failed |= set_take(port, *execution, ATTRIBUTE_DEADLINE, until);
-    failed |= set_take(port, *execution, ATTRIBUTE_CHAIN, chain);
-    failed |= set_take(port, *execution, ATTRIBUTE_TRACE, trace);
-    failed |= set_take(port, *execution, ATTRIBUTE_ORIGIN, origin_of(port, header));
+    int failed = set_take(port, execution, ATTRIBUTE_CELL, new_ref(delivery->gate->cell));
+    failed |= set_take(port, execution, ATTRIBUTE_NUMBER, PyLong_FromUnsignedLongLong(header->number));
+    failed |= set_take(port, execution, ATTRIBUTE_DEADLINE, until);
+    failed |= set_take(port, execution, ATTRIBUTE_CHAIN, chain);
+    failed |= set_take(port, execution, ATTRIBUTE_TRACE, trace);
+    failed |= set_take(port, execution, ATTRIBUTE_ORIGIN, origin_of(port, header));
+    if (failed == 0)
+        failed = call_served(port, SERVED_SET, execution);
+    Py_DECREF(execution);
     return failed;
 }
 
@@ -213,13 +214,6 @@ static bool answer(struct port *port, struct delivery *delivery, PyObject *value
 
 /* ---- running ---- */
 
-static int call_served(struct port *port, enum served which, PyObject *argument)
-{
-    PyObject *done = PyObject_CallFunctionObjArgs(port->serve[which], argument, NULL);
-    Py_XDECREF(done);
-    return done ? 0 : -1;
-}
-
 /* After the handler: the frame that ends the delivery. */
 static int end(struct port *port, struct delivery *delivery, PyObject *value)
 {
@@ -247,7 +241,7 @@ static int end(struct port *port, struct delivery *delivery, PyObject *value)
 }
 
 /* Runs the handler of a delivery that is in the page; it takes the delivery. */
-static enum run handle(struct port *port, struct delivery *delivery, PyObject **execution)
+static enum run handle(struct port *port, struct delivery *delivery)
 {
     struct gate_method *method = delivery->method;
     long long role = port->role;
@@ -256,7 +250,7 @@ static enum run handle(struct port *port, struct delivery *delivery, PyObject **
     port->began_ns = began;
     page_on_stack(port->page, delivery->header.number, began);
     delivery->gate->is_busy = true;
-    if (describe(port, delivery, execution, began) == 0)
+    if (describe(port, delivery, began) == 0)
         value = PyObject_Call(method->function, delivery->arguments, delivery->named);
     port->ended_ns = core_now_ns();
     method->is_slow = port->ended_ns - began > SLOW_NS;
@@ -270,7 +264,7 @@ static enum run handle(struct port *port, struct delivery *delivery, PyObject **
 
 /* Runs the message at the front of the input, which it takes. RUN_NOT_OURS: *ret_frame is for Python. */
 static enum run run(struct port *port, struct gate *gate, const struct header *header, const uint8_t *payload,
-    PyObject **execution, PyObject **ret_frame)
+    PyObject **ret_frame)
 {
     struct delivery delivery = {.gate = gate, .header = *header};
     PyObject *name = port_text(port, header->method);
@@ -297,7 +291,7 @@ static enum run run(struct port *port, struct gate *gate, const struct header *h
         delivery_done(&delivery);
         return *ret_frame ? RUN_NOT_OURS : RUN_ERROR;
     }
-    return handle(port, &delivery, execution);
+    return handle(port, &delivery);
 }
 
 /* Waits for input, with nothing left to tell. */
@@ -315,7 +309,7 @@ static bool has_expired(const struct port *port, const struct header *header)
 }
 
 /* Runs handlers, and appends to frames what is for Python, up to the next handler. */
-static int gather(struct port *port, long long lane, PyObject *frames, PyObject **execution)
+static int gather(struct port *port, long long lane, PyObject *frames, bool *ret_has_run)
 {
     while (port->role == lane && PyList_Size(frames) < FRAMES_MAX) {
         struct header header;
@@ -341,7 +335,8 @@ static int gather(struct port *port, long long lane, PyObject *frames, PyObject 
             continue;
         }
         if (gate) {
-            enum run ran = run(port, gate, &header, payload, execution, &frame);
+            enum run ran = run(port, gate, &header, payload, &frame);
+            *ret_has_run = true;
             if (ran == RUN_DONE)
                 continue;
         } else {
@@ -366,16 +361,15 @@ PyObject *port_next(PyObject *self, PyObject *lane)
         PyErr_SetString(PyExc_RuntimeError, "serve() comes first");
         return NULL;
     }
-    PyObject *frames = PyList_New(0), *execution = NULL;
-    if (frames && gather(port, number, frames, &execution) < 0)
+    PyObject *frames = PyList_New(0);
+    bool has_run = false;
+    if (frames && gather(port, number, frames, &has_run) < 0)
         Py_CLEAR(frames);
-    if (execution) {
+    if (has_run) {
         PyObject *type, *error, *trace;
         PyErr_Fetch(&type, &error, &trace);
-        PyObject *token = PyObject_CallFunctionObjArgs(port->serve[SERVED_SET], Py_None, NULL);
-        Py_XDECREF(token);
-        Py_DECREF(execution);
-        PyErr_Clear();
+        if (call_served(port, SERVED_SET, Py_None) < 0)
+            PyErr_Clear(); /* out of memory: the next message sets it */
         PyErr_Restore(type, error, trace);
     }
     if (port->role == number)

@@ -1,6 +1,7 @@
 """Actors for the tests of the worker."""
 
 import asyncio
+import contextvars
 import importlib
 import logging
 import os
@@ -169,6 +170,21 @@ class Caller(histrio.Actor):
     def spawn(self, start):
         child = self.ctx.spawn(Counter, start, name="child", isolation="process").result()
         return child
+
+
+class Keeper(histrio.Actor):
+    """Keeps the context of a handler for other actors of this process."""
+
+    kept = None
+
+    @histrio.method
+    def keep(self):
+        Keeper.kept = contextvars.copy_context()
+
+    @histrio.method
+    def paths(self):
+        """Of this message and of the one that was kept."""
+        return histrio.current().path, Keeper.kept.run(lambda: histrio.current().path)
 
 
 class Slow(histrio.Actor):

@@ -180,6 +180,13 @@ def test_the_context(node):
     assert node.ask(unnamed, "me") == make_ref(Address("", 7, unnamed), Counter)
 
 
+def test_a_context_that_was_copied_stays_that_of_its_message(node):
+    first, second = node.start("actors:Keeper", path="first"), node.start("actors:Keeper", path="second")
+    numbers = [node.send(first, "keep"), node.send(second, "paths")]
+    node.port.flush()
+    assert [node.answer(number) for number in numbers] == [None, ("second", "first")]
+
+
 def test_an_exception_of_an_ask_goes_to_the_asker_and_the_actor_lives(node):
     slot = node.start("actors:Counter", path="c")
     with pytest.raises(ValueError, match="no amount") as found:
