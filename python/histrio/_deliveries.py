@@ -72,15 +72,48 @@ class Deliveries(Peer):
 
     def begin(self, cell: Cell, delivery: Delivery) -> bool:
         """Writes the delivery into the page; False: the table is full, and it begins when something else is over."""
-        delivery.entry = self.page.begin(delivery.number)
-        if delivery.entry == 0:
-            self.flush()
+        if delivery.entry:
+            return True  # it was full, see _begin_starved()
+        if not self.starved:
             delivery.entry = self.page.begin(delivery.number)
+            if delivery.entry == 0:
+                self.flush()
+                delivery.entry = self.page.begin(delivery.number)
         if delivery.entry == 0:
             with self.lock:
                 self.starved.append((cell, delivery))
+                self.port.starving = True
+            self._begin_starved()  # what was over before did not know of it
             return False
         return True
+
+    def _begin_starved(self) -> None:
+        """Begins what found the table full, in its order, as far as there is room by now."""
+        try:
+            self.flush()  # which frees the entries of what is over
+        except Closed:
+            self.leave()
+        while True:
+            with self.lock:
+                while self.starved and self.starved[0][0].ended:
+                    self.starved.popleft()
+                cell, delivery = self.starved[0] if self.starved else (None, None)
+                entry = self.page.begin(delivery.number) if delivery is not None else 0
+                if delivery is not None and entry:
+                    self.starved.popleft()
+                    delivery.entry = entry
+                self.port.starving = bool(self.starved)
+            if cell is None or delivery is None or not entry:
+                return
+            if cell.on_loop:
+                self.loop_thread.add(cell, delivery)
+                self.loop_thread.submit()
+            else:
+                self.resume(cell, delivery)
+
+    def resume(self, cell: Cell, delivery: Delivery) -> None:
+        """Runs a plain handler that has an entry by now; any thread, at any time, may find that out."""
+        raise NotImplementedError
 
     def finish(self, cell: Cell, delivery: Delivery, value: Any, error: BaseException | None) -> None:
         """The handler returned or raised: the frame that ends the delivery, and the actor's own end if it wants one."""
@@ -182,18 +215,10 @@ class Deliveries(Peer):
             self.open.pop(delivery.number, None)
             cell.over(delivery)
             entry, delivery.entry = delivery.entry, 0
-            starved = self.starved.popleft() if entry and self.starved else None
         if entry:
             self.page.over(entry)
-        if starved is not None:
-            self._resume(*starved)
-
-    def _resume(self, cell: Cell, delivery: Delivery) -> None:
-        if cell.on_loop:
-            self.loop_thread.add(cell, delivery)
-            self.loop_thread.submit()
-        else:
-            self.ready.append((cell, delivery))
+        if self.starved:
+            self._begin_starved()
 
     def flush(self) -> None:
         """Writes what was gathered; then the node knows that those deliveries are over."""

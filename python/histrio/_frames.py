@@ -78,6 +78,7 @@ class Port:
         self.role = 0
         self.began = 0  # time.monotonic_ns() when the handler began that is on the dispatcher's stack
         self.dirty = False
+        self.starving = False  # deliveries wait for room in the page
 
     def serve(self, page: Any, *_: Any) -> None:
         """For workers: flush() tells the page whose answers were written. The compiled port runs handlers besides."""
@@ -162,10 +163,10 @@ class Port:
         """Writes what send() gathered; waits while the socket is full. Raises Closed."""
         with self._write_lock:
             with self._lock:
-                if not self._out:
-                    return
                 page = self._page
-                entries = page.take_over() if page is not None else None
+                entries = page.take_over() if page is not None else None  # perhaps told by the flush before
+                if not self._out and not entries:
+                    return
                 out, self._out = self._out, []
                 attached, self._attached = self._attached, []
                 self._out_size = 0

@@ -18,6 +18,7 @@ import signal
 import socket
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from . import _carry as carry
@@ -61,6 +62,7 @@ class Worker(Deliveries):
         self._here = threading.local()
         self._role: Lane | None = None
         self._idle: list[Lane] = []
+        self._resumed: deque[tuple[Cell, Delivery]] = deque()
         self._is_fork = False
         port.serve(page, Execution, executing.set, self._finish_compiled, self._attend, handling.finish_lines)
         os.register_at_fork(after_in_child=self._forked)
@@ -77,9 +79,10 @@ class Worker(Deliveries):
         self._live(lane)
 
     def _live(self, lane: Lane) -> None:
-        """A lane: dispatches while it has the role, and waits to be given it."""
+        """A lane: dispatches while it has the role, and waits to be given it, or a delivery that was starved."""
         while True:
             self._dispatch(lane)
+            self._run_resumed()
             with self.lock:
                 if len(self._idle) >= IDLE_LANES_MAX and threading.current_thread() is not threading.main_thread():
                     return
@@ -167,13 +170,12 @@ class Worker(Deliveries):
         while delivery is not None and not cell.ended:
             if not self.begin(cell, delivery):
                 return
-            dispatches = self._role is self._here.lane
             now = time.monotonic_ns()
             if self.port.pending() and (delivery.message is None or delivery.message.slow):
                 self.flush()
-            if dispatches:
+            if self._role is self._here.lane:
                 self.page.on_stack(delivery.number)
-            self.port.began = now
+                self.port.began = now
             value: Any = None
             error: BaseException | None = None
             try:
@@ -228,6 +230,8 @@ class Worker(Deliveries):
         if cell.stopping is not None and not cell.ended and not cell.active:
             self.stop_actor(cell, cell.stopping)
         self._run(cell, self.next(cell))
+        if self.starved:
+            self._begin_starved()
 
     # ---- waiting in handlers ----
 
@@ -296,12 +300,30 @@ class Worker(Deliveries):
         """Another thread dispatches from now on."""
         with self.lock:
             lane = self._idle.pop() if self._idle else None
-            fresh = lane is None
-            if lane is None:
-                lane = Lane()
-            self._role = lane
-            self.port.role = lane.number
-        if fresh:
+            given = self._role = lane or Lane()
+            self.port.role = given.number
+        self._wake(given, lane is None)
+
+    def resume(self, cell: Cell, delivery: Delivery) -> None:
+        """By a thread without the role: who has it may sleep in the port, where nobody but the node wakes it."""
+        self._resumed.append((cell, delivery))
+        with self.lock:
+            lane = self._idle.pop() if self._idle else None
+        self._wake(lane or Lane(), lane is None)
+
+    def _run_resumed(self) -> None:
+        while True:
+            try:
+                cell, delivery = self._resumed.popleft()
+            except IndexError:
+                return
+            try:
+                self._run(cell, delivery)
+            except Closed:
+                self.leave()
+
+    def _wake(self, lane: Lane, is_fresh: bool) -> None:
+        if is_fresh:
             threading.Thread(target=self._lane_main, args=(lane,), name="histrio-lane", daemon=True).start()
         else:
             lane.wake.release()

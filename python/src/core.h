@@ -180,6 +180,7 @@ struct port {
     PyThread_type_lock write_lock;
     bool is_abandoned;
     bool is_dirty;          /* somebody printed without an end of line */
+    bool is_starving;       /* deliveries wait for room in the page */
     uint32_t spins_in_vain; /* before sleeps; less for each in which something came */
     uint32_t spins_skipped;
 
@@ -198,7 +199,7 @@ enum served {
     SERVED_EXECUTION, /* Execution, the class */
     SERVED_SET,       /* executing.set */
     SERVED_FINISH,    /* (cell, frame, entry, value, error, call, pickled): the loop could not end it */
-    SERVED_ATTEND,    /* (cell): see struct gate.attention */
+    SERVED_ATTEND,    /* (cell): see struct gate.attention, and is_starving */
     SERVED_DIRTY,     /* (): finish lines */
 };
 

@@ -233,7 +233,7 @@ static int end(struct port *port, struct delivery *delivery, PyObject *value)
     gate->is_busy = false;
     if (delivery->entry)
         page_over(port->page, delivery->entry);
-    if (failed == 0 && gate->attention) {
+    if (failed == 0 && (gate->attention || port->is_starving)) {
         gate->attention = false;
         failed = call_served(port, SERVED_ATTEND, gate->cell);
     }

@@ -672,6 +672,25 @@ def test_many_awaiting_handlers(node):
     assert node.idle()
 
 
+def test_plain_handlers_that_find_the_table_full(node):
+    """They begin when something is over, though who dispatches sleeps, and though others that waited have ended meanwhile."""
+    slots, plain = [node.start("actors:Slow") for _ in range(600)], [node.start("actors:Counter") for _ in range(8)]
+    numbers = [node.send(slot, "alone", 1.0) for slot in slots]
+    node.port.flush()
+    assert node.settles(lambda: len(node.table()) == 4096 // 8 - 3)
+    adds = [node.send(slot, "add", 1) for slot in plain]
+    gone = [node.send(slot, "add", 1) for slot in plain[:4]]
+    node.port.flush()
+    for slot in plain[:4]:
+        node.deliver(frames.DROP, slot)
+    node.port.flush()
+    for number in numbers:
+        assert node.answer(number) == 1
+    assert [node.answer(number) for number in adds[4:]] == [1] * 4
+    assert [node.ask(slot, "add", 1) for slot in plain[4:]] == [2] * 4
+    assert node.idle() and not [frame for frame in node.came if frame.number in adds[:4] + gone]
+
+
 def test_blocking_in_the_loop_is_refused(node):
     slot = node.start("actors:Slow")
     with pytest.raises(RuntimeError, match="use await"):

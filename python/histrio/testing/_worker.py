@@ -19,6 +19,7 @@ from ._clock import StepLoop
 if TYPE_CHECKING:
     import asyncio
 
+    from .._cell import Cell, Delivery
     from ._node import Node
 
 
@@ -29,6 +30,7 @@ class Wire:
         self._receive = receive
         self.role = 0
         self.began = 0
+        self.starving = False
 
     def send(self, kind: int, code: int = 0, actor: int = 0, method: str = "", number: int = 0, timeout_ms: int = 0,
              name: str = "", node: int = 0, id: int = 0, payload: bytes = b"") -> bool:
@@ -99,6 +101,9 @@ class StepWorker(Worker):
 
     def soon(self, function: Callable[[], None]) -> None:
         function()  # there is one thread, and it holds no lock
+
+    def resume(self, cell: Cell, delivery: Delivery) -> None:
+        self.ready.append((cell, delivery))
 
     def later(self, seconds: float, function: Callable[[], None]) -> None:
         self._node.clock.after(seconds, function)
