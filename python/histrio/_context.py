@@ -97,6 +97,7 @@ class Context(Spawns):
         """Has snapshot() called now, and its result kept for restore() of the next incarnation. Without this that happens after each
         message, or after `snapshot_every` of them (see actor())."""
         self._cell.save()
+        self._cell.runtime.sent()
 
     def watch(self, other: object) -> None:
         """Has this actor's `on_down(ref, reason)` called, once, when another actor ends: at once with "noproc" when there is none. What is

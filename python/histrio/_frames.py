@@ -76,7 +76,7 @@ class Port:
         self._write_lock = threading.Lock()
         self._page: Any = None
         self.role = 0
-        self.began = 0  # time.monotonic_ns() when the handler began that is on the dispatcher's stack
+        self.slow = True  # the method of the handler that is on the dispatcher's stack lately ran for long
         self.dirty = False
         self.starving = False  # deliveries wait for room in the page
 

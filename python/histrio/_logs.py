@@ -6,6 +6,7 @@ import io
 import logging
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from . import _carry as carry
@@ -32,9 +33,10 @@ def log(port: Any, level: int, message: str, slot: int = 0, **told: Any) -> None
 class Stream(io.TextIOBase):
     """stdout or stderr of a worker: whole lines become frames."""
 
-    def __init__(self, port: Any, name: str) -> None:
+    def __init__(self, port: Any, name: str, soon: Callable[[], None]) -> None:
         self._port = port
         self._name = name
+        self._soon = soon
         self._rest = ""
 
     @property
@@ -47,12 +49,11 @@ class Stream(io.TextIOBase):
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            log(self._port, INFO, line, stream=self._name)
+            self._tell(line)
         if self._rest:
             self._port.dirty = True
         if len(self._rest) > LINE_MAX:
-            log(self._port, INFO, self._rest, stream=self._name)
-            self._rest = ""
+            self.finish()
         return len(text)
 
     def flush(self) -> None:
@@ -62,15 +63,20 @@ class Stream(io.TextIOBase):
         """The line without an end, at the end of a message."""
         if self._rest:
             rest, self._rest = self._rest, ""
-            log(self._port, INFO, rest, stream=self._name)
+            self._tell(rest)
+
+    def _tell(self, line: str) -> None:
+        log(self._port, INFO, line, stream=self._name)
+        self._soon()
 
 
 class Handler(logging.Handler):
     """Records of the standard library's logging as frames."""
 
-    def __init__(self, port: Any) -> None:
+    def __init__(self, port: Any, soon: Callable[[], None]) -> None:
         super().__init__()
         self._port = port
+        self._soon = soon
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -78,6 +84,7 @@ class Handler(logging.Handler):
             if record.exc_info and record.exc_info[0] is not None:
                 told["traceback"] = "".join(traceback.format_exception(*record.exc_info))[-LINE_MAX:]
             log(self._port, level_of(record.levelno), record.getMessage(), 0, **told)
+            self._soon()
         except Exception:
             self.handleError(record)
 
@@ -90,12 +97,12 @@ def level_of(number: int) -> int:
     return INFO if number >= logging.INFO else DEBUG
 
 
-def install(port: Any) -> tuple[Stream, Stream]:
-    """print() and logging of this process go to the node from now on."""
-    streams = Stream(port, "stdout"), Stream(port, "stderr")
+def install(port: Any, soon: Callable[[], None]) -> tuple[Stream, Stream]:
+    """print() and logging of this process go to the node from now on. soon(): flushes the port in a moment."""
+    streams = Stream(port, "stdout", soon), Stream(port, "stderr", soon)
     sys.stdout, sys.stderr = streams
     root = logging.getLogger()
-    root.handlers[:] = [Handler(port)]
+    root.handlers[:] = [Handler(port, soon)]
     if root.level == logging.WARNING:
         root.setLevel(logging.INFO)
     return streams

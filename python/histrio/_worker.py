@@ -31,6 +31,7 @@ from ._call import Call
 from ._cell import Cell, Delivery
 from ._deliveries import Deliveries
 from ._errors import BadArgument, Denied, StartFailed, SystemClosed
+from ._flusher import Flusher
 from ._frames import Closed, Frame
 from ._options import Address
 from ._page import page_of
@@ -39,7 +40,7 @@ from ._runtime import Execution, enter, executing
 if TYPE_CHECKING:
     import asyncio
 
-LONG_NS = 1_000_000
+APART_NS = 100_000  # what a slow handler sends in quick succession is written at once
 IDLE_LANES_MAX = 4
 
 
@@ -63,6 +64,8 @@ class Worker(Deliveries):
         self._role: Lane | None = None
         self._idle: list[Lane] = []
         self._resumed: deque[tuple[Cell, Delivery]] = deque()
+        self.flusher = Flusher(self._flush_aside)
+        self._written = 0  # when a handler had something written
         self._is_fork = False
         port.serve(page, Execution, executing.set, self._finish_compiled, self._attend, handling.finish_lines)
         os.register_at_fork(after_in_child=self._forked)
@@ -175,7 +178,7 @@ class Worker(Deliveries):
                 self.flush()
             if self._role is self._here.lane:
                 self.page.on_stack(delivery.number)
-                self.port.began = now
+                self.port.slow = delivery.message is None or delivery.message.slow
             value: Any = None
             error: BaseException | None = None
             try:
@@ -247,12 +250,24 @@ class Worker(Deliveries):
             return
         lane = getattr(self._here, "lane", None)
         if lane is not None and lane is self._role:
-            if time.monotonic_ns() - self.port.began > LONG_NS:
-                self.flush()
+            if self.port.slow:
+                now = time.monotonic_ns()
+                if now - self._written > APART_NS:
+                    self._written = now
+                    self.flush()
+                    return
+            if not self.flusher.wanted:  # the end of the batch is soon enough for quick handlers, but this may be the first that is slow
+                self.flusher.soon()
         elif self.loop_thread.is_current():
             self.loop_thread.flush_soon()
         else:
             self.flush()
+
+    def _flush_aside(self) -> None:
+        try:
+            self.flush()
+        except Closed:
+            self.leave()
 
     def attach(self, loop: asyncio.AbstractEventLoop, call: Call[Any]) -> None:
         lane = getattr(self._here, "lane", None)
@@ -342,6 +357,7 @@ class Worker(Deliveries):
         """In a child that an actor forked: it is no worker. Nothing of it may reach the node."""
         self._is_fork = True
         self.page.forget()
+        self.flusher.forget()
         self.closed = SystemClosed("this process was forked by an actor, and is no actor")
         self.port.abandon()
 
@@ -359,7 +375,7 @@ def serve(data_fd: int, page_fd: int, trace_fd: int, worker_number: int = 0) -> 
         faulthandler.register(signal.SIGUSR1, trace_fd, all_threads=True, chain=False)
     sock = socket.socket(fileno=data_fd)
     worker = Worker(frames.port_of(sock), page_of(page_fd))
-    logs.install(worker.port)
+    logs.install(worker.port, worker.flusher.soon)
     enter(worker)
     code = 0
     try:

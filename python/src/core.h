@@ -179,6 +179,7 @@ struct port {
     uint32_t last_number;
     PyThread_type_lock write_lock;
     bool is_abandoned;
+    bool is_slow;           /* the method of the handler that is on the dispatcher's stack */
     bool is_dirty;          /* somebody printed without an end of line */
     bool is_starving;       /* deliveries wait for room in the page */
     uint32_t spins_in_vain; /* before sleeps; less for each in which something came */
@@ -189,10 +190,9 @@ struct port {
     PyObject *serve[5];  /* enum served */
     struct gate **gates; /* by slot */
     size_t gate_count;
-    long long role;              /* which lane dispatches */
-    uint64_t received_ns;        /* when what is in the input came */
-    uint64_t ended_ns;           /* when the last handler was over */
-    unsigned long long began_ns; /* when the handler began that is on its stack */
+    long long role;       /* which lane dispatches */
+    uint64_t received_ns; /* when what is in the input came */
+    uint64_t ended_ns;    /* when the last handler was over */
 };
 
 enum served {

@@ -247,7 +247,7 @@ static enum run handle(struct port *port, struct delivery *delivery)
     long long role = port->role;
     uint64_t began = core_now_ns();
     PyObject *value = NULL;
-    port->began_ns = began;
+    port->is_slow = method->is_slow;
     page_on_stack(port->page, delivery->header.number, began);
     delivery->gate->is_busy = true;
     if (describe(port, delivery, began) == 0)

@@ -391,7 +391,7 @@ static PyMethodDef port_methods[] = {
 
 static PyMemberDef port_members[] = {
     {"role", T_LONGLONG, offsetof(struct port, role), 0, NULL},
-    {"began", T_ULONGLONG, offsetof(struct port, began_ns), 0, NULL},
+    {"slow", T_BOOL, offsetof(struct port, is_slow), 0, NULL},
     {"dirty", T_BOOL, offsetof(struct port, is_dirty), 0, NULL},
     {"starving", T_BOOL, offsetof(struct port, is_starving), 0, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import threading
 import time
 
 import histrio
@@ -120,6 +121,16 @@ class Counter(histrio.Actor):
         return os.fork()
 
     @histrio.method
+    def fork_and_say(self):
+        """The exit code of a child that prints and goes on."""
+        pid = os.fork()
+        if pid == 0:
+            print("of a child")
+            time.sleep(0.1)
+            os._exit(7)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    @histrio.method
     def say(self, text):
         print(text)
         print("and", "no end", end="")
@@ -170,6 +181,60 @@ class Caller(histrio.Actor):
     def spawn(self, start):
         child = self.ctx.spawn(Counter, start, name="child", isolation="process").result()
         return child
+
+
+@histrio.actor(snapshot_every=0)
+class Lingering(histrio.Actor):
+    """Sends, and goes on until there is a file of that path."""
+
+    def snapshot(self):
+        return 5
+
+    def restore(self, state):
+        pass
+
+    @histrio.method
+    async def save(self, path):
+        self.ctx.save()
+        await self._linger(path)
+
+    @histrio.method
+    async def say(self, path):
+        print("async")
+        await self._linger(path)
+
+    async def _linger(self, path):
+        while not os.path.exists(path):
+            await asyncio.sleep(0.005)
+
+
+class PlainLingering(histrio.Actor):
+    def __init__(self):
+        self.thread = None
+
+    def _linger(self, path):
+        while not os.path.exists(path):
+            time.sleep(0.005)
+
+    @histrio.method
+    def tell(self, other, path):
+        other.add.tell(1)
+        self._linger(path)
+
+    @histrio.method
+    def say(self, path):
+        print("plain")
+        self._linger(path)
+
+    @histrio.method
+    def say_later(self, path):
+        """When nobody does anything any more."""
+        def say():
+            self._linger(path)
+            print("a thread")
+
+        self.thread = threading.Thread(target=say)
+        self.thread.start()
 
 
 class Keeper(histrio.Actor):

@@ -62,11 +62,22 @@ class ScriptedNode:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise AssertionError(f"it did not come; there is {self.came}, logs {self.logs}")
-            for frame in self.port.read(left):
-                if frame.kind == frames.LOG:
-                    self.logs.append((frame.actor, frame.code, codec.unpack(frame.payload)))
-                else:
-                    self.came.append(frame)
+            self.take(left)
+
+    def expect_line(self, message):
+        """Of the log."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(told["message"] == message for _, _, told in self.logs):
+            left = deadline - time.monotonic()
+            assert left > 0, f"the line did not come; there are {self.logs}"
+            self.take(left)
+
+    def take(self, left):
+        for frame in self.port.read(left):
+            if frame.kind == frames.LOG:
+                self.logs.append((frame.actor, frame.code, codec.unpack(frame.payload)))
+            else:
+                self.came.append(frame)
 
     def expect(self, kind, number=None):
         return self.next(lambda frame: frame.kind == kind and number in (None, frame.number))

@@ -510,6 +510,11 @@ def test_the_stack_of_a_handler_on_demand(node, tmp_path):
     assert node.answer(number) == 0
 
 
+def test_a_forked_child_may_print(node):
+    assert node.ask(node.start("actors:Counter"), "fork_and_say") == 7
+    assert not node.logs
+
+
 def test_a_fork_in_an_actor_does_not_speak_for_it(node):
     slot = node.start("actors:Counter")
     child = node.ask(slot, "fork")
@@ -817,6 +822,42 @@ def test_tells_and_plain_asks_of_handlers(node):
     node.port.send(frames.REPLY, number=asked.number, payload=codec.pack({"balance": 5}, ""))
     node.port.flush()
     assert node.answer(number) == {"balance": 5}
+
+
+@pytest.mark.parametrize("quick", [0, 1, 20])
+def test_what_a_handler_sends_does_not_wait_for_its_end(node, tmp_path, quick):
+    """Nor does it when its method has always been quick before."""
+    slot, other = node.start("actors:PlainLingering"), make_ref(Address("ledger"), Counter)
+    for _ in range(quick):
+        node.ask(slot, "tell", other, str(tmp_path))
+        node.expect(frames.TELL)
+    number = node.send(slot, "tell", other, str(tmp_path / "end"))
+    node.port.flush()
+    assert node.expect(frames.TELL).name == "ledger"
+    (tmp_path / "end").touch()
+    assert node.answer(number) is None
+
+
+def test_what_is_logged_and_saved_does_not_wait(node, tmp_path):
+    plain, loop = node.start("actors:PlainLingering"), node.start("actors:Lingering")
+    for slot, method in ((plain, "say"), (loop, "say"), (loop, "save")):
+        node.ask(slot, method, str(tmp_path))
+    node.expect(frames.SNAPSHOT)
+    node.logs.clear()
+    for slot, method in ((plain, "say"), (loop, "say"), (loop, "save")):
+        number = node.send(slot, method, str(tmp_path / method))
+        node.port.flush()
+        if method == "save":
+            assert node.expect(frames.SNAPSHOT).actor == loop
+        else:
+            node.expect_line("async" if slot == loop else "plain")
+        (tmp_path / method).touch()
+        assert node.answer(number) is None
+        (tmp_path / method).unlink()
+    node.ask(plain, "say_later", str(tmp_path / "later"))
+    time.sleep(0.2)
+    (tmp_path / "later").touch()
+    node.expect_line("a thread")
 
 
 def test_arguments_that_cannot_be_sent(node):

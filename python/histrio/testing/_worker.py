@@ -29,7 +29,7 @@ class Wire:
     def __init__(self, receive: Callable[[Frame], None]) -> None:
         self._receive = receive
         self.role = 0
-        self.began = 0
+        self.slow = True
         self.starving = False
 
     def send(self, kind: int, code: int = 0, actor: int = 0, method: str = "", number: int = 0, timeout_ms: int = 0,
