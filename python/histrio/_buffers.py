@@ -25,6 +25,7 @@ EXT = 82
 LARGE = 256 * 1024  # below, a copy through a socket costs less than a file
 LARGE_PICKLE = 1 << 20  # more is kept in mailboxes of such, and a process has few descriptors
 FILE_MAX = 1 << 30
+ELSEWHERE_MAX = 4 << 20  # all of a message to another node, where it has the file's bytes behind it
 _EXT = struct.Struct(">BIB")
 _FILE_SIZE = struct.Struct("<Q")
 
@@ -90,6 +91,10 @@ def _payload(data: bytes, buffers: Sequence[memoryview]) -> Attached:
         end += -(-one.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
     if end > FILE_MAX:
         raise ValueTooLarge(f"{end} bytes are too many; a message holds at most {FILE_MAX}")
+    # Files of whole pages are used again for what differs by some bytes. But where that would be too much for other nodes:
+    least, beside = places[-1] + whole[-1].nbytes, 0 if is_inside else len(data)
+    if least + beside <= ELSEWHERE_MAX < end + beside + mmap.PAGESIZE:
+        end = least
     patches: list[tuple[int, bytes]] = []
     try:
         came = None if is_inside else memory.again(whole)

@@ -408,6 +408,19 @@ def test_bytes_without_a_file():
     back["a"][0] = 5
 
 
+@pytest.mark.parametrize("size", [MIB, 3 * MIB + 1, 4 * MIB - 4097, 4 * MIB - 300])
+def test_what_others_hold_is_not_made_larger(size):
+    """For actors on other nodes a message of at most 4 MiB has the file's bytes behind it, so none is to be lost to whole pages."""
+    assert len(buffers.inlined(buffers.encode_pickle(bytes(size)))) <= 4 * MIB
+    beside = codec.encode_call((b"x" * 100_000, numpy.zeros(size - 101_000, numpy.uint8)), {}, None, "m")
+    assert len(buffers.inlined(beside)) <= 4 * MIB
+
+
+def test_pickles_of_nearly_one_size_share_a_file():
+    one, other = buffers.encode_pickle(bytes(2 * MIB + 5)), buffers.encode_pickle(bytes(2 * MIB + 600))
+    assert os.fstat(one.fd).st_size == os.fstat(other.fd).st_size
+
+
 def test_places_are_checked():
     told = buffers._FILE_SIZE.pack(4096) + pickle.dumps(([(4000, 200)], pickle.dumps(1), ()), 5) + bytes(4096)
     with pytest.raises(ValueError, match="not where it should be"):
