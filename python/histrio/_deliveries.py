@@ -5,6 +5,7 @@ The dispatcher (_worker.py) and the thread of the event loop (_loop_thread.py) s
 Invariants:
 1. A delivery is in `open` from the time it came until the frame that ends it was given to the port.
 2. Cells and the lists of this class are changed under `lock`; no handler runs under it.
+3. While deliveries are starved, no other one gets room in the page before them, but in the compiled loop; who leaves room looks for them.
 """
 
 from __future__ import annotations

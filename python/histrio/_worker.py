@@ -2,7 +2,9 @@
 
 One thread has the role of the dispatcher: it reads the port and runs plain handlers, one after the other. Classes with async
 methods live in the thread of an event loop (_loop_thread.py). A plain handler that blocks in `.result()` reads the port
-itself; when a message for another actor comes meanwhile, it gives the role to another thread and waits for its answer only.
+itself; when a message for another actor comes meanwhile, it gives the role to another thread and waits for its answer only. Another thread
+also runs what found the page full, when there is room, as the dispatcher may be asleep then. What handlers send and do not wait for is written
+when all that came was handled, or a moment later by a thread of its own (_flusher.py).
 
 Invariants:
 1. Exactly one thread has the role. Only it reads the port and writes entry 0 of the page.
