@@ -271,7 +271,7 @@ def _answer_error(worker: Deliveries, cell: Cell, delivery: Delivery, error: Bas
     if refused or (isinstance(error, BadArgument) and not delivery.pickled and not error.executed):
         worker.port.send(frames.ERROR, BAD_ARGUMENT, cell.slot, "", delivery.number, payload=codec.utf8(str(error))[:4096])
     elif delivery.pickled:
-        if isinstance(error, ActorError):
+        if isinstance(error, ActorError) and not isinstance(error, BadArgument):
             executed(error)  # though what it asked of others may not be
         payload = codec.encode_error(error, cell.label, delivery.method)
         worker.port.send(frames.REPLY, 0, cell.slot, "", delivery.number, payload=payload)

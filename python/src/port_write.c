@@ -198,7 +198,9 @@ bool port_has_much(const struct port *port)
 
 int port_flush(struct port *port)
 {
-    if (port->out.begin == port->out.end)
+    /* An entry may have been marked after another thread wrote its answer: then it is told, and free. */
+    bool tells = port->page && port->page->over_count > 0;
+    if (port->out.begin == port->out.end && !tells)
         return 0;
     if (PyThread_acquire_lock(port->write_lock, NOWAIT_LOCK) == 0) {
         Py_BEGIN_ALLOW_THREADS PyThread_acquire_lock(port->write_lock, WAIT_LOCK);

@@ -4,6 +4,7 @@ import functools
 import os
 import random
 import signal
+import socket
 import time
 
 import msgpack
@@ -16,8 +17,9 @@ from histrio import _buffers as buffers
 from histrio import _codec as codec
 from histrio import _frames as frames
 from histrio._options import Address
+from histrio._page import page_of
 from histrio._ref import make_ref
-from scripted_node import ScriptedNode, pickled
+from scripted_node import ScriptedNode, memory_file, pickled
 
 
 @pytest.fixture
@@ -413,6 +415,21 @@ def test_results_that_cannot_be_sent(node):
         end = node.end_of(number)
         assert isinstance(end.payload, buffers.Attached) == (size >= 1 << 20), "a large one is in a file beside its frame"
         assert len(codec.decode_result(end.payload)) == size
+
+
+def test_an_entry_is_free_though_its_frame_was_written_before():
+    """Another thread may have written the answer before its entry was marked; then nothing is left to write, but the entry to tell."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, memory_file(4096) as file:
+        port, page = frames.port_of(ours), page_of(file.fileno())
+        port.serve(page, *[lambda *_: None] * 5)
+        while entry := page.begin(5):
+            last = entry
+        port.send(frames.DONE, 0, 1, "", 5)
+        port.flush()
+        page.over(last)
+        port.flush()
+        assert page.begin(6) == last
 
 
 def test_arguments_that_cannot_be_read(node):
