@@ -7,14 +7,15 @@ gateway that went away is found again by the next one. Nothing beside the standa
 from __future__ import annotations
 
 import base64
-import contextvars
 import http.client
 import inspect
 import json
+import os
 import queue
 import ssl
 import threading
 import urllib.parse
+import weakref
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence, cast
 
@@ -47,19 +48,26 @@ THREADS_MAX = 64
 GRACE = 5.0
 
 
-class Retried(RetriedCall):
-    """Attempts through a gateway. Each is made in the context of the caller, whose trace goes along."""
+_gateways: weakref.WeakSet[Gateway] = weakref.WeakSet()
 
-    __slots__ = ("_caller",)
+
+def _forked() -> None:
+    for gateway in list(_gateways):
+        gateway.begin()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class Retried(RetriedCall):
+    """Attempts through a gateway."""
+
+    __slots__ = ()
 
     def __init__(self, gateway: Gateway, address: Address, message: Message, args: Sequence[Any], kwargs: Mapping[str, Any],
                  options: CallOptions) -> None:
-        self._caller = contextvars.copy_context()
         super().__init__(cast(Any, gateway), address, message, args, kwargs, options)
         self._waiting = None  # threads of the gateway complete it, and nobody must be told who waits
-
-    def _try(self) -> None:
-        self._caller.run(super()._try)
 
 
 class Gateway:
@@ -77,11 +85,16 @@ class Gateway:
             self._headers["Authorization"] = f"Bearer {token}"
         self._context = context
         self._timeout = timeout
+        self._closed = False
+        self.begin()
+        _gateways.add(self)
+
+    def begin(self) -> None:
+        """Without threads; also in a child, where those of the parent are not."""
         self._work: queue.SimpleQueue[tuple[Call[Any], str, str, Any, dict[str, str], float] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._busy = 0
-        self._closed = False
 
     # ---- the runtime's face ----
 

@@ -105,6 +105,21 @@ def test_asks_and_tells(url):
         assert any(actor["actor"].endswith("counter") for actor in system.actors())
 
 
+def test_a_child_asks_as_well(url):
+    """It has none of its parent's threads."""
+    with histrio.connect(url) as system:
+        c = system.lookup("counter", Counter)
+        before = c.add(0).result()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = int(c.add(1).result(PATIENCE) != before + 1)
+            finally:
+                os._exit(code)
+        assert os.waitpid(pid, 0)[1] == 0 and c.add(0).result() == before + 1
+
+
 def test_values(url):
     with histrio.connect(url) as system:
         echo = system.lookup("plain")
