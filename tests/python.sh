@@ -10,6 +10,6 @@ export HISTRIO_NODE=${HISTRIO_NODE:-$PWD/build/dev/bin/histrio-node}
 code=0
 "$venv/bin/pytest" -q python/tests "$@" || code=$?
 # What the compiled module does, once more in Python.
-HISTRIO_PURE=1 "$venv/bin/pytest" -q python/tests/test_worker.py python/tests/test_zygote.py python/tests/test_local.py python/tests/test_state.py python/tests/test_carry.py \
+HISTRIO_PURE=1 "$venv/bin/pytest" -q python/tests/test_worker*.py python/tests/test_zygote.py python/tests/test_local.py python/tests/test_state.py python/tests/test_carry.py \
     python/tests/test_buffers.py "$@" || code=$?
 exit $code
