@@ -2,6 +2,7 @@
 
 import pytest
 
+import histrio
 from scripted_node import ScriptedNode
 
 
@@ -11,3 +12,10 @@ def node():
     it = ScriptedNode()
     yield it
     it.close()
+
+
+@pytest.fixture(scope="module")
+def system():
+    """A real node and two worker processes."""
+    with histrio.local(workers=2) as it:
+        yield it

@@ -23,12 +23,6 @@ MIB = 1 << 20
 PATIENCE = 30
 
 
-@pytest.fixture(scope="module")
-def system():
-    with histrio.local(workers=2) as it:
-        yield it
-
-
 @pytest.fixture
 def arrays(system):
     actor = system.spawn(Arrays, isolation="process").result()

@@ -17,12 +17,6 @@ from histrio import _call
 PATIENCE = 60
 
 
-@pytest.fixture(scope="module")
-def system():
-    with histrio.local(workers=2) as it:
-        yield it
-
-
 @pytest.fixture
 def target(system):
     return system.spawn(Target).result()

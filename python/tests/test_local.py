@@ -19,12 +19,6 @@ HERE = pathlib.Path(__file__).parent
 PATIENCE = 60
 
 
-@pytest.fixture(scope="module")
-def system():
-    with histrio.local(workers=2) as it:
-        yield it
-
-
 def test_blocking(system):
     c = system.spawn(Counter, 5, name="blocking").result()
     assert repr(c) == "<Counter at local/blocking>"
